@@ -1,0 +1,85 @@
+# Everything runs from a bare Python >= 3.11 with venv; packages come from whatever index pip is configured for.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+UV ?= $(BIN)/uv
+ARGS ?=
+CODE := $(wildcard benchmarks contracts domain runtime services simulation tests)
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  ARGS=\"...\" is passed on by demo, test and lock; PYTHON=... chooses the interpreter"
+
+.PHONY: demo
+demo: $(VENV)/.run ## Play one national day and verify it (needs only Python)
+	@mkdir -p build/demo
+	$(BIN)/paperless demo --json build/demo/verdict.json $(ARGS)
+
+.PHONY: test
+test: $(VENV)/.dev ## Run the tests, in random order
+	$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: lint
+lint: $(VENV)/.dev ## Check style, types and import arrows
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: format
+format: $(VENV)/.dev ## Format the code and fix what can be fixed
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+.PHONY: generate
+generate: $(VENV)/.dev ## Write schemas, AsyncAPI and the documentation's graph from contracts
+	$(BIN)/python -m contracts.generate
+
+.PHONY: install
+install: $(VENV)/.dev ## Create .venv with everything in it
+
+.PHONY: lock
+lock: ## Renew requirements/*.txt from pyproject.toml (ARGS=--upgrade for newer versions)
+	@if [ ! -x "$$(command -v $(UV))" ]; then $(MAKE) $(VENV)/.dev; fi
+	$(call compile,dev,--group dev)
+	$(call compile,run,--group build --constraint requirements/dev.txt)
+	@if grep -nE '^ *(--(extra-)?index-url|--find-links|-i |-f )|://' requirements/*.txt; then \
+	  echo "make lock: the lines above name an address; remove them, an install must follow pip's own configuration" >&2; \
+	  exit 1; fi
+
+define compile
+$(UV) pip compile pyproject.toml $(2) --universal --python-version 3.11 --generate-hashes --quiet \
+  --no-emit-index-url --no-emit-find-links --no-emit-build-options --annotation-style=line \
+  --custom-compile-command "make lock" --output-file requirements/$(1).txt $(ARGS)
+endef
+
+.PHONY: clean
+clean: ## Remove what was built; a running system is stopped first
+	@if [ -x $(BIN)/paperless ] && [ -f build/run/state.json ]; then $(BIN)/paperless down || true; fi
+	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "make: $(PYTHON) was not found; install Python 3.11 or newer, or say PYTHON=/path/to/python" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "make: $$($(PYTHON) --version) is too old, 3.11 or newer is needed; try PYTHON=python3.13" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	  echo "make: $(PYTHON) has no venv module; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: $(VENV)/bin/python requirements/run.txt pyproject.toml
+	$(PIP) install --quiet --require-hashes -r requirements/run.txt
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run requirements/dev.txt
+	$(PIP) install --quiet --require-hashes -r requirements/dev.txt
+	@touch $@

@@ -1,0 +1,1 @@
+"""Measured performance: counts are gated, times are reported."""
