@@ -1,0 +1,56 @@
+"""The administrative facts: provinces, procedures, components, databases, working calendar.
+
+``domain()`` gives the packaged facts, loaded once per process; ``load(folder)`` reads others.
+"""
+
+from domain.calendar import VN, CalendarRangeError, OfficeHours, WorkingCalendar
+from domain.catalogue import Domain
+from domain.errors import DomainError
+from domain.loading import domain, load
+from domain.models import (
+    Authority,
+    Commune,
+    Component,
+    ComponentKind,
+    Database,
+    Evidence,
+    Fallback,
+    Holiday,
+    LimitUnit,
+    Observation,
+    Outage,
+    Paper,
+    Parameter,
+    Procedure,
+    Province,
+    ProvinceProfile,
+    ServiceLevel,
+)
+
+__all__ = [
+    "VN",
+    "Authority",
+    "CalendarRangeError",
+    "Commune",
+    "Component",
+    "ComponentKind",
+    "Database",
+    "Domain",
+    "DomainError",
+    "Evidence",
+    "Fallback",
+    "Holiday",
+    "LimitUnit",
+    "Observation",
+    "OfficeHours",
+    "Outage",
+    "Paper",
+    "Parameter",
+    "Procedure",
+    "Province",
+    "ProvinceProfile",
+    "ServiceLevel",
+    "WorkingCalendar",
+    "domain",
+    "load",
+]

@@ -1,0 +1,59 @@
+"""From a folder of CSV files to a ``Domain``; plain csv, because five processes pay for it."""
+
+from functools import cache
+from importlib.resources import files
+from types import MappingProxyType
+
+from domain.catalogue import Domain
+from domain.procedures import read_procedures
+from domain.readers import (
+    read_communes,
+    read_databases,
+    read_holidays,
+    read_observations,
+    read_outages,
+    read_papers,
+    read_parameters,
+    read_profiles,
+    read_provinces,
+)
+from domain.tables import Folder
+
+
+@cache
+def domain() -> Domain:
+    """The packaged facts, loaded once per process."""
+    return load()
+
+
+def load(folder: Folder | None = None) -> Domain:
+    """Read and check every data file; None means the packaged ones.
+
+    Raises ``DomainError`` with file, row and field for whatever is broken: types, ranges,
+    duplicate keys, references between files, commune counts, sums of weights.
+    """
+    folder = folder if folder is not None else files("domain") / "data"
+    pairs = read_provinces(folder)
+    provinces = MappingProxyType({province.code: province for _, province in pairs})
+    databases = read_databases(folder)
+    papers = read_papers(folder, databases)
+    facts = Domain(
+        provinces=provinces,
+        communes=read_communes(folder, pairs),
+        databases=databases,
+        procedures=read_procedures(folder, databases, papers),
+        papers=papers,
+        parameters=read_parameters(folder),
+        profiles=read_profiles(folder, provinces),
+        observations=read_observations(folder, {province.h_code for province in provinces.values()}),
+        outages=read_outages(folder),
+        holidays=read_holidays(folder),
+    )
+    _check_parameters(facts)
+    return facts
+
+
+def _check_parameters(facts: Domain) -> None:
+    """Ask for what needs parameters, so that a missing one fails now and not in the middle of a run."""
+    facts.mix()
+    facts.calendar  # noqa: B018 - built here for its checks, and kept
