@@ -1,0 +1,139 @@
+"""The context: what a decision needs, carried by the request and echoed by the reply, so that intake keeps no database.
+
+A text of `version,body.digest`: the body has no citizen number; the digest is keyed and covers the application id,
+so a context can be neither forged nor moved to another application.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from hashlib import blake2b
+from hmac import compare_digest
+from typing import NamedTuple
+
+from contracts.events import ApplicantAnswer, ApplicationSubmitted, Authority, Channel, ResultDelivery
+from domain.calendar import VN
+
+CONTEXT_VERSION = "1"
+_CHANNELS: Mapping[str, Channel] = {"o": "online", "d": "direct", "p": "post"}
+_ANSWERS: Mapping[str, ApplicantAnswer] = {"u": "upload", "p": "paper", "n": "none"}
+_DELIVERIES: Mapping[str, ResultDelivery] = {"e": "electronic", "p": "post", "c": "counter"}
+_AUTHORITIES: Mapping[str, Authority] = {"m": "ministry", "p": "province"}
+_FEES: Mapping[str, bool | None] = {"-": None, "1": True, "0": False}
+
+
+class ContextError(ValueError):
+    """The context is not one of ours: unreadable, of an unknown version, or its digest does not match."""
+
+
+class Facts(NamedTuple):
+    """What the decision needs of a submission; see `ApplicationSubmitted` for the fields.
+
+    `components` pairs a component's slug with what the applicant does if asked; `submission` is the digest of the
+    submitted record's value.
+    """
+
+    application_id: str
+    submission: str
+    submitted_at: datetime
+    province: str
+    commune: str
+    procedure: str
+    authority: Authority
+    channel: Channel
+    account_level: int
+    assisted: bool
+    fee_paid_online: bool | None
+    electronic_result: bool
+    result_delivery: ResultDelivery
+    asks_anyway: bool
+    supplement_minutes: int
+    handling_minutes: int
+    components: tuple[tuple[str, ApplicantAnswer], ...]
+
+
+def facts_of(submitted: ApplicationSubmitted, submission: str) -> Facts:
+    """Return the facts of a submission; `submission` is the short digest of its record's value."""
+    return Facts(
+        submitted.application_id,
+        submission,
+        submitted.submitted_at,
+        submitted.province,
+        submitted.commune,
+        submitted.procedure,
+        submitted.authority,
+        submitted.channel,
+        submitted.account_level,
+        submitted.assisted,
+        submitted.fee_paid_online,
+        submitted.electronic_result,
+        submitted.result_delivery,
+        submitted.asks_anyway,
+        submitted.supplement_minutes,
+        submitted.handling_minutes,
+        tuple(submitted.components.items()),
+    )
+
+
+def seal(facts: Facts, key: bytes) -> str:
+    """Return the context of these facts; `key` is intake's signing key, 1 to 64 bytes."""
+    fee = "-" if facts.fee_paid_online is None else "01"[facts.fee_paid_online]
+    codes = (
+        f"{facts.authority[0]}{facts.channel[0]}{facts.account_level}{'01'[facts.assisted]}{fee}"
+        f"{'01'[facts.electronic_result]}{facts.result_delivery[0]}{'01'[facts.asks_anyway]}"
+    )
+    components = ";".join([f"{slug}={answer[0]}" for slug, answer in facts.components])
+    body = (
+        f"{CONTEXT_VERSION},{facts.submission},{facts.submitted_at.timestamp():.6f},{facts.province},{facts.commune},"
+        f"{facts.procedure},{codes},{facts.supplement_minutes},{facts.handling_minutes},{components}"
+    )
+    return f"{body}.{_digest(body, facts.application_id, key)}"
+
+
+def unseal(context: str, application_id: str, key: bytes) -> Facts:
+    """Return the facts that a context carries.
+
+    Raises:
+        ContextError: the digest does not match (a forged or moved context, another key) or the version is unknown.
+
+    """
+    body, _, digest = context.rpartition(".")
+    if not compare_digest(digest.encode(), _digest(body, application_id, key).encode()):
+        msg = "context: the digest does not match; it was not sealed by this intake for this application"
+        raise ContextError(msg)
+    version = body.partition(",")[0]
+    if version not in _READERS:
+        msg = f"context: version {version!r} is not readable (readable: {', '.join(_READERS)})"
+        raise ContextError(msg)
+    return _READERS[version](body, application_id)
+
+
+def _digest(body: str, application_id: str, key: bytes) -> str:
+    return blake2b(f"{application_id}|{body}".encode(), key=key, digest_size=8).hexdigest()
+
+
+def _read_v1(body: str, application_id: str) -> Facts:
+    _, submission, at, province, commune, procedure, codes, supplement, handling, components = body.split(",")
+    pairs = [part.partition("=") for part in components.split(";")] if components else []
+    return Facts(
+        application_id,
+        submission,
+        datetime.fromtimestamp(float(at), VN),
+        province,
+        commune,
+        procedure,
+        _AUTHORITIES[codes[0]],
+        _CHANNELS[codes[1]],
+        int(codes[2]),
+        codes[3] == "1",
+        _FEES[codes[4]],
+        codes[5] == "1",
+        _DELIVERIES[codes[6]],
+        codes[7] == "1",
+        int(supplement),
+        int(handling),
+        tuple([(slug, _ANSWERS[answer]) for slug, _, answer in pairs]),
+    )
+
+
+# Contexts of the previous version stay readable while a rolling upgrade has both in flight.
+_READERS: Mapping[str, Callable[[str, str], Facts]] = {CONTEXT_VERSION: _read_v1}

@@ -1,0 +1,165 @@
+"""The four events of the flow, as frozen pydantic models; their JSON is the value of a Kafka record.
+
+Unknown fields are ignored, so a field can be added; a field is never removed or re-typed within a version.
+All times are event time (simulated) with the offset +07:00.
+"""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from domain.calendar import VN
+
+VERSION = 1
+
+
+def _in_vietnam(at: datetime) -> datetime:
+    if at.utcoffset() != VN.utcoffset(None):
+        msg = "must be a time with the offset +07:00"
+        raise ValueError(msg)
+    return at
+
+
+EventTime = Annotated[datetime, AfterValidator(_in_vietnam)]
+ApplicationId = Annotated[
+    str, StringConstraints(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")
+]
+DossierCode = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^(?:(?:\d{3}\.)?(?:\d{2}\.){0,2}[GH]\d{2}(?:\.\d{2,3}){0,3})-(?:\d{6}|\d{8})-\d{4,7}$", max_length=64
+    ),
+]
+CitizenNumber = Annotated[str, StringConstraints(pattern=r"^\d{12}$")]
+ProvinceCode = Annotated[str, StringConstraints(pattern=r"^\d{2}$")]
+CommuneCode = Annotated[str, StringConstraints(pattern=r"^\d{5}$")]
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,64}$")]
+ProcedureCode = Annotated[str, StringConstraints(pattern=r"^[0-9A-Z]\.\d{6}$")]
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
+# A year of office time; a longer one is a mistake, and would leave the calendar.
+WorkingMinutes = Annotated[int, Field(ge=0, le=120_000)]
+
+Channel = Literal["online", "direct", "post"]
+Authority = Literal["ministry", "province"]
+ApplicantAnswer = Literal["upload", "paper", "none"]
+ResultDelivery = Literal["electronic", "post", "counter"]
+Answer = Literal["found", "missing", "mismatch", "refused"]
+Source = Literal["data", "upload", "paper", "none", "form"]
+Cause = Literal["missing", "mismatch", "refused", "unreachable", "no_database", "asked_anyway"]
+Outcome = Literal["end_to_end", "partly_online", "on_paper", "stopped", "rejected"]
+
+
+class Event(BaseModel):
+    """Base of what travels: frozen, strict about types, indifferent to fields it does not know."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
+
+
+class ApplicationSubmitted(Event):
+    """A citizen's application as the portal or the counter files it (personal data inside).
+
+    `components` names each dossier component that this application must prove, with what the applicant does if asked
+    for it (a paper that no database knows is always asked for). These answers, `asks_anyway` (the office takes the
+    first replaceable paper although data have it), `supplement_minutes` and `handling_minutes` (working minutes) are
+    facts about people and offices that the population draws; nothing later draws them again. `fee_paid_online` is
+    null where no fee is due.
+    """
+
+    application_id: ApplicationId
+    dossier_code: DossierCode
+    citizen_number: CitizenNumber
+    account_level: Annotated[int, Field(ge=0, le=2)]
+    province: ProvinceCode
+    commune: CommuneCode
+    home_province: ProvinceCode
+    procedure: ProcedureCode
+    authority: Authority
+    channel: Channel
+    assisted: bool
+    consent: bool
+    components: Annotated[dict[Slug, ApplicantAnswer], Field(max_length=16)]
+    fee_paid_online: bool | None
+    electronic_result: bool
+    result_delivery: ResultDelivery
+    asks_anyway: bool
+    supplement_minutes: WorkingMinutes
+    handling_minutes: WorkingMinutes
+    submitted_at: EventTime
+
+
+class RequestedDocument(Event):
+    """One component to look up and its databases in the order of look-up."""
+
+    component: Slug
+    databases: Annotated[tuple[Slug, ...], Field(min_length=1, max_length=8)]
+
+
+class DocumentsRequested(Event):
+    """Intake asks VNeID for data instead of paper (personal data inside).
+
+    `as_of` is the event time of this attempt; `context` is opaque to everyone but intake and must be echoed.
+    """
+
+    application_id: ApplicationId
+    citizen_number: CitizenNumber
+    procedure: ProcedureCode
+    province: ProvinceCode
+    consent: bool
+    attempt: Annotated[int, Field(ge=1, le=99)]
+    as_of: EventTime
+    documents: Annotated[tuple[RequestedDocument, ...], Field(min_length=1, max_length=16)]
+    context: Annotated[str, StringConstraints(max_length=4096)]
+
+
+class DocumentAnswer(Event):
+    """What the databases said of one component: the answer, the database that gave it, and its event time."""
+
+    component: Slug
+    answer: Answer
+    database: Slug
+    at: EventTime
+
+
+class DocumentsProvided(Event):
+    """The answers known at this attempt. A component that is absent was unreachable; it is not an answer."""
+
+    application_id: ApplicationId
+    attempt: Annotated[int, Field(ge=1, le=99)]
+    answers: Annotated[tuple[DocumentAnswer, ...], Field(max_length=16)]
+    context: Annotated[str, StringConstraints(max_length=4096)]
+
+
+class DecidedComponent(Event):
+    """Where the proof of one component came from, and why it did not come from data (null: it did, or a form)."""
+
+    component: Slug
+    source: Source
+    cause: Cause | None
+    database: Slug | None
+
+
+class ApplicationDecided(Event):
+    """The outcome of an application; free of personal data.
+
+    A function of the submission and the set of answers alone. `revision` is the number of answered components: an
+    outcome that knows more overrules one that knows less. `presumed` means that the set is incomplete.
+    """
+
+    application_id: ApplicationId
+    revision: Annotated[int, Field(ge=0, le=16)]
+    presumed: bool
+    submission: Digest
+    rules_version: Annotated[int, Field(ge=1)]
+    province: ProvinceCode
+    commune: CommuneCode
+    procedure: ProcedureCode
+    authority: Authority
+    channel: Channel
+    assisted: bool
+    submitted_at: EventTime
+    due_at: EventTime
+    decided_at: EventTime
+    outcome: Outcome
+    reasons: Annotated[tuple[Slug, ...], Field(max_length=16)]
+    components: Annotated[tuple[DecidedComponent, ...], Field(max_length=16)]
