@@ -1,0 +1,87 @@
+"""Broker options, spelled out once: the libraries' defaults are made for speed, not for keeping records."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaProducer, ConsumerRecord
+from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker, KafkaMessage
+
+from runtime.settings import ServiceSettings
+
+# Half of the default 1 MiB keeps many partitions' batches in memory small; a batch holds a few hundred records.
+MAX_BATCH_BYTES = 256 * 1024
+# One fetch of one partition; a backlog of one topic must not keep the other's records waiting for long.
+MAX_FETCH_BYTES = 1024 * 1024
+
+
+def open_broker(settings: ServiceSettings) -> KafkaBroker:
+    """Return an unconnected broker that hands records over raw: no per-record parsing, no dependency injection."""
+    return KafkaBroker(
+        settings.kafka_servers.split(","),
+        client_id=settings.client_id,
+        apply_types=False,
+        allow_auto_create_topics=False,
+        logger=None,
+    )
+
+
+def open_producer(settings: ServiceSettings) -> AIOKafkaProducer:
+    """Return an unstarted producer that waits for all replicas; create it inside a running loop."""
+    return AIOKafkaProducer(
+        bootstrap_servers=settings.kafka_servers.split(","),
+        client_id=settings.client_id,
+        acks="all",
+        enable_idempotence=settings.idempotent_producer,
+        max_batch_size=MAX_BATCH_BYTES,
+        linger_ms=0,
+        request_timeout_ms=30_000,
+    )
+
+
+def subscribe(
+    broker: KafkaBroker,
+    *topics: str,
+    settings: ServiceSettings,
+    listener: ConsumerRebalanceListener,
+    max_records: int,
+) -> Any:
+    """Subscribe to topics as one group member that gets raw batches; commits and offsets are the caller's.
+
+    Range assignment gives partition n of every topic to the same member.
+    """
+    subscriber: Any = broker.subscriber(
+        *topics,
+        group_id=settings.group_id,
+        group_instance_id=settings.group_instance_id,
+        batch=True,
+        max_records=max_records,
+        batch_timeout_ms=20,
+        no_reply=True,
+        ack_policy=AckPolicy.MANUAL,
+        auto_offset_reset="earliest",
+        partition_assignment_strategy=(RangePartitionAssignor,),
+        listener=listener,
+        session_timeout_ms=settings.session_timeout_ms,
+        heartbeat_interval_ms=min(1_000, settings.session_timeout_ms // 3),
+        rebalance_timeout_ms=30_000,
+        max_poll_interval_ms=300_000,
+        fetch_max_wait_ms=100,
+        max_partition_fetch_bytes=MAX_FETCH_BYTES,
+        parser=_raw_message(lambda: subscriber.consumer),
+        decoder=_records,
+    )
+    return subscriber
+
+
+def _raw_message(consumer: Any) -> Any:
+    async def parse(records: Sequence[ConsumerRecord]) -> KafkaMessage:
+        return KafkaMessage(body=b"", raw_message=records, consumer=consumer())
+
+    return parse
+
+
+async def _records(message: KafkaMessage) -> Any:
+    return message.raw_message

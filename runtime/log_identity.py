@@ -1,0 +1,29 @@
+"""The identity of a log: one record in a topic of its own, written once, which a store asks whether it belongs here."""
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from runtime.consumer import FatalError
+
+READ_TIMEOUT_MS = 10_000
+
+
+async def read_log_identity(servers: str, topic: str) -> str:
+    """Return the log's id.
+
+    Raises:
+        FatalError: the topic is empty, so the log was not set up by `paperless topics`.
+
+    """
+    consumer = AIOKafkaConsumer(bootstrap_servers=servers.split(","), group_id=None, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        tp = TopicPartition(topic, 0)
+        consumer.assign([tp])
+        await consumer.seek_to_beginning(tp)
+        found = await consumer.getmany(tp, timeout_ms=READ_TIMEOUT_MS, max_records=1)
+    finally:
+        await consumer.stop()
+    for records in found.values():
+        return bytes(records[0].value).decode()
+    msg = f"topic {topic} is empty: the log has no identity; run `paperless topics`"
+    raise FatalError(msg)

@@ -1,0 +1,68 @@
+"""What a record handler takes and gives: plain values, no client library."""
+
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
+
+from contracts.cloudevents import Headers
+
+# What the window keeps of an open record. Bytes and small values only: live objects make the garbage collector dear.
+State = tuple[object, ...]
+
+
+class Record(Protocol):
+    """The part of a consumed record that the kernel reads (aiokafka's ConsumerRecord has it)."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+
+
+class Message(NamedTuple):
+    """A record to publish; it goes to the partition number of the record that caused it."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+class Waiting(NamedTuple):
+    """A record that stays open until something closes it; silence for `patience_s` seconds makes its deadline pass."""
+
+    key: bytes
+    patience_s: float
+    state: State
+
+
+class Effects(NamedTuple):
+    """All that handling one record may cause; the kernel applies a batch's effects together.
+
+    `open` keeps the record in the window (nothing happens when its key is open already), `rearm` replaces an open
+    entry's state and restarts its patience, `close` ends it. A `retry` is an asking again on silence: it needs budget.
+    """
+
+    publish: tuple[Message, ...] = ()
+    open: Waiting | None = None
+    rearm: Waiting | None = None
+    close: bytes | None = None
+    retry: bool = False
+
+
+NOTHING = Effects()
+
+
+class Logic(Protocol):
+    """What a service gives the kernel: pure functions of their arguments. `Reject` dead-letters the record.
+
+    Any other exception is our own bug on that record: tried again a few times, then dead-lettered.
+    """
+
+    def on_record(self, record: Record, waiting: Mapping[bytes, State]) -> Effects:
+        """Return the effects of one record; `waiting` has the state of every open entry of its partition."""
+
+    def on_deadline(self, key: bytes, state: State) -> Effects:
+        """Return the effects of the deadline of an open entry; it must rearm or close the entry."""

@@ -1,0 +1,95 @@
+"""Publishing a batch: messages grouped by topic and partition, sent until the broker has them all."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import structlog
+from aiokafka.errors import KafkaError
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
+
+from runtime.messages import Message
+
+log = structlog.get_logger(__name__)
+
+Target = tuple[str, int]
+
+
+class BatchProducer(Protocol):
+    """The part of aiokafka's producer that the outbox uses."""
+
+    def create_batch(self) -> Any:
+        """Return an empty batch builder."""
+
+    async def send_batch(self, batch: Any, topic: str, *, partition: int) -> asyncio.Future[Any]:
+        """Queue a closed batch; the future ends when the broker has it."""
+
+
+class Outbox:
+    """Collects messages and sends them in closed batches; at-least-once, in order per partition within one try.
+
+    `flush` returns only when everything is stored by the broker: an error is not proof of absence, so what failed is
+    sent again, with backoff and jitter, for as long as it takes.
+    """
+
+    def __init__(self, producer: Callable[[], BatchProducer]) -> None:
+        self._producer = producer
+        self._pending: defaultdict[Target, list[Message]] = defaultdict(list)
+        self.failing = False
+        self.sent = 0
+
+    def add(self, message: Message, partition: int) -> None:
+        """Queue one message for a partition of its topic."""
+        self._pending[message.topic, partition].append(message)
+
+    def discard(self) -> None:
+        """Forget what is queued (its cause will be handled again)."""
+        self._pending.clear()
+
+    async def flush(self) -> None:
+        """Send all that is queued and wait until the broker has it."""
+        if not self._pending:
+            return
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type(KafkaError),
+            wait=wait_exponential_jitter(initial=0.1, max=5.0),
+            before_sleep=self._warn,
+        ):
+            with attempt:
+                await self._send_pending()
+        self.failing = False
+
+    def _warn(self, state: RetryCallState) -> None:
+        self.failing = True
+        error = state.outcome.exception() if state.outcome else None
+        log.warning("publishing failed, trying again", attempt=state.attempt_number, error=repr(error))
+
+    async def _send_pending(self) -> None:
+        targets = list(self._pending.items())
+        results = await asyncio.gather(
+            *[self._send(target, messages) for target, messages in targets], return_exceptions=True
+        )
+        errors = [result for result in results if isinstance(result, BaseException)]
+        for (target, messages), result in zip(targets, results, strict=True):
+            if not isinstance(result, BaseException):
+                self.sent += len(messages)
+                del self._pending[target]
+        if errors:
+            raise errors[0]
+
+    async def _send(self, target: Target, messages: list[Message]) -> None:
+        topic, partition = target
+        producer = self._producer()
+        futures = []
+        batch = producer.create_batch()
+        for message in messages:
+            added = batch.append(key=message.key, value=message.value, timestamp=None, headers=message.headers)
+            if added is None:
+                batch.close()
+                futures.append(await producer.send_batch(batch, topic, partition=partition))
+                batch = producer.create_batch()
+                batch.append(key=message.key, value=message.value, timestamp=None, headers=message.headers)
+        batch.close()
+        futures.append(await producer.send_batch(batch, topic, partition=partition))
+        await asyncio.gather(*futures)

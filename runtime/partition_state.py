@@ -1,0 +1,127 @@
+"""One partition's state: what was read, what is open, what may be committed. No client, no loop: it is told the time.
+
+Partition n of every topic of a group belongs to one member, so this is all the state there is for its applications.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from runtime.messages import Effects, Logic, Message, Record
+from runtime.window import RetryBudget, Window
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowOptions:
+    """Bounds of the window and its patience.
+
+    Attributes:
+        opens: the topic whose records open entries; its committed offset trails the oldest open one.
+        answered_on: the topic that closes them; a deadline waits until it was read up to what was there when the
+            deadline passed. None: deadlines fire on time (a schedule, not patience).
+        max_open: open entries per partition; beyond it the opening topic is paused.
+        max_span: records between committed and next offset of the opening topic; beyond it, paused too.
+        retry_share: retries on silence as a share of opened entries.
+        stretch_s: how much longer a deadline waits when the retry budget is used up.
+
+    """
+
+    opens: str
+    answered_on: str | None = None
+    max_open: int = 5_000
+    max_span: int = 200_000
+    retry_share: float = 0.1
+    retries_per_s: float = 20.0
+    retry_burst: float = 500.0
+    stretch_s: float = 2.0
+
+
+class PartitionState:
+    """Next offset per topic, the window, and the barrier that keeps a late reader from presuming silence."""
+
+    def __init__(self, starts: Mapping[str, int], options: WindowOptions | None) -> None:
+        self.next_offsets = dict(starts)
+        self.window = Window()
+        self._options = options
+        self._barrier: tuple[float, int] | None = None
+        self._budget = (
+            RetryBudget(share=options.retry_share, per_s=options.retries_per_s, burst=options.retry_burst)
+            if options
+            else None
+        )
+
+    def take(self, record: Record, logic: Logic, now: float) -> tuple[Message, ...]:
+        """Handle one record and return what it publishes. An exception of the logic leaves the state unchanged."""
+        effects = logic.on_record(record, self.window)
+        self.next_offsets[record.topic] = record.offset + 1
+        self._apply(effects, record.offset, now)
+        return effects.publish
+
+    def skip(self, record: Record) -> None:
+        """Pass over a record that was dead-lettered."""
+        self.next_offsets[record.topic] = record.offset + 1
+
+    def _apply(self, effects: Effects, offset: int, now: float) -> None:
+        if effects.close is not None:
+            self.window.close(effects.close)
+        if effects.rearm is not None:
+            self.window.rearm(effects.rearm.key, now + effects.rearm.patience_s, effects.rearm.state)
+        if effects.open is not None:
+            opened = self.window.open(effects.open.key, offset, now + effects.open.patience_s, effects.open.state)
+            if opened and self._budget:
+                self._budget.earn(1)
+
+    def due(self, *, now: float, polled_at: float | None, highwater: int | None, limit: int) -> list[bytes]:
+        """Return keys whose deadline passed and whose silence is certain.
+
+        Args:
+            now: the monotonic time.
+            polled_at: the monotonic time of the last fetch of the answering topic's partition, None before the first.
+            highwater: the high-water mark that fetch saw.
+            limit: how many keys at most.
+
+        """
+        if self._options is None:
+            return []
+        if self._options.answered_on is None:
+            return self.window.expired(now, limit)
+        if self._barrier is None:
+            deadline = self.window.next_deadline()
+            if deadline is None or deadline > now or polled_at is None or highwater is None or polled_at <= deadline:
+                return []
+            self._barrier = (min(polled_at, now), highwater)
+        until, mark = self._barrier
+        if self.next_offsets[self._options.answered_on] < mark:
+            return []
+        keys = self.window.expired(until, limit)
+        if len(keys) < limit:
+            self._barrier = None
+        return keys
+
+    def fire(self, key: bytes, logic: Logic, now: float) -> tuple[Message, ...]:
+        """Let one deadline pass and return what it publishes; without retry budget the deadline stretches instead."""
+        state = self.window[key]
+        effects = logic.on_deadline(key, state)
+        if effects.retry and self._options and self._budget and not self._budget.spend(now):
+            self.window.rearm(key, now + self._options.stretch_s, state)
+            return ()
+        self._apply(effects, 0, now)
+        return effects.publish
+
+    def commits(self) -> dict[str, int]:
+        """Return the offset to commit per topic: the opening topic trails its oldest open entry."""
+        offsets = dict(self.next_offsets)
+        if self._options is not None:
+            oldest = self.window.oldest_offset()
+            if oldest is not None:
+                offsets[self._options.opens] = oldest
+        return offsets
+
+    def is_full(self, share: float = 1.0) -> bool:
+        """Tell whether `share` of a bound is reached: too many open entries, or too long a span behind the commit."""
+        if self._options is None:
+            return False
+        if len(self.window) >= share * self._options.max_open:
+            return True
+        oldest = self.window.oldest_offset()
+        span = 0 if oldest is None else self.next_offsets[self._options.opens] - oldest
+        return span >= share * self._options.max_span

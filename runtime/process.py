@@ -1,0 +1,191 @@
+"""Running a service process: its FastStream app behind uvicorn, with /health and /metrics, and honest exit codes."""
+
+import asyncio
+import gc
+import json
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
+from typing import Any
+
+import structlog
+import uvicorn
+from aiokafka.errors import UnknownTopicOrPartitionError
+from faststream.asgi import AsgiFastStream, AsgiResponse, get
+from faststream.kafka import KafkaBroker
+
+from runtime.consumer import FatalError, PartitionConsumer
+from runtime.metrics import Metrics
+from runtime.outbox import BatchProducer
+from runtime.settings import ServiceSettings
+
+log = structlog.get_logger(__name__)
+
+# EX_CONFIG of sysexits.h: a supervisor must not restart the process, the cause would still be there.
+EXIT_FATAL = 78
+Route = tuple[str, Any]
+
+
+class LateProducer:
+    """A producer that exists only while the loop runs; aiokafka's is made inside it."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self._producer: Any = None
+
+    def __call__(self) -> BatchProducer:
+        """Return the running producer."""
+        producer: BatchProducer = self._producer
+        return producer
+
+    async def start(self) -> None:
+        """Create and start the producer."""
+        self._producer = self._make()
+        await self._producer.start()
+
+    async def check_topics(self, topics: Iterable[str], partitions: int) -> None:
+        """Refuse a log of another shape: an application's partition depends on the partition count.
+
+        Raises:
+            FatalError: a topic is missing or has another partition count.
+
+        """
+        for topic in topics:
+            try:
+                found = len(await self._producer.partitions_for(topic))
+            except UnknownTopicOrPartitionError:
+                found = 0
+            if found != partitions:
+                msg = f"topic {topic} has {found} partitions, {partitions} are expected; run `paperless topics`"
+                raise FatalError(msg)
+
+    async def stop(self) -> None:
+        """Send what is left and stop; nothing happens when it never started."""
+        if self._producer is not None:
+            await self._producer.stop()
+
+
+def build_app(
+    broker: KafkaBroker,
+    consumer: PartitionConsumer,
+    *,
+    producer: LateProducer,
+    metrics: Metrics,
+    details: Callable[[], dict[str, object]] = dict,
+    routes: Sequence[Route] = (),
+    check: Callable[[], Awaitable[None]],
+) -> AsgiFastStream:
+    """Return the app of a service: producer first, consumer, ticker; on the way down drain before the client stops."""
+    consumer.attach(broker)
+
+    async def checked() -> None:
+        try:
+            await check()
+        except FatalError as error:
+            consumer.fatal = str(error)
+            raise
+
+    return AsgiFastStream(
+        broker,
+        asgi_routes=[
+            ("/health", _health(consumer, details)),
+            ("/metrics", _metrics(metrics)),
+            *routes,
+        ],
+        logger=None,
+        on_startup=[producer.start, checked],
+        after_startup=[consumer.start, _settle_garbage_collector],
+        on_shutdown=[consumer.drain],
+        after_shutdown=[producer.stop],
+    )
+
+
+async def _settle_garbage_collector() -> None:
+    """Take everything made so far out of collections, and collect rarely: live objects are few and short-lived."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
+
+def _health(consumer: PartitionConsumer, details: Callable[[], dict[str, object]]) -> Any:
+    @get
+    async def health(_: object) -> AsgiResponse:
+        reasons = consumer.unready_reasons()
+        body = {
+            "ready": not reasons,
+            "reasons": reasons,
+            "partitions": sorted(consumer.partitions),
+            "open": consumer.open_records(),
+            "lag": consumer.lag(),
+            **details(),
+        }
+        status = 503 if reasons else 200
+        return AsgiResponse(json.dumps(body).encode(), status, {"content-type": "application/json"})
+
+    return health
+
+
+def _metrics(metrics: Metrics) -> Any:
+    @get
+    async def exposition(_: object) -> AsgiResponse:
+        return AsgiResponse(metrics.exposition(), 200, {"content-type": "text/plain; version=0.0.4; charset=utf-8"})
+
+    return exposition
+
+
+class Stopper:
+    """Lets a consumer end its process: hand `stop` to the consumer, the server is known later."""
+
+    def __init__(self) -> None:
+        self.server: uvicorn.Server | None = None
+
+    def stop(self) -> None:
+        """Ask the server to shut down gracefully."""
+        if self.server is not None:
+            self.server.should_exit = True
+
+
+class _Watched:
+    """An app whose lifespan may fail after its start-up was reported: the server must not outlive it."""
+
+    def __init__(self, app: Any, stopper: Stopper) -> None:
+        self._app, self._stopper = app, stopper
+        self.failed = False
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await self._app(scope, receive, send)
+        except Exception:
+            if scope["type"] == "lifespan":
+                self.failed = True
+                self._stopper.stop()
+            raise
+
+
+def serve(app: Any, settings: ServiceSettings, stopper: Stopper, fatal: Callable[[], str | None]) -> int:
+    """Run an app until SIGTERM or SIGINT and return the exit code: 0, or 78 when the consumer stopped itself."""
+    log.info("starting", settings=settings.masked())
+    watched = _Watched(app, stopper)
+    config = uvicorn.Config(
+        watched,
+        host=settings.http_host,
+        port=settings.http_port,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=5,
+    )
+    stopper.server = uvicorn.Server(config)
+    # uvicorn raises the signal again after a graceful stop; it must find a handler that leaves the exit code alone.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    # uvicorn exits by itself when the start fails; the exit code is ours to choose.
+    with suppress(KeyboardInterrupt, SystemExit):
+        asyncio.run(stopper.server.serve())
+    reason = fatal()
+    if reason is not None:
+        print(f"error: {reason}", file=sys.stderr)  # noqa: T201  the last line an operator sees
+        return EXIT_FATAL
+    log.info("stopped")
+    return 0 if stopper.server.started and not watched.failed else 1
