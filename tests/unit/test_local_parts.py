@@ -1,0 +1,348 @@
+"""The supervisor's small parts: memory, ports, state, backoff, settings of the services."""
+
+import errno
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+
+import psutil
+import pytest
+from pydantic import ValidationError
+
+from simulation.local import memory
+from simulation.local.broker import EMBEDDED
+from simulation.local.detached import attach, named, stop
+from simulation.local.errors import (
+    AlreadyRunningError,
+    DiskFullError,
+    LocalSystemError,
+    NotEnoughMemoryError,
+    NotRunningError,
+    PortTakenError,
+    StateDirectoryError,
+    disk_errors,
+)
+from simulation.local.keeper import EXIT_NO_RESTART, Keeper, backoff
+from simulation.local.layout import LocalOptions, ServiceSpec, Site, services
+from simulation.local.ports import HOST, Ports
+from simulation.local.processes import DEATHWATCH, is_alive, tail
+from simulation.local.state import (
+    DirectoryLock,
+    ProcessState,
+    RunState,
+    StateDirectory,
+    Status,
+    is_locked,
+    kill_leftovers,
+    this_process,
+)
+
+WITHIN_S = 20.0
+
+
+def wait_for(condition) -> None:
+    deadline = time.monotonic() + WITHIN_S
+    while not condition():
+        assert time.monotonic() < deadline, "the condition never came true"
+        time.sleep(0.02)
+
+
+def state_of(**changes: object) -> RunState:
+    fields = {
+        "run_id": "r1",
+        "status": "healthy",
+        "seed": 7,
+        "plan": "mild",
+        "started_at": datetime(2025, 10, 8, tzinfo=UTC),
+        "supervisor": this_process(),
+    }
+    return RunState.model_validate({**fields, **changes})
+
+
+# Memory
+
+
+def test_a_national_day_fits_into_two_gigabytes():
+    memory.check_memory(121_000, available=2_000_000_000)
+
+
+def test_too_many_applications_are_refused_with_numbers():
+    with pytest.raises(NotEnoughMemoryError, match=r"1,000,000 .* 3\.6 GB .* 1\.2 GB .* at most 200,000 applications"):
+        memory.check_memory(1_000_000, available=1_200_000_000)
+
+
+def test_a_containers_memory_limit_counts(tmp_path):
+    (tmp_path / "memory.max").write_text("5000\n")
+    (tmp_path / "memory.current").write_text("3000\n")
+    assert memory.memory_available(tmp_path) == 2000
+
+
+def test_a_container_without_limit_sees_the_machine(tmp_path):
+    (tmp_path / "memory.max").write_text("max\n")
+    assert memory.memory_available(tmp_path) > 1_000_000
+
+
+# Ports
+
+
+def test_free_ports_differ_and_can_be_bound():
+    ports = Ports()
+    taken = [ports.take(name) for name in ("broker", "intake", "scoring")]
+    assert len(set(taken)) == 3
+    assert ports.taken == dict(zip(("broker", "intake", "scoring"), taken, strict=True))
+    for port in taken:
+        with socket.socket() as probe:
+            probe.bind((HOST, port))
+
+
+def test_a_taken_port_is_refused_by_number_and_name():
+    with socket.socket() as other:
+        other.bind((HOST, 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(PortTakenError, match=f"port {port} .* asked for scoring_api"):
+            Ports({"scoring_api": port}).take("scoring_api")
+
+
+def test_one_port_cannot_serve_two_processes():
+    free = Ports().take("any")
+    ports = Ports({"intake": free, "scoring": free})
+    ports.take("intake")
+    with pytest.raises(PortTakenError):
+        ports.take("scoring")
+
+
+# State directory
+
+
+def test_a_run_is_read_back_as_written(tmp_path):
+    directory = StateDirectory(tmp_path)
+    run = state_of(ports={"broker": 9092}, processes={"intake": ProcessState(pid=1, started=2.5, restarts=3)})
+    directory.write(run)
+    assert directory.read() == run
+    assert [path.name for path in tmp_path.iterdir()] == ["state.json"]
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"run_id": 5}'])
+def test_an_unreadable_state_file_counts_as_none(tmp_path, content):
+    (tmp_path / "state.json").write_text(content)
+    assert StateDirectory(tmp_path).read() is None
+
+
+def test_the_signing_key_stays_and_is_private(tmp_path):
+    directory = StateDirectory(tmp_path)
+    key = directory.signing_key()
+    assert directory.signing_key() == key
+    assert len(key) == 64
+    assert stat.S_IMODE((tmp_path / "signing.key").stat().st_mode) == 0o600
+
+
+def test_a_lock_is_held_by_one_only(tmp_path):
+    directory = StateDirectory(tmp_path)
+    assert not is_locked(directory)
+    with DirectoryLock(directory):
+        assert is_locked(directory)
+        with pytest.raises(AlreadyRunningError, match="--state"), DirectoryLock(directory):
+            pass
+    assert not is_locked(directory)
+
+
+def test_a_file_in_place_of_the_directory_is_explained(tmp_path):
+    place = tmp_path / "run"
+    place.write_text("")
+    with pytest.raises(StateDirectoryError, match=r"run.* --state"):
+        StateDirectory(place).create()
+
+
+def test_a_full_disk_is_called_a_full_disk(tmp_path):
+    with pytest.raises(DiskFullError, match="make room"), disk_errors(tmp_path):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_an_almost_full_disk_is_refused_at_start(tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1_000_000))
+    with pytest.raises(DiskFullError, match="1 MB are free"):
+        StateDirectory(tmp_path).create()
+
+
+def test_cleaning_removes_the_store_and_keeps_the_key(tmp_path):
+    directory = StateDirectory(tmp_path)
+    directory.create()
+    directory.signing_key()
+    for name in ("scoring.db", "scoring.db-wal", "logs/intake.log", "logs/supervisor.log"):
+        (tmp_path / name).write_text("x")
+    directory.write(state_of())
+    assert directory.clean() == ()
+    left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {"signing.key", "logs/supervisor.log"}
+
+
+def test_leftovers_are_killed_but_not_a_reused_pid():
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        started = this_process().started
+        mine = ProcessState(pid=child.pid, started=_started(child.pid))
+        another = ProcessState(pid=child.pid, started=started - 3600)
+        assert list(kill_leftovers(state_of(processes={"intake": another}))) == []
+        assert child.poll() is None
+        assert list(kill_leftovers(state_of(processes={"intake": mine}))) == [child.pid]
+        assert child.wait(WITHIN_S) == -signal.SIGKILL
+    assert not is_alive(mine.pid, mine.started)
+
+
+def _started(pid: int) -> float:
+    return psutil.Process(pid).create_time()
+
+
+def test_attaching_to_nothing_says_how_to_start(tmp_path):
+    with pytest.raises(NotRunningError, match="paperless up"):
+        attach(tmp_path)
+
+
+def test_attaching_to_a_failed_run_says_why(tmp_path):
+    gone = ProcessState(pid=this_process().pid, started=1.0)
+    StateDirectory(tmp_path).write(state_of(status=Status.FAILED, reason="the broker died", supervisor=gone))
+    with pytest.raises(NotRunningError, match="the broker died"):
+        attach(tmp_path)
+    assert stop(tmp_path) == ()
+    assert StateDirectory(tmp_path).read() is None
+
+
+@pytest.mark.parametrize("path", ["nowhere:thing", "simulation.local.layout:nothing", "", ":x"])
+def test_a_hook_that_names_nothing_is_refused(path):
+    with pytest.raises(LocalSystemError, match="module:attribute"):
+        named(path)
+
+
+def test_an_unknown_option_is_refused():
+    with pytest.raises(ValidationError, match="intake_member"):
+        LocalOptions.model_validate({"intake_member": 2})
+
+
+# Restarts
+
+
+def test_the_pause_doubles_up_to_five_seconds():
+    assert [backoff(deaths) for deaths in range(1, 8)] == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
+
+
+def keeper_of(tmp_path: Path, code: int) -> Keeper:
+    spec = ServiceSpec(name="intake", argv=(sys.executable, "-S", "-c", f"raise SystemExit({code})"), port=1)
+    keeper = Keeper(spec, tmp_path / "intake.log")
+    keeper.start()
+    wait_for(lambda: keeper.child.poll() is not None)
+    return keeper
+
+
+def test_each_death_is_told_once_and_delays_more(tmp_path):
+    keeper = keeper_of(tmp_path, 3)
+    now = time.monotonic()
+    death = keeper.tend(now)
+    assert death is not None
+    assert (death.code, death.restart_in_s) == (3, 0.2)
+    assert keeper.tend(now + 0.1) is None
+    assert keeper.restarts == 0
+    keeper.tend(now + 0.3)
+    assert keeper.restarts == 1
+    wait_for(lambda: keeper.child.poll() is not None)
+    second = keeper.tend(now + 0.4)
+    assert second is not None
+    assert second.restart_in_s == 0.4
+
+
+def test_a_long_life_starts_with_the_short_pause_again(tmp_path):
+    keeper = keeper_of(tmp_path, 3)
+    keeper.deaths_in_a_row = 4
+    death = keeper.tend(time.monotonic() + 60)
+    assert death is not None
+    assert death.restart_in_s == 0.2
+
+
+def test_exit_78_is_never_restarted(tmp_path):
+    keeper = keeper_of(tmp_path, EXIT_NO_RESTART)
+    now = time.monotonic()
+    death = keeper.tend(now)
+    assert death is not None
+    assert death.restart_in_s is None
+    assert keeper.tend(now + 3600) is None
+    assert keeper.restarts == 0
+
+
+def test_a_tail_shows_only_the_last_lines(tmp_path):
+    log = tmp_path / "intake.log"
+    log.write_text("\n".join(f"line {number}" for number in range(100)))
+    assert tail(log, lines=2) == "line 98\nline 99"
+    assert tail(tmp_path / "none.log") == ""
+
+
+# A child does not outlive its parent
+
+
+@pytest.mark.parametrize("poll", [False, True], ids=["by the kernel", "by a watcher"])
+def test_a_child_ends_when_its_parent_is_killed(tmp_path, poll):
+    parent_code = (
+        "import os, subprocess, sys\n"
+        "child = subprocess.Popen([sys.executable, '-I', '-S', sys.argv[1], str(os.getpid()), 'sleep', '60'])\n"
+        "print(child.pid, flush=True)\n"
+        "child.wait()\n"
+    )
+    env = {**os.environ, **({"DEATHWATCH_POLL": "1"} if poll else {})}
+    with subprocess.Popen(
+        [sys.executable, "-c", parent_code, str(DEATHWATCH)], stdout=subprocess.PIPE, env=env
+    ) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        started = _started(child)
+        wait_for(lambda: "sleep" in Path(f"/proc/{child}/comm").read_text() or sys.platform != "linux")
+        parent.kill()
+        parent.wait()
+        wait_for(lambda: not is_alive(child, started))
+
+
+def test_a_command_that_is_not_there_is_named():
+    command = [sys.executable, "-I", "-S", str(DEATHWATCH), str(os.getpid()), "/nowhere/tansu"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 127
+    assert "/nowhere/tansu cannot be started" in run.stderr
+
+
+# Settings
+
+
+def site(**changes: object) -> Site:
+    return Site(
+        options=LocalOptions.model_validate({"seed": 7, "plan": "rough", **changes}),
+        kafka_servers="127.0.0.1:9092",
+        capabilities=EMBEDDED,
+        store_url="sqlite:////run/scoring.db",
+        signing_key="k",
+        ports=Ports(),
+    )
+
+
+def test_every_service_gets_its_own_settings():
+    specs = {spec.name: spec for spec in services(site())}
+    assert list(specs) == ["intake", "vneid_mock", "scoring", "scoring_api"]
+    assert specs["intake"].env["INTAKE_SIGNING_KEY"] == "k"
+    assert specs["intake"].env["INTAKE_IDEMPOTENT_PRODUCER"] == "false"
+    assert (specs["vneid_mock"].env["VNEID_SEED"], specs["vneid_mock"].env["VNEID_PLAN"]) == ("7", "rough")
+    assert specs["scoring"].env["SCORING_STORE"] == specs["scoring_api"].env["SCORING_API_STORE"]
+    assert specs["scoring_api"].argv[-2:] == ("-m", "services.scoring.api")
+
+
+def test_more_intake_members_have_names_and_ports_apart():
+    specs = services(site(intake_members=3, static_members=True))[:3]
+    assert [spec.name for spec in specs] == ["intake", "intake_2", "intake_3"]
+    assert len({spec.port for spec in specs}) == 3
+    assert [spec.env["INTAKE_GROUP_INSTANCE_ID"] for spec in specs] == ["intake", "intake_2", "intake_3"]
+
+
+def test_only_intake_sees_the_signing_key():
+    others = [spec for spec in services(site()) if spec.name != "intake"]
+    assert not any("k" in spec.env.values() for spec in others)
