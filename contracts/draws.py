@@ -25,7 +25,10 @@ def draws(seed: int, *subject: object) -> tuple[float, ...]:
     """
     name = "|".join(map(str, subject)).encode()
     digest = blake2b(name, key=seed.to_bytes(8, "little"), digest_size=64).digest()
-    return tuple([word * _UNIT for word in _WORDS.unpack(digest)])
+    a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p = _WORDS.unpack(digest)  # noqa: E741  sixteen words
+    u = _UNIT
+    # Written out: a loop over the words costs a third of the whole draw more.
+    return (a*u, b*u, c*u, d*u, e*u, f*u, g*u, h*u, i*u, j*u, k*u, l*u, m*u, n*u, o*u, p*u)  # fmt: skip
 
 
 def short_digest(value: bytes) -> str:

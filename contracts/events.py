@@ -7,35 +7,40 @@ All times are event time (simulated) with the offset +07:00.
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
-
-from domain.calendar import VN
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic_core import CoreSchema
+from pydantic_core.core_schema import datetime_schema
 
 VERSION = 1
+OFFSET_S = 7 * 60 * 60
 
 
-def _in_vietnam(at: datetime) -> datetime:
-    if at.utcoffset() != VN.utcoffset(None):
-        msg = "must be a time with the offset +07:00"
-        raise ValueError(msg)
-    return at
+class _VietnamTime:
+    """Accepts only the offset +07:00, in pydantic's own parser: a Python validator would cost 0.7 µs a time."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: object) -> CoreSchema:
+        return datetime_schema(tz_constraint=OFFSET_S)
 
 
-EventTime = Annotated[datetime, AfterValidator(_in_vietnam)]
+EventTime = Annotated[datetime, _VietnamTime]
 ApplicationId = Annotated[
     str, StringConstraints(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")
 ]
+# `[0-9]`, not `\d`: that one takes the digits of every script, and other readers of the schema do not agree.
 DossierCode = Annotated[
     str,
     StringConstraints(
-        pattern=r"^(?:(?:\d{3}\.)?(?:\d{2}\.){0,2}[GH]\d{2}(?:\.\d{2,3}){0,3})-(?:\d{6}|\d{8})-\d{4,7}$", max_length=64
+        pattern=r"^(?:(?:[0-9]{3}\.)?(?:[0-9]{2}\.){0,2}[GH][0-9]{2}(?:\.[0-9]{2,3}){0,3})"
+        r"-(?:[0-9]{6}|[0-9]{8})-[0-9]{4,7}$",
+        max_length=64,
     ),
 ]
-CitizenNumber = Annotated[str, StringConstraints(pattern=r"^\d{12}$")]
-ProvinceCode = Annotated[str, StringConstraints(pattern=r"^\d{2}$")]
-CommuneCode = Annotated[str, StringConstraints(pattern=r"^\d{5}$")]
+CitizenNumber = Annotated[str, StringConstraints(pattern=r"^[0-9]{12}$")]
+ProvinceCode = Annotated[str, StringConstraints(pattern=r"^[0-9]{2}$")]
+CommuneCode = Annotated[str, StringConstraints(pattern=r"^[0-9]{5}$")]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,64}$")]
-ProcedureCode = Annotated[str, StringConstraints(pattern=r"^[0-9A-Z]\.\d{6}$")]
+ProcedureCode = Annotated[str, StringConstraints(pattern=r"^[0-9A-Z]\.[0-9]{6}$")]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
 # A year of office time; a longer one is a mistake, and would leave the calendar.
 WorkingMinutes = Annotated[int, Field(ge=0, le=120_000)]

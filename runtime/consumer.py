@@ -31,6 +31,7 @@ COMMIT_INTERVAL_S = 0.2
 # A batch taken just before a rebalance reaches the handler within this time.
 TAKEN_BATCH_GRACE_S = 0.01
 REVOKE_TIMEOUT_S = 8.0
+DRAIN_TIMEOUT_S = 8.0
 BUSY_LIMIT_S = 30.0
 POLL_LIMIT_S = 15.0
 
@@ -117,13 +118,19 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
     async def drain(self) -> None:
         """Stop taking records, finish and publish what was taken, commit; the consumer is still alive here."""
         self._draining = True
+        self._assigned.set()
         if self._ticker:
             self._ticker.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._ticker
-        async with self._lock:
-            if self.fatal is None:
-                await self._commit()
+        try:
+            async with asyncio.timeout(DRAIN_TIMEOUT_S), self._lock:
+                if self.fatal is None:
+                    # A tick cut short has closed entries whose messages are still here.
+                    await self.outbox.flush()
+                    await self._commit()
+        except TimeoutError:
+            log.warning("stopping without a last commit; its records are read again")
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Commit and forget: the next owner reads on from the commit."""
@@ -219,9 +226,10 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
     async def _tick_forever(self) -> None:
         while True:
             await asyncio.sleep(TICK_S)
-            if self.fatal is not None:
-                continue
             async with self._lock:
+                # Under the lock: a batch that failed while this waited for it must not be committed.
+                if self.fatal is not None:
+                    continue
                 try:
                     await self._tick()
                     if self._clock.now() >= self._next_commit_at:
@@ -230,6 +238,9 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
                         self._measure()
                 except FatalError as error:
                     self._stop_for(str(error))
+                except Exception as error:
+                    log.exception("a deadline failed and its record is not committed")
+                    self._stop_for(f"unexpected error: {error!r}")
 
     async def _commit(self) -> None:
         offsets = {
@@ -258,6 +269,8 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
 
     def _stop_for(self, reason: str) -> None:
         self.fatal = reason
+        # A batch that waits for an assignment would hold up the stop.
+        self._assigned.set()
         self.outbox.discard()
         log.critical("stopping", reason=reason)
         self._on_fatal()

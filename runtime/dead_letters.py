@@ -1,6 +1,5 @@
 """Dead letters: the record as it came, with the reason and its source position; and the limit that stops the line."""
 
-from collections import deque
 from collections.abc import Sequence
 from hashlib import blake2b
 
@@ -18,9 +17,9 @@ class TooManyDeadLettersError(RuntimeError):
 def dead_letter(record: Record, *, topic: str, reason: str, detail: str) -> Message:
     """Return the dead letter of a record; the source position identifies it, whatever is done with it.
 
-    A value too large for the topic is replaced by its digest; the position says where it still is.
+    What is too large for the topic is left out, a value for its digest; the position says where it still is.
     """
-    value = record.value
+    key, value = record.key, record.value
     headers: Headers = [
         ("dlq_reason", reason.encode()),
         ("dlq_detail", detail[:500].encode()),
@@ -29,49 +28,61 @@ def dead_letter(record: Record, *, topic: str, reason: str, detail: str) -> Mess
         ("dlq_offset", str(record.offset).encode()),
         ("dlq_timestamp", str(record.timestamp).encode()),
     ]
-    if value is not None and len(value) > MAX_DEAD_LETTER_BYTES:
+    source = _source_headers(record.headers)
+    around = len(key or b"") + _bytes(source)
+    if value is not None and len(value) + around > MAX_DEAD_LETTER_BYTES:
         headers.append(("dlq_value_bytes", str(len(value)).encode()))
         headers.append(("dlq_value_blake2b", blake2b(value, digest_size=16).hexdigest().encode()))
         value = None
-    headers.extend(header for header in _source_headers(record.headers))
-    return Message(topic, record.key, value, headers)
+    if around > MAX_DEAD_LETTER_BYTES:
+        headers.append(("dlq_left_out", b"key and headers"))
+        key, source = None, []
+    return Message(topic, key, value, [*headers, *source])
 
 
 def _source_headers(headers: Sequence[tuple[str, bytes]]) -> Headers:
     return [(name, value) for name, value in headers if not name.startswith("dlq_")]
 
 
+def _bytes(headers: Headers) -> int:
+    # Kafka's headers may have no value at all.
+    return sum(len(name.encode()) + len(value or b"") for name, value in headers)
+
+
 class DeadLetterLimit:
-    """Trips when a run of refused records, or their share among the last ones, is beyond belief.
+    """Trips when a run of refused records, or their share of a sample, is beyond belief.
 
     Args:
         max_run: refused records in a row.
-        max_share: refused share of the last `sample` records, judged once as many were seen.
+        max_share: refused share of a sample.
+        sample: records per sample; a new one starts when it is full.
 
     """
 
     def __init__(self, *, max_run: int = 500, max_share: float = 0.5, sample: int = 1_000) -> None:
         self._max_run, self._max_share, self._sample = max_run, max_share, sample
-        self._run = 0
-        self._seen: deque[bool] = deque(maxlen=sample)
-        self._refused = 0
+        self._run = self._seen = self._refused = 0
 
-    def note(self, *, refused: bool) -> None:
-        """Count one record.
+    def accept(self) -> None:
+        """Count one good record."""
+        self._run = 0
+        self._seen += 1
+
+    def refuse(self) -> None:
+        """Count one refused record.
 
         Raises:
             TooManyDeadLettersError: the limit is reached.
 
         """
-        if len(self._seen) == self._sample:
-            self._refused -= self._seen[0]
-        self._seen.append(refused)
-        self._refused += refused
-        self._run = self._run + 1 if refused else 0
-        share = self._refused / self._sample if len(self._seen) == self._sample else 0.0
-        if self._run >= self._max_run or share > self._max_share:
+        if self._seen >= self._sample:
+            self._seen = self._refused = 0
+        self._run += 1
+        self._seen += 1
+        self._refused += 1
+        if self._run >= self._max_run or self._refused > self._max_share * self._sample:
             msg = (
-                f"{self._run} records refused in a row, {self._refused} of the last {len(self._seen)}: "
+                f"{self._run} records refused in a row, {self._refused} of the last {self._seen}: "
                 "this looks like a bad deploy or a wrong topic; fix it and start again, nothing was passed over"
             )
             raise TooManyDeadLettersError(msg)

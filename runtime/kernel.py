@@ -85,14 +85,14 @@ class Kernel(PartitionConsumer):
         try:
             messages = self._tried(record, state, now)
         except Reject as reject:
-            self._limit.note(refused=True)
+            self._limit.refuse()
             topic = self._dead_letter_topic(record.topic)
             letter = dead_letter(record, topic=topic, reason=reject.reason, detail=reject.detail)
             self.outbox.add(letter, record.partition)
             state.skip(record)
             refused[record.topic, reject.reason] += 1
             return
-        self._limit.note(refused=False)
+        self._limit.accept()
         for message in messages:
             self.outbox.add(message, record.partition)
 

@@ -35,6 +35,7 @@ class Metrics:
 
     def __init__(self, service: str, declared: Sequence[Metric]) -> None:
         self.registry = CollectorRegistry()
+        self._counted: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}
         kinds = {"counter": Counter, "gauge": Gauge, "histogram": Histogram}
         self._metrics: Mapping[str, Counter | Gauge | Histogram] = {
             metric.name: kinds[metric.kind](
@@ -44,19 +45,22 @@ class Metrics:
         }
 
     def count(self, name: str, amount: float = 1, **labels: str) -> None:
-        """Add to a counter.
+        """Add to a counter. The sum reaches the registry when it is scraped: a record costs one dictionary entry.
 
         Raises:
             KeyError: the name is not declared.
 
         """
-        metric = self._metrics[name]
-        (metric.labels(**labels) if labels else metric).inc(amount)  # type: ignore[union-attr]
+        key = (name, tuple(labels.items()))
+        counted = self._counted.get(key)
+        if counted is None:
+            self._child(name, labels)
+            counted = 0
+        self._counted[key] = counted + amount
 
     def gauge(self, name: str, value: float, **labels: str) -> None:
         """Set a gauge; see `count` for errors."""
-        metric = self._metrics[name]
-        (metric.labels(**labels) if labels else metric).set(value)  # type: ignore[union-attr]
+        self._child(name, labels).set(value)  # type: ignore[union-attr]
 
     def observe(self, name: str, seconds: float) -> None:
         """Add one observation to a histogram; see `count` for errors."""
@@ -64,4 +68,11 @@ class Metrics:
 
     def exposition(self) -> bytes:
         """Return the text that Prometheus scrapes."""
+        for (name, labels), amount in self._counted.items():
+            self._child(name, dict(labels)).inc(amount)  # type: ignore[union-attr]
+            self._counted[name, labels] = 0
         return generate_latest(self.registry)
+
+    def _child(self, name: str, labels: Mapping[str, str]) -> Counter | Gauge | Histogram:
+        metric = self._metrics[name]
+        return metric.labels(**labels) if labels else metric

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import structlog
 from aiokafka.errors import KafkaError
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
 from runtime.messages import Message
 
@@ -53,7 +53,7 @@ class Outbox:
             return
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(KafkaError),
-            wait=wait_exponential_jitter(initial=0.1, max=5.0),
+            wait=wait_random_exponential(multiplier=0.1, max=5.0),
             before_sleep=self._warn,
         ):
             with attempt:

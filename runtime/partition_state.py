@@ -5,9 +5,13 @@ Partition n of every topic of a group belongs to one member, so this is all the 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 
 from runtime.messages import Effects, Logic, Message, Record
 from runtime.window import RetryBudget, Window
+
+# Two fetches are told apart by when they came back, which is known to the millisecond.
+FETCHES_APART_S = 0.005
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +46,7 @@ class PartitionState:
         self.next_offsets = dict(starts)
         self.window = Window()
         self._options = options
+        self._fetched_at = -inf
         self._barrier: tuple[float, int] | None = None
         self._budget = (
             RetryBudget(share=options.retry_share, per_s=options.retries_per_s, burst=options.retry_burst)
@@ -73,6 +78,9 @@ class PartitionState:
     def due(self, *, now: float, polled_at: float | None, highwater: int | None, limit: int) -> list[bytes]:
         """Return keys whose deadline passed and whose silence is certain.
 
+        The mark of the first fetch that came back after the deadline may be older than the deadline; that of the next
+        one is not, as it was sent later.
+
         Args:
             now: the monotonic time.
             polled_at: the monotonic time of the last fetch of the answering topic's partition, None before the first.
@@ -88,7 +96,14 @@ class PartitionState:
             deadline = self.window.next_deadline()
             if deadline is None or deadline > now or polled_at is None or highwater is None or polled_at <= deadline:
                 return []
-            self._barrier = (min(polled_at, now), highwater)
+            before = self._fetched_at
+            if before <= deadline:
+                self._fetched_at = polled_at
+                return []
+            if polled_at < before + FETCHES_APART_S:
+                return []
+            self._fetched_at = polled_at
+            self._barrier = (min(before, now), highwater)
         until, mark = self._barrier
         if self.next_offsets[self._options.answered_on] < mark:
             return []

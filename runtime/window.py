@@ -80,7 +80,10 @@ class Window(Mapping[bytes, State]):
             deadline = self.next_deadline()
             if deadline is None or deadline > until:
                 break
-            keys.append(heappop(self._deadlines)[1])
+            key = heappop(self._deadlines)[1]
+            # Rearmed twice at one moment, an entry is in the heap twice with one deadline; it expires once.
+            if not keys or keys[-1] != key:
+                keys.append(key)
         return keys
 
     def _drop_stale(self) -> None:

@@ -1,0 +1,1 @@
+"""Intake: decides what an application still needs, asks for data instead of paper, and emits the outcome."""

@@ -1,0 +1,90 @@
+"""Intake's composition root: settings in, FastStream app out."""
+
+from typing import NamedTuple
+
+from faststream.asgi import AsgiFastStream
+
+from contracts.topics import (
+    APPLICATIONS_DECIDED,
+    APPLICATIONS_SUBMITTED,
+    DOCUMENTS_PROVIDED,
+    DOCUMENTS_REQUESTED,
+    by_name,
+)
+from domain import domain
+from runtime.broker import open_broker, open_producer
+from runtime.clock import Clock, SystemClock
+from runtime.kernel import Kernel
+from runtime.metrics import KERNEL_METRICS, Metric, Metrics
+from runtime.outbox import Outbox
+from runtime.partition_state import WindowOptions
+from runtime.process import LateProducer, Stopper, build_app
+from services.intake.core import RuleBook
+from services.intake.handlers import IntakeHandlers
+from services.intake.settings import IntakeSettings
+
+CONSUMES = (APPLICATIONS_SUBMITTED, DOCUMENTS_PROVIDED)
+PRODUCES = (DOCUMENTS_REQUESTED, APPLICATIONS_DECIDED)
+METRICS = (
+    *KERNEL_METRICS,
+    Metric("counter", "outcomes_total", "Outcomes emitted, repeats included.", ("outcome",)),
+    Metric("counter", "outcomes_presumed_total", "Outcomes emitted with an incomplete set of answers."),
+    Metric("counter", "applications_asked_again_total", "Requests after the first of an application."),
+)
+
+
+class Intake(NamedTuple):
+    """A wired intake: the app to run and the parts that an operator or a test asks."""
+
+    app: AsgiFastStream
+    kernel: Kernel
+    stopper: Stopper
+
+
+def build(settings: IntakeSettings, clock: Clock | None = None) -> Intake:
+    """Wire intake; nothing connects before the app starts."""
+    metrics = Metrics("intake", METRICS)
+    producer = LateProducer(lambda: open_producer(settings))
+    stopper = Stopper()
+    kernel = Kernel(
+        IntakeHandlers(
+            RuleBook.of(domain(), settings.attempts),
+            key=settings.signing_key.get_secret_value().encode(),
+            partitions=settings.partitions,
+            patience_s=settings.patience_s,
+            count=metrics.count,
+        ),
+        topics=[topic.name for topic in CONSUMES],
+        window=WindowOptions(
+            opens=APPLICATIONS_SUBMITTED.name,
+            answered_on=DOCUMENTS_PROVIDED.name,
+            max_open=settings.max_open,
+            max_span=settings.max_span,
+            retry_share=settings.retry_share,
+            stretch_s=settings.patience_s,
+        ),
+        dead_letter_topic=lambda topic: by_name(topic).dead_letter("intake"),
+        settings=settings,
+        outbox=Outbox(producer),
+        clock=clock or SystemClock(),
+        metrics=metrics,
+        on_fatal=stopper.stop,
+    )
+
+    async def check() -> None:
+        await producer.check_topics([topic.name for topic in (*CONSUMES, *PRODUCES)], settings.partitions)
+
+    app = build_app(
+        open_broker(settings),
+        kernel,
+        producer=producer,
+        metrics=metrics,
+        check=check,
+        details=lambda: {"attempts": settings.attempts},
+    )
+    return Intake(app, kernel, stopper)
+
+
+def create_app() -> AsgiFastStream:
+    """Return the app (`faststream run services.intake.app:create_app --factory`); settings from the environment."""
+    return build(IntakeSettings()).app

@@ -1,0 +1,164 @@
+"""Intake's handlers: translate a record, call the core, return the effects. No clock, no broker, no business."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol, cast
+
+from pydantic_core import to_json
+
+from contracts.cloudevents import header_maker
+from contracts.context import ContextError, Facts, facts_of, seal, unseal
+from contracts.draws import short_digest
+from contracts.errors import Reject
+from contracts.events import ApplicationSubmitted, DocumentsProvided
+from contracts.reading import read_event
+from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED, DOCUMENTS_PROVIDED, DOCUMENTS_REQUESTED
+from domain import Component
+from runtime.messages import NOTHING, Effects, Message, Record, State, Waiting
+from services.intake.core import Decision, RuleBook, answers_of, check, components_to_look_up, decide
+
+# What an open application is remembered by: the last attempt, the submitted value, the best reply so far, the context
+# that was sealed and the facts in it. Plain tuples of plain values, which the garbage collector leaves alone.
+Open = tuple[int, bytes, bytes | None, str, tuple[object, ...]]
+# Where a context carries the digest of its submission, which is the key of its entry.
+_KEY = slice(2, 18)
+
+
+class Count(Protocol):
+    """Counts what a metric counts; `runtime.metrics.Metrics.count` is one."""
+
+    def __call__(self, name: str, amount: float = 1, **labels: str) -> None: ...
+
+
+def _uncounted(name: str, amount: float = 1, **labels: str) -> None:
+    """Count nothing."""
+
+
+class IntakeHandlers:
+    """The `Logic` of intake.
+
+    An open entry is keyed by the digest of its submission, which the context echoes: the same submission twice is one
+    entry, and another submission under the same application id is another one.
+
+    Args:
+        book: the administrative facts.
+        key: the signing key of contexts.
+        partitions: the partition count of the log.
+        patience_s: wall seconds of silence until an application is asked for again.
+        count: counts outcomes and re-asks; a metric, not a decision.
+
+    """
+
+    def __init__(
+        self,
+        book: RuleBook,
+        *,
+        key: bytes,
+        partitions: int,
+        patience_s: float,
+        count: Count = _uncounted,
+    ) -> None:
+        self._book, self._key, self._partitions = book, key, partitions
+        self._patience_s, self._count = patience_s, count
+        self._requested = header_maker("/services/intake", DOCUMENTS_REQUESTED.event_type)
+        self._decided = header_maker("/services/intake", APPLICATIONS_DECIDED.event_type)
+        self._by_topic = {
+            APPLICATIONS_SUBMITTED.name: self._on_submitted,
+            DOCUMENTS_PROVIDED.name: self._on_provided,
+        }
+
+    def on_record(self, record: Record, waiting: Mapping[bytes, State]) -> Effects:
+        """Return the effects of a submission or a reply; see `Logic`."""
+        return self._by_topic[record.topic](record, waiting)
+
+    def _on_submitted(self, record: Record, waiting: Mapping[bytes, State]) -> Effects:
+        submitted = read_event(record, ApplicationSubmitted, self._partitions)
+        value = record.value or b""
+        check(submitted, self._book)
+        facts = facts_of(submitted, short_digest(value))
+        components = components_to_look_up(facts, self._book)
+        if not components:
+            return Effects((self._outcome(decide(facts, {}, self._book)),))
+        key = facts.submission.encode()
+        if key in waiting:
+            return NOTHING
+        context = seal(facts, self._key)
+        request = self._request(submitted, 1, components, context)
+        return Effects((request,), Waiting(key, self._patience_s, (1, value, None, context, tuple(facts))))
+
+    def _on_provided(self, record: Record, waiting: Mapping[bytes, State]) -> Effects:
+        provided = read_event(record, DocumentsProvided, self._partitions)
+        key = provided.context[_KEY].encode()
+        state = cast("Open | None", waiting.get(key))
+        facts = self._facts(provided, state)
+        decision = decide(facts, answers_of(provided), self._book)
+        if state is None or not decision.presumed:
+            return Effects((self._outcome(decision),), close=key)
+        return self._on_incomplete(key, state, provided, record.value or b"")
+
+    def _facts(self, provided: DocumentsProvided, state: Open | None) -> Facts:
+        """Return the facts of the context; one that equals what the window remembers needs no opening.
+
+        The application must be the remembered one too, or a reply could bring another application's context.
+        """
+        if state is not None and state[3] == provided.context and state[4][0] == provided.application_id:
+            return Facts(*state[4])  # type: ignore[arg-type]  # a plain tuple of what a Facts was
+        try:
+            return unseal(provided.context, provided.application_id, self._key)
+        except ContextError as error:
+            raise Reject("forged_context", str(error)) from error
+
+    def _on_incomplete(self, key: bytes, state: Open, provided: DocumentsProvided, reply: bytes) -> Effects:
+        """Remember the best reply; an answer to the last asking asks again, or gives up at the attempt limit."""
+        attempt, value, best, *sealed = state
+        if best is None or len(provided.answers) > len(DocumentsProvided.model_validate_json(best).answers):
+            best = reply
+        known = cast("Open", (attempt, value, best, *sealed))
+        if provided.attempt < attempt:
+            return Effects(rearm=Waiting(key, self._patience_s, known))
+        return self._ask_again(key, known)
+
+    def on_deadline(self, key: bytes, state: State) -> Effects:
+        """Return the effects of silence: ask again, or presume with what is known at the attempt limit."""
+        effects = self._ask_again(key, cast("Open", state))
+        return effects._replace(retry=effects.rearm is not None)
+
+    def _ask_again(self, key: bytes, state: Open) -> Effects:
+        attempt, value, best, context, plain = state
+        facts = Facts(*plain)  # type: ignore[arg-type]  # a plain tuple of what a Facts was
+        if attempt >= self._book.attempts:
+            known = {} if best is None else answers_of(DocumentsProvided.model_validate_json(best))
+            return Effects((self._outcome(decide(facts, known, self._book)),), close=key)
+        self._count("applications_asked_again_total")
+        submitted = ApplicationSubmitted.model_validate_json(value)
+        request = self._request(submitted, attempt + 1, components_to_look_up(facts, self._book), context)
+        again = Waiting(key, self._patience_s, (attempt + 1, value, best, context, plain))
+        return Effects((request,), rearm=again)
+
+    def _request(
+        self, submitted: ApplicationSubmitted, attempt: int, components: Sequence[Component], context: str
+    ) -> Message:
+        application_id = submitted.application_id
+        value = to_json(
+            {
+                "application_id": application_id,
+                "citizen_number": submitted.citizen_number,
+                "procedure": submitted.procedure,
+                "province": submitted.province,
+                "consent": submitted.consent,
+                "attempt": attempt,
+                "as_of": self._book.as_of(submitted.submitted_at, attempt),
+                "documents": [
+                    {"component": component.slug, "databases": component.databases} for component in components
+                ],
+                "context": context,
+            }
+        )
+        headers = self._requested(f"{application_id}/requested/{attempt}")
+        return Message(DOCUMENTS_REQUESTED.name, application_id.encode(), value, headers)
+
+    def _outcome(self, decision: Decision) -> Message:
+        self._count("outcomes_total", outcome=decision.outcome)
+        if decision.presumed:
+            self._count("outcomes_presumed_total")
+        headers = self._decided(f"{decision.application_id}/decided/{decision.revision}")
+        return Message(APPLICATIONS_DECIDED.name, decision.application_id.encode(), decision.to_json(), headers)

@@ -1,0 +1,165 @@
+"""The rules that keep an application from ending end to end: one table, each with its name, outcome and source.
+
+Every rule that applies becomes a reason of the outcome; the strongest one's outcome is the application's.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+from contracts.events import Cause, Channel, Outcome, ResultDelivery, Source
+from domain import ServiceLevel
+
+RULES_VERSION = 1
+LEVEL_2 = 2
+
+
+class Settled(NamedTuple):
+    """Where the proof of one component comes from, and why not from data."""
+
+    component: str
+    source: Source
+    cause: Cause | None
+    database: str | None
+
+
+class Case(NamedTuple):
+    """What the rules look at, and nothing else: few values, so that equal cases are judged once.
+
+    `fee_due`, `electronic_result_due`, `presence_required` and `service_level` are the procedure's. The last five tell
+    of the components: one asked for was not answered, was answered on paper, came as the paper original that nothing
+    else replaces, cannot be replaced at all, was taken on paper although data had it.
+    """
+
+    channel: Channel
+    account_level: int
+    service_level: ServiceLevel
+    presence_required: bool
+    fee_due: bool
+    fee_paid_online: bool
+    electronic_result_due: bool
+    electronic_result: bool
+    result_delivery: ResultDelivery
+    unanswered: bool = False
+    on_paper: bool = False
+    original: bool = False
+    irreplaceable: bool = False
+    asked_anyway: bool = False
+
+
+class Rule(NamedTuple):
+    """A named test; `source` says where it comes from: decree and article, portal record, or data file.
+
+    `at_filing` marks what is known before anything is asked: such an application is refused without a look-up.
+    """
+
+    name: str
+    outcome: Outcome
+    applies: Callable[[Case], bool]
+    source: str
+    at_filing: bool = False
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "no_level_2_account",
+        "rejected",
+        lambda case: case.channel == "online" and case.account_level < LEVEL_2,
+        "domain/README.md §3: filing online needs a level-2 account",
+        at_filing=True,
+    ),
+    Rule(
+        "not_offered_online",
+        "rejected",
+        lambda case: case.channel == "online" and case.service_level == "information",
+        "NĐ 42/2022/NĐ-CP: online services are 'toàn trình' or 'một phần'; others only inform",
+        at_filing=True,
+    ),
+    Rule(
+        "component_cannot_be_replaced",
+        "rejected",
+        lambda case: case.irreplaceable,
+        "components.csv fallback=none: retry, then refuse online",
+    ),
+    Rule(
+        "supplement_not_answered",
+        "stopped",
+        lambda case: case.unanswered,
+        "NĐ 61/2018/NĐ-CP Art. 17.2: one full request; without an answer the dossier is stopped (state 8)",
+    ),
+    Rule(
+        "filed_in_person",
+        "on_paper",
+        lambda case: case.channel == "direct",
+        "NĐ 42/2022/NĐ-CP: end to end means all steps on the network; CĐ 111/CĐ-TTg keeps the counter lawful",
+    ),
+    Rule(
+        "filed_by_post",
+        "on_paper",
+        lambda case: case.channel == "post",
+        "NĐ 42/2022/NĐ-CP: end to end means all steps on the network",
+    ),
+    Rule(
+        "not_offered_end_to_end",
+        "partly_online",
+        lambda case: case.service_level == "partial",
+        "NĐ 42/2022/NĐ-CP: a 'một phần' service",
+    ),
+    Rule(
+        "presence_required",
+        "partly_online",
+        lambda case: case.presence_required,
+        "procedures.csv presence_required; legal test in domain/README.md §4",
+    ),
+    Rule(
+        "original_required",
+        "partly_online",
+        lambda case: case.original,
+        "components.csv fallback=original: the paper original must come",
+    ),
+    Rule(
+        "supplement_on_paper",
+        "partly_online",
+        lambda case: case.on_paper,
+        "legal test in domain/README.md §4: no component on paper, no supplement answered on paper",
+    ),
+    Rule(
+        "paper_asked_anyway",
+        "partly_online",
+        lambda case: case.asked_anyway,
+        "CT 24/CT-TTg: papers integrated in VNeID must not be asked for; a breach, and paper all the same",
+    ),
+    Rule(
+        "fee_not_paid_online",
+        "partly_online",
+        lambda case: case.fee_due and not case.fee_paid_online,
+        "legal test in domain/README.md §4: the fee, if any, is paid online",
+    ),
+    Rule(
+        "electronic_result_missing",
+        "partly_online",
+        lambda case: case.electronic_result_due and not case.electronic_result,
+        "legal test in domain/README.md §4: an electronic result where one is due",
+    ),
+    Rule(
+        "result_fetched_at_counter",
+        "partly_online",
+        lambda case: case.result_delivery == "counter",
+        "NĐ 42/2022/NĐ-CP: the result comes online or by public post",
+    ),
+)
+
+# The strongest outcome among the reasons is the application's; without a reason it is end to end.
+PRECEDENCE: Mapping[Outcome, int] = {
+    "rejected": 4,
+    "stopped": 3,
+    "on_paper": 2,
+    "partly_online": 1,
+    "end_to_end": 0,
+}
+
+
+def judge(case: Case, rules: Iterable[Rule] = RULES) -> tuple[Outcome, tuple[str, ...]]:
+    """Return the outcome and the names of all rules that apply, in the table's order."""
+    applying = [rule for rule in rules if rule.applies(case)]
+    outcome: Outcome = max((rule.outcome for rule in applying), key=PRECEDENCE.__getitem__, default="end_to_end")
+    return outcome, tuple([rule.name for rule in applying])

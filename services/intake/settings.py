@@ -1,0 +1,30 @@
+"""Intake's settings, read from `INTAKE_*`."""
+
+from pydantic import Field, SecretStr
+from pydantic_settings import SettingsConfigDict
+
+from contracts.topics import DEFAULT_PARTITIONS
+from runtime.settings import ServiceSettings
+
+
+class IntakeSettings(ServiceSettings):
+    """Settings of one intake member."""
+
+    model_config = SettingsConfigDict(env_prefix="INTAKE_", frozen=True, extra="forbid")
+
+    client_id: str = Field(default="intake", description="Client id shown in the broker's logs.")
+    group_id: str = Field(default="intake", description="Consumer group; its committed offsets are the state.")
+    http_port: int = Field(
+        default=8101, ge=0, le=65535, description="Port of /health and /metrics; 0 picks a free one."
+    )
+    signing_key: SecretStr = Field(
+        default=SecretStr("dev-only"), min_length=8, max_length=64, description="Key of the contexts' digests."
+    )
+    partitions: int = Field(default=DEFAULT_PARTITIONS, ge=1, description="Partition count of the log.")
+    attempts: int = Field(default=3, ge=1, le=9, description="How often an application is asked for before presuming.")
+    patience_s: float = Field(default=4.0, gt=0, description="Wall seconds of silence until asking again.")
+    max_open: int = Field(
+        default=2_500, ge=1, description="Open applications per partition; beyond it, reading pauses."
+    )
+    max_span: int = Field(default=200_000, ge=1, description="Records between commit and next offset; beyond, pause.")
+    retry_share: float = Field(default=0.1, ge=0, le=1, description="Re-asks on silence as a share of requests.")

@@ -1,0 +1,25 @@
+"""`python -m services.scoring`: run the consumer that writes the store; settings come from `SCORING_*`."""
+
+import sys
+
+from runtime.logs import configure
+from runtime.process import EXIT_FATAL, serve
+from services.scoring.app import build
+from services.scoring.settings import ScoringSettings
+from services.scoring.store_errors import StoreError
+
+
+def main() -> int:
+    """Run until a signal; return the exit code."""
+    settings = ScoringSettings()
+    configure("scoring", settings.log_level)
+    try:
+        scoring = build(settings)
+    except StoreError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201  the last line an operator sees
+        return EXIT_FATAL
+    return serve(scoring.app, settings, scoring.stopper, lambda: scoring.writer.fatal)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

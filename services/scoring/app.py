@@ -1,0 +1,65 @@
+"""Scoring's composition root: the consumer that writes the store. The HTTP API is a process of its own."""
+
+from typing import NamedTuple
+
+from faststream.asgi import AsgiFastStream
+
+from contracts.topics import APPLICATIONS_DECIDED, LOG_IDENTITY
+from runtime.broker import open_broker, open_producer
+from runtime.clock import Clock, SystemClock
+from runtime.log_identity import read_log_identity
+from runtime.metrics import KERNEL_METRICS, Metric, Metrics
+from runtime.outbox import Outbox
+from runtime.process import LateProducer, Stopper, build_app
+from services.scoring.handlers import StoreWriter
+from services.scoring.settings import ScoringSettings
+from services.scoring.store import Store
+
+CONSUMES = (APPLICATIONS_DECIDED,)
+METRICS = (
+    *KERNEL_METRICS,
+    Metric("counter", "outcomes_total", "Outcomes by what the roll-up did with them.", ("result",)),
+)
+
+
+class Scoring(NamedTuple):
+    """A wired scoring consumer: the app to run and the parts that an operator or a test asks."""
+
+    app: AsgiFastStream
+    writer: StoreWriter
+    stopper: Stopper
+
+
+def build(settings: ScoringSettings, clock: Clock | None = None) -> Scoring:
+    """Wire the consumer; the store opens at once, the broker when the app starts.
+
+    Raises:
+        StoreError: the store cannot be opened.
+
+    """
+    metrics = Metrics("scoring", METRICS)
+    producer = LateProducer(lambda: open_producer(settings))
+    stopper = Stopper()
+    identity: list[str] = []
+    writer = StoreWriter(
+        Store(settings.store),
+        identity=lambda: identity[-1],
+        partitions=settings.partitions,
+        settings=settings,
+        outbox=Outbox(producer),
+        clock=clock or SystemClock(),
+        metrics=metrics,
+        on_fatal=stopper.stop,
+    )
+
+    async def check() -> None:
+        await producer.check_topics([topic.name for topic in CONSUMES], settings.partitions)
+        identity.append(await read_log_identity(settings.kafka_servers, LOG_IDENTITY))
+
+    app = build_app(open_broker(settings), writer, producer=producer, metrics=metrics, check=check)
+    return Scoring(app, writer, stopper)
+
+
+def create_app() -> AsgiFastStream:
+    """Return the app (`faststream run services.scoring.app:create_app --factory`); settings from the environment."""
+    return build(ScoringSettings()).app

@@ -1,0 +1,1 @@
+"""The stand-in for VNeID and the national databases behind it."""

@@ -1,0 +1,25 @@
+"""`python -m services.vneid_mock`: run one member of the mock; settings come from `VNEID_*`."""
+
+import sys
+
+from runtime.logs import configure
+from runtime.process import EXIT_FATAL, serve
+from services.vneid_mock.app import build
+from services.vneid_mock.plan_files import PlanError
+from services.vneid_mock.settings import VneidSettings
+
+
+def main() -> int:
+    """Run until a signal; return the exit code."""
+    settings = VneidSettings()
+    configure("vneid_mock", settings.log_level)
+    try:
+        mock = build(settings)
+    except PlanError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201  the last line an operator sees
+        return EXIT_FATAL
+    return serve(mock.app, settings, mock.stopper, lambda: mock.kernel.fatal)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

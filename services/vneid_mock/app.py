@@ -1,0 +1,81 @@
+"""The mock's composition root: settings in, FastStream app out."""
+
+from typing import NamedTuple
+
+from faststream.asgi import AsgiFastStream
+
+from contracts.topics import DOCUMENTS_PROVIDED, DOCUMENTS_REQUESTED, by_name
+from runtime.broker import open_broker, open_producer
+from runtime.clock import Clock, SystemClock
+from runtime.kernel import Kernel
+from runtime.metrics import KERNEL_METRICS, Metric, Metrics
+from runtime.outbox import Outbox
+from runtime.partition_state import WindowOptions
+from runtime.process import LateProducer, Stopper, build_app
+from services.vneid_mock.control import PlanState, control_app
+from services.vneid_mock.handlers import VneidHandlers
+from services.vneid_mock.plan_files import load_plan
+from services.vneid_mock.settings import VneidSettings
+
+CONSUMES = (DOCUMENTS_REQUESTED,)
+PRODUCES = (DOCUMENTS_PROVIDED,)
+METRICS = (
+    *KERNEL_METRICS,
+    Metric("counter", "replies_total", "Replies by what became of them: sent, scheduled, silent.", ("kind",)),
+)
+CONTROL_PATHS = ("/plan", "/plans", "/plan/reset", "/plan/schema")
+
+
+class VneidMock(NamedTuple):
+    """A wired mock: the app to run and the parts that an operator or a test asks."""
+
+    app: AsgiFastStream
+    kernel: Kernel
+    stopper: Stopper
+    plan: PlanState
+
+
+def build(settings: VneidSettings, clock: Clock | None = None) -> VneidMock:
+    """Wire the mock; nothing connects before the app starts.
+
+    Raises:
+        PlanError: the named plan does not exist or its file is wrong.
+
+    """
+    metrics = Metrics("vneid_mock", METRICS)
+    plan = PlanState(load_plan(settings.plan), settings.seed)
+    producer = LateProducer(lambda: open_producer(settings))
+    stopper = Stopper()
+    kernel = Kernel(
+        VneidHandlers(
+            plan, partitions=settings.partitions, count=lambda kind: metrics.count("replies_total", kind=kind)
+        ),
+        topics=[topic.name for topic in CONSUMES],
+        window=WindowOptions(opens=DOCUMENTS_REQUESTED.name, max_open=settings.max_open),
+        dead_letter_topic=lambda topic: by_name(topic).dead_letter("vneid_mock"),
+        settings=settings,
+        outbox=Outbox(producer),
+        clock=clock or SystemClock(),
+        metrics=metrics,
+        on_fatal=stopper.stop,
+    )
+
+    async def check() -> None:
+        await producer.check_topics([topic.name for topic in (*CONSUMES, *PRODUCES)], settings.partitions)
+
+    control = control_app(plan)
+    app = build_app(
+        open_broker(settings),
+        kernel,
+        producer=producer,
+        metrics=metrics,
+        check=check,
+        details=lambda: {"plan": plan.plan.name, "seed": plan.seed, "plan_changed_by_hand": plan.changed_by_hand},
+        routes=[(path, control) for path in CONTROL_PATHS],
+    )
+    return VneidMock(app, kernel, stopper, plan)
+
+
+def create_app() -> AsgiFastStream:
+    """Return the app (`faststream run services.vneid_mock.app:create_app --factory`); settings from the environment."""
+    return build(VneidSettings()).app

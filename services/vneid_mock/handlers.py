@@ -1,0 +1,66 @@
+"""The mock's handlers: a request comes in, replies go out now or later. The window is the schedule of later ones."""
+
+from collections.abc import Callable, Mapping
+from typing import cast
+
+from contracts.cloudevents import header_maker
+from contracts.events import DocumentsRequested
+from contracts.reading import read_event
+from contracts.topics import DOCUMENTS_PROVIDED
+from runtime.messages import NOTHING, Effects, Message, Record, State, Waiting
+from services.vneid_mock.control import PlanState
+from services.vneid_mock.core import respond
+
+# A scheduled reply: its record's key and value, its event id, and the seconds until each copy.
+Scheduled = tuple[bytes, bytes, str, *tuple[float, ...]]
+
+
+class VneidHandlers:
+    """The `Logic` of the mock.
+
+    A scheduled reply keeps its request open, so the commit trails it and a delayed reply survives the mock's death; it
+    is scheduled anew when its request is read again.
+
+    Args:
+        plan: the plan in force, read once per record.
+        partitions: the partition count of the log.
+        count: counts replies by kind; a metric, not a decision.
+
+    """
+
+    def __init__(self, plan: PlanState, *, partitions: int, count: Callable[[str], None] = lambda _: None) -> None:
+        self._plan, self._partitions, self._count = plan, partitions, count
+        self._provided = header_maker("/services/vneid_mock", DOCUMENTS_PROVIDED.event_type)
+
+    def on_record(self, record: Record, waiting: Mapping[bytes, State]) -> Effects:  # noqa: ARG002  `Logic`
+        """Return the replies to one request: none, one or more, at once or scheduled."""
+        request = read_event(record, DocumentsRequested, self._partitions)
+        value, delays = respond(request, self._plan.plan, self._plan.seed)
+        if not delays:
+            self._count("silent")
+            return NOTHING
+        key = request.application_id.encode()
+        event_id = f"{request.application_id}/provided/{request.attempt}"
+        now = tuple([self._reply(key, value, event_id) for delay in delays if delay <= 0])
+        later = [delay for delay in delays if delay > 0]
+        if not later:
+            return Effects(publish=now)
+        self._count("scheduled")
+        return Effects(publish=now, open=_scheduled(record.offset, key, value, event_id, sorted(later)))
+
+    def on_deadline(self, key: bytes, state: State) -> Effects:
+        """Send a scheduled reply, and schedule the next one of the same request."""
+        reply_key, value, event_id, *delays = cast("Scheduled", state)
+        publish = (self._reply(reply_key, value, event_id),)
+        if len(delays) == 1:
+            return Effects(publish=publish, close=key)
+        gaps = [delay - delays[0] for delay in delays[1:]]
+        return Effects(publish=publish, rearm=Waiting(key, gaps[0], (reply_key, value, event_id, *gaps)))
+
+    def _reply(self, key: bytes, value: bytes, event_id: str) -> Message:
+        self._count("sent")
+        return Message(DOCUMENTS_PROVIDED.name, key, value, self._provided(event_id))
+
+
+def _scheduled(offset: int, key: bytes, value: bytes, event_id: str, delays: list[float]) -> Waiting:
+    return Waiting(str(offset).encode(), delays[0], (key, value, event_id, *delays))

@@ -1,0 +1,273 @@
+"""What must hold between the logs, the live store and the oracle; pure functions over what was read.
+
+Conservation: every position of `applications.submitted` is a decided application, a repeat of one, or a dead letter.
+Agreement: live cells = recount of the log = oracle, with counts and hash sums per partition, so that a loss and a
+double cannot cancel out. Only where they differ are applications compared one by one.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from contracts.errors import Reject
+from contracts.reading import Keyed
+from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED
+from services.scoring.decode import decode
+from services.scoring.reading import CellKey, Fingerprint, Measures, Reading, difference
+from services.scoring.rollup import Rollup
+from simulation.oracle import Oracle
+
+# Enough to see what is wrong; a whole log of differences helps nobody.
+MAX_NAMED = 20
+BATCH = 2_000
+
+
+class Letter(NamedTuple):
+    """A dead letter: where its record stood, and why it was refused."""
+
+    topic: str
+    partition: int
+    offset: int
+    reason: str
+
+
+class LoggedRecord(NamedTuple):
+    """A record as the log has it."""
+
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionAudit:
+    """What one partition came to. `content` has each application's content hash, recounted and by the oracle, if asked.
+
+    `lost` and `wrongly_refused` name positions of `applications.submitted`.
+    """
+
+    submitted: int
+    recount: Reading
+    oracle: Reading | None
+    letters: tuple[Letter, ...]
+    lost: tuple[str, ...]
+    wrongly_refused: tuple[str, ...]
+    content: tuple[Mapping[str, int], Mapping[str, int]] | None = None
+
+
+def audit_partition(
+    *,
+    partition: int,
+    partitions: int,
+    submitted: Iterable[LoggedRecord],
+    decided: Iterable[LoggedRecord],
+    letters: Iterable[Letter],
+    oracle: Oracle | None,
+    with_content: bool = False,
+) -> PartitionAudit:
+    """Recount a partition, ask the oracle about it, and check conservation.
+
+    Args:
+        partition: its number.
+        partitions: the partition count of the log.
+        submitted: its records of `applications.submitted`, in order.
+        decided: its records of `applications.decided`, in order.
+        letters: its dead letters, repeats allowed.
+        oracle: None where the fault plan was changed by hand: then the recount is the reference.
+        with_content: keep every application's content hash.
+
+    """
+    found = {(letter.topic, letter.offset): letter for letter in letters}
+    recount = _recount(decided, partition, partitions, found)
+    expected = Rollup()
+    lost: list[str] = []
+    refused: list[str] = []
+    decided_names = recount.content_hashes()
+    count = 0
+    for record in submitted:
+        count += 1
+        letter = found.get((APPLICATIONS_SUBMITTED.name, record.offset))
+        place = f"{APPLICATIONS_SUBMITTED.name}/{partition}/{record.offset}"
+        verdict = _foresee(record, oracle, expected) if oracle else None
+        if letter is not None:
+            if oracle and verdict != letter.reason:
+                refused.append(f"{place}: dead letter {letter.reason}, the oracle says {verdict or 'decided'}")
+            continue
+        name = (record.key or b"").decode(errors="replace")
+        if name not in decided_names:
+            lost.append(f"{place}: application {name} has no outcome")
+        elif verdict is not None:
+            lost.append(f"{place}: must be refused ({verdict}), but is no dead letter")
+    content = (decided_names, expected.content_hashes()) if with_content else None
+    return PartitionAudit(
+        count,
+        recount.reading(),
+        expected.reading() if oracle else None,
+        tuple(found.values()),
+        tuple(lost),
+        tuple(refused),
+        content,
+    )
+
+
+def _recount(
+    decided: Iterable[LoggedRecord], partition: int, partitions: int, letters: Mapping[tuple[str, int], Letter]
+) -> Rollup:
+    recount = Rollup()
+    batch = []
+    for record in decided:
+        if (APPLICATIONS_DECIDED.name, record.offset) in letters:
+            continue
+        try:
+            batch.append((partition, decode(record, partitions)))
+        except Reject:
+            # Scoring must refuse it too; if it did not, the live store differs.
+            continue
+        if len(batch) == BATCH:
+            recount.apply_all(batch)
+            batch.clear()
+    recount.apply_all(batch)
+    return recount
+
+
+def _foresee(record: Keyed, oracle: Oracle, expected: Rollup) -> str | None:
+    """Roll up what the oracle says of a submission, or return the reason why it must be refused."""
+    try:
+        outcome = oracle.outcome(record)
+    except Reject as reject:
+        return reject.reason
+    expected.apply(outcome, record.partition)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The result of a verification; `ok` only when nothing was lost, counted twice or wrong.
+
+    `submitted` counts positions, `decided` applications; `re_delivered` outcomes that repeated a known one,
+    `overruled` outcomes that a better informed one replaced, `presumed` final outcomes with an incomplete set of
+    answers. `differences` say exactly what is wrong.
+    """
+
+    submitted: int
+    decided: int
+    dead_lettered: int
+    lost: int
+    counted_twice: int
+    re_delivered: int
+    presumed: int
+    overruled: int
+    conflicts: int
+    live_equals_recount: bool
+    recount_equals_oracle: bool | None
+    differences: tuple[str, ...] = ()
+    letters: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """Whether every check passed; without an oracle the recount is the reference."""
+        agree = self.live_equals_recount and self.recount_equals_oracle is not False
+        return agree and not (self.lost or self.counted_twice or self.differences)
+
+
+def judge_readings(
+    live: Reading, audits: Mapping[int, PartitionAudit], live_content: Mapping[int, Mapping[str, int]]
+) -> Verdict:
+    """Return the verdict over all partitions.
+
+    Args:
+        live: the store's reading.
+        audits: by partition; those that differ from the live store have their content.
+        live_content: content hash by application of the partitions that differ.
+
+    """
+    recount = merged(audit.recount for audit in audits.values())
+    oracles = [audit.oracle for audit in audits.values()]
+    oracle = merged(one for one in oracles if one) if all(oracles) else None
+    lost = [place for audit in audits.values() for place in audit.lost]
+    missing, doubled, details = _compare_content(live, audits, live_content)
+    letters = Counter(f"{one.topic}: {one.reason}" for audit in audits.values() for one in audit.letters)
+    at_scoring = [one for audit in audits.values() for one in audit.letters if one.topic == APPLICATIONS_DECIDED.name]
+    differences = [
+        *lost[:MAX_NAMED],
+        *[place for audit in audits.values() for place in audit.wrongly_refused][:MAX_NAMED],
+        *[f"live and recount: {one}" for one in difference(live, recount)][:MAX_NAMED],
+        *([f"recount and oracle: {one}" for one in difference(recount, oracle)][:MAX_NAMED] if oracle else []),
+        *details[:MAX_NAMED],
+        *[f"dead letter at scoring: {one.topic}/{one.partition}/{one.offset} {one.reason}" for one in at_scoring],
+    ]
+    submitted_letters = sum(
+        1 for audit in audits.values() for one in audit.letters if one.topic == APPLICATIONS_SUBMITTED.name
+    )
+    return Verdict(
+        submitted=sum(audit.submitted for audit in audits.values()),
+        decided=sum(print_.applications for print_ in recount.fingerprints.values()),
+        dead_lettered=submitted_letters,
+        lost=len(lost) + missing,
+        counted_twice=doubled,
+        re_delivered=recount.counters.get("ignored_equal", 0) + recount.counters.get("ignored_weaker", 0),
+        presumed=sum(measures.presumed for measures in recount.cells.values()),
+        overruled=recount.counters.get("overruled", 0),
+        conflicts=recount.counters.get("conflicts", 0),
+        live_equals_recount=not difference(live, recount),
+        recount_equals_oracle=None if oracle is None else not difference(recount, oracle),
+        differences=tuple(differences),
+        letters=dict(letters),
+    )
+
+
+def merged(readings: Iterable[Reading]) -> Reading:
+    """Return the sum of readings of different partitions."""
+    cells: dict[CellKey, Measures] = {}
+    prints: dict[int, Fingerprint] = {}
+    counters: Counter[str] = Counter()
+    for reading in readings:
+        for cell, measures in reading.cells.items():
+            held = cells.get(cell)
+            cells[cell] = measures if held is None else Measures(*[a + b for a, b in zip(held, measures, strict=True)])
+        prints.update(reading.fingerprints)
+        counters.update(reading.counters)
+    return Reading(cells, prints, counters)
+
+
+def partitions_that_differ(live: Reading, audits: Mapping[int, PartitionAudit]) -> list[int]:
+    """Return the partitions whose applications must be compared one by one."""
+    return [
+        number
+        for number, audit in audits.items()
+        if live.fingerprints.get(number) != audit.recount.fingerprints.get(number)
+        or (audit.oracle and audit.oracle.fingerprints.get(number) != audit.recount.fingerprints.get(number))
+    ]
+
+
+def _compare_content(
+    live: Reading, audits: Mapping[int, PartitionAudit], live_content: Mapping[int, Mapping[str, int]]
+) -> tuple[int, int, list[str]]:
+    """Return how many applications the live store misses and counts twice, and the name of each that differs."""
+    missing = doubled = 0
+    details = []
+    for number, held in live_content.items():
+        content = audits[number].content
+        if content is None:
+            continue
+        recounted, foreseen = content
+        gone = sorted(recounted.keys() - held.keys())
+        missing += len(gone)
+        details += [f"application {name}: in the log, not in the live store" for name in gone]
+        extra = live.fingerprints.get(number, Fingerprint()).applications - len(held)
+        if extra > 0:
+            doubled += extra
+            details.append(f"partition {number}: {extra} more counted in the live store than it holds applications")
+        strangers = sorted(held.keys() - recounted.keys())
+        details += [f"application {name}: in the live store, not in the log" for name in strangers]
+        shared = held.keys() & recounted.keys()
+        details += [f"application {n}: live outcome differs from the log's" for n in shared if held[n] != recounted[n]]
+        details += [
+            f"application {name}: the log's outcome differs from the oracle's"
+            for name in sorted(recounted.keys() & foreseen.keys())
+            if recounted[name] != foreseen[name]
+        ]
+        details += [f"application {name}: foreseen, not in the log" for name in foreseen.keys() - recounted.keys()]
+    return missing, doubled, details

@@ -1,0 +1,66 @@
+"""The command's table of contents, and how its errors end: one sentence on standard error, an exit code."""
+
+import os
+import sys
+
+import typer
+from aiokafka.errors import KafkaError
+from rich.console import Console
+
+from domain import DomainError
+from services.vneid_mock.plan_files import PlanError
+from simulation.cli import demo, send, system, tables, topics, verification
+from simulation.local.errors import LocalSystemError
+from simulation.manifest import ManifestError
+from simulation.scenario import ScenarioError
+from simulation.survey import LogError
+from simulation.topics import TopicsError
+from simulation.verify import VerifyError
+
+EXIT_ERROR = 2
+EXIT_INTERRUPTED = 130
+# What a user can cause or mend; anything else is our own bug and shows its traceback.
+EXPECTED = (
+    DomainError,
+    KafkaError,
+    LocalSystemError,
+    LogError,
+    ManifestError,
+    PlanError,
+    ScenarioError,
+    TopicsError,
+    VerifyError,
+)
+
+app = typer.Typer(
+    name="paperless",
+    help="A running model of Vietnam's paperless intake: events in, data instead of paper, rates a recount confirms.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+app.command()(demo.demo)
+app.command()(system.up)
+app.command()(system.down)
+app.command()(send.send)
+app.command()(verification.verify)
+app.command()(tables.rates)
+app.command()(tables.why)
+app.command()(topics.topics)
+
+
+def main() -> None:
+    """Run the command; 0 fine, 1 the verdict is not ok, 2 an error that the message explains, 130 Ctrl-C."""
+    try:
+        app()
+    except EXPECTED as error:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(f"error: {error}", markup=False)
+        sys.exit(EXIT_ERROR)
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped\n")
+        sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`); the interpreter must not complain about it once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_ERROR)

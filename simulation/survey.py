@@ -1,0 +1,117 @@
+"""A look at the log before anything is sent: partitions, the ends of `applications.submitted`, the log's identity."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from contracts.topics import ALL, APPLICATIONS_SUBMITTED, LOG_IDENTITY
+
+# A fetch at the end of a partition answers within the broker's wait; this is for a broker that is busy.
+_WITHIN_S = 15.0
+
+
+class LogError(RuntimeError):
+    """The log cannot be driven as it is: broker not reachable, topic missing, partition counts that differ."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSurvey:
+    """What the log looks like: `start_offsets` are the next offsets of `applications.submitted` by partition.
+
+    `identity` is the log's id, None where the topic `log.identity` is absent or empty.
+    """
+
+    partitions: int
+    start_offsets: Mapping[int, int]
+    identity: str | None
+
+
+async def survey(servers: str) -> LogSurvey:
+    """Return the state of the log.
+
+    Args:
+        servers: bootstrap servers, comma-separated host:port.
+
+    Raises:
+        LogError: the broker does not answer, or the main topics are missing or differ in their partition counts.
+
+    """
+    try:
+        counts = await _partition_counts(servers)
+        partitions = _common(counts)
+        identity = LOG_IDENTITY in counts
+        return await _read(servers, partitions, with_identity=identity)
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise LogError(
+            f"broker {servers}: no answer ({type(error).__name__}: {error}); start it, or correct the address"
+        ) from error
+
+
+async def _partition_counts(servers: str) -> dict[str, int]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=servers.split(","), request_timeout_ms=10_000)
+    try:
+        await admin.start()
+        names = [name for name in await admin.list_topics() if name == LOG_IDENTITY or name in _MAIN]
+        described = await admin.describe_topics(names) if names else []
+        return {topic["topic"]: len(topic["partitions"]) for topic in described}
+    finally:
+        await admin.close()
+
+
+_MAIN = tuple(topic.name for topic in ALL)
+
+
+def _common(counts: Mapping[str, int]) -> int:
+    missing = [name for name in _MAIN if not counts.get(name)]
+    if missing:
+        raise LogError(f"topics {', '.join(missing)}: missing; create them with `paperless topics --create`")
+    found = {name: counts[name] for name in _MAIN}
+    if len(set(found.values())) > 1:
+        listed = ", ".join(f"{name} {count}" for name, count in found.items())
+        raise LogError(
+            f"partitions differ ({listed}): an application must keep its partition number;"
+            " recreate the topics with one count"
+        )
+    return found[APPLICATIONS_SUBMITTED.name]
+
+
+async def _read(servers: str, partitions: int, *, with_identity: bool) -> LogSurvey:
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=servers.split(","),
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=50,
+    )
+    await consumer.start()
+    try:
+        ends = await _ends(consumer, partitions)
+        identity = await _identity(consumer) if with_identity else None
+    finally:
+        await consumer.stop()
+    return LogSurvey(partitions=partitions, start_offsets=ends, identity=identity)
+
+
+async def _ends(consumer: AIOKafkaConsumer, partitions: int) -> dict[int, int]:
+    """Return the high-water marks; a fetch tells them, `end_offsets` of the embedded broker stays too low."""
+    targets = [TopicPartition(APPLICATIONS_SUBMITTED.name, partition) for partition in range(partitions)]
+    consumer.assign(targets)
+    await consumer.seek_to_end(*targets)
+    async with asyncio.timeout(_WITHIN_S):
+        while any(consumer.highwater(target) is None for target in targets):
+            await consumer.getmany(timeout_ms=100)
+    return {target.partition: consumer.highwater(target) for target in targets}
+
+
+async def _identity(consumer: AIOKafkaConsumer) -> str | None:
+    target = TopicPartition(LOG_IDENTITY, 0)
+    consumer.assign([target])
+    await consumer.seek_to_beginning(target)
+    async with asyncio.timeout(_WITHIN_S):
+        while consumer.highwater(target) is None:
+            for records in (await consumer.getmany(target, timeout_ms=100, max_records=1)).values():
+                return bytes(records[0].value).decode()
+    return None

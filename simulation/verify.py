@@ -1,0 +1,245 @@
+"""Verification: wait until nothing moves, then hold the live store, a recount of the log and the oracle together."""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from typing import Any
+
+import httpx
+
+from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED, LOG_IDENTITY
+from domain import domain
+from runtime.consumer import FatalError
+from runtime.log_identity import read_log_identity
+from services.intake.core import RuleBook
+from services.scoring.reading import Reading
+from services.vneid_mock.plan_files import plan_of
+from simulation.checkers import (
+    PartitionAudit,
+    Verdict,
+    audit_partition,
+    judge_readings,
+    partitions_that_differ,
+)
+from simulation.log_reader import LogReader
+from simulation.oracle import Oracle
+
+QUIET_POLLS = 3
+POLL_S = 0.15
+
+
+class VerifyError(RuntimeError):
+    """The system cannot be verified: it does not come to rest, or a part does not answer. Says which and why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A running system: the broker, the health URLs of its consumers by name, and the scoring API."""
+
+    kafka_servers: str
+    health_urls: Mapping[str, str]
+    api_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foresight:
+    """What the oracle must know of a run: the mock's plan and seed, and intake's attempt limit."""
+
+    plan: Mapping[str, Any]
+    seed: int
+    attempts: int = 3
+
+    def oracle(self, partitions: int) -> Oracle:
+        """Return the oracle over the packaged domain."""
+        return Oracle(RuleBook.of(domain(), self.attempts), plan_of(dict(self.plan), "manifest"), self.seed, partitions)
+
+
+async def wait_for_quiescence(
+    target: Target, *, within_s: float, progress: Callable[[str], None] = lambda _: None
+) -> dict[str, dict[str, Any]]:
+    """Return the services' health once nothing moves: no lag on any topic, nothing open or scheduled, several times.
+
+    Raises:
+        VerifyError: a service does not answer, or something still moves after `within_s` seconds.
+
+    """
+    deadline = time.monotonic() + within_s
+    quiet = 0
+    async with httpx.AsyncClient(timeout=5) as client:
+        while True:
+            health = {name: await _health(client, url) for name, url in target.health_urls.items()}
+            moving = [line for name, body in health.items() for line in _moving(name, body)]
+            quiet = 0 if moving else quiet + 1
+            if quiet == QUIET_POLLS:
+                return health
+            if time.monotonic() > deadline:
+                msg = f"not at rest after {within_s:.0f} s: {'; '.join(moving)}; wait longer with --within"
+                raise VerifyError(msg)
+            progress("; ".join(moving))
+            await asyncio.sleep(POLL_S)
+
+
+async def _health(client: httpx.AsyncClient, url: str) -> dict[str, Any]:
+    try:
+        body: dict[str, Any] = (await client.get(f"{url}/health")).json()
+    except (httpx.HTTPError, ValueError) as error:
+        # It may be restarting; the deadline decides.
+        return {"ready": False, "reasons": [f"does not answer: {error!r}"], "open": 0, "lag": {}}
+    return body
+
+
+def _moving(name: str, health: Mapping[str, Any]) -> list[str]:
+    found = [f"{name}: {reason}" for reason in health["reasons"]]
+    found += [f"{name}: {topic} lag {lag}" for topic, lag in health["lag"].items() if lag]
+    if health["open"]:
+        found.append(f"{name}: {health['open']} open")
+    return found
+
+
+async def verify(
+    target: Target,
+    *,
+    partitions: int,
+    foresight: Foresight | None,
+    log_identity: str | None = None,
+    within_s: float = 120,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Verdict:
+    """Return the verdict on a running system.
+
+    Args:
+        target: the system.
+        partitions: the partition count of its log.
+        foresight: what the oracle must know; None makes the recount the reference.
+        log_identity: of the log that the run was sent to, None if it is not known.
+        within_s: how long to wait until nothing moves.
+        progress: called with a sentence per step.
+
+    Raises:
+        VerifyError: the system does not come to rest or does not answer.
+
+    """
+    await _check_log(target, log_identity)
+    health = await wait_for_quiescence(target, within_s=within_s, progress=progress)
+    foresight = _checked_foresight(foresight, health.values(), progress)
+    live = await live_reading(target)
+    audits = await _audit(target.kafka_servers, range(partitions), partitions, foresight, progress)
+    differing = partitions_that_differ(live, audits)
+    content = {}
+    if differing:
+        progress(f"partitions {', '.join(map(str, differing))} differ: comparing their applications one by one")
+        audits |= await _audit(target.kafka_servers, differing, partitions, foresight, progress, with_content=True)
+        content = {number: await live_content(target, number) for number in differing}
+    return judge_readings(live, audits, content)
+
+
+async def _check_log(target: Target, expected: str | None) -> None:
+    if expected is None:
+        return
+    try:
+        found = await read_log_identity(target.kafka_servers, LOG_IDENTITY)
+    except FatalError as error:
+        raise VerifyError(str(error)) from error
+    if found != expected:
+        raise VerifyError(f"the manifest is of log {expected}, the broker serves log {found}; use that run's manifest")
+
+
+def _checked_foresight(
+    foresight: Foresight | None, health: Iterable[Mapping[str, Any]], progress: Callable[[str], None]
+) -> Foresight | None:
+    """Return what the oracle must know, as the services themselves say it."""
+    for body in health:
+        if body.get("plan_changed_by_hand"):
+            progress("the fault plan was changed by hand: the recount is the reference")
+            return None
+        if foresight and body.get("seed", foresight.seed) != foresight.seed:
+            raise VerifyError(f"the mock's seed is {body['seed']}, the manifest's {foresight.seed}; send again")
+        if foresight and "attempts" in body:
+            foresight = replace(foresight, attempts=body["attempts"])
+    return foresight
+
+
+async def live_reading(target: Target) -> Reading:
+    """Return the live store's reading.
+
+    Raises:
+        VerifyError: the scoring API does not answer.
+
+    """
+    return Reading.from_json(await _get(target, "/reading"))
+
+
+async def live_content(target: Target, partition: int) -> dict[str, int]:
+    """Return the content hash of every application of a partition of the live store; errors as `live_reading`."""
+    found = await _get(target, f"/reading/{partition}")
+    return {name: int(content, 16) for name, content in found.items()}
+
+
+async def _get(target: Target, path: str) -> dict[str, Any]:
+    try:
+        async with httpx.AsyncClient(timeout=60) as client:
+            response = await client.get(f"{target.api_url}{path}")
+            response.raise_for_status()
+    except httpx.HTTPError as error:
+        msg = f"the scoring API at {target.api_url} does not answer: {error!r}; is scoring_api running?"
+        raise VerifyError(msg) from error
+    body: dict[str, Any] = response.json()
+    return body
+
+
+async def _audit(
+    servers: str,
+    numbers: Sequence[int] | range,
+    partitions: int,
+    foresight: Foresight | None,
+    progress: Callable[[str], None],
+    *,
+    with_content: bool = False,
+) -> dict[int, PartitionAudit]:
+    """Audit partitions in as many processes as there are cores: nothing else runs now."""
+    workers = min(len(numbers), os.cpu_count() or 1)
+    loop = asyncio.get_running_loop()
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        jobs = [
+            loop.run_in_executor(pool, audit_of, servers, number, partitions, foresight, with_content)
+            for number in numbers
+        ]
+        audits = {}
+        for done, job in enumerate(asyncio.as_completed(jobs), start=1):
+            number, audit = await job
+            audits[number] = audit
+            progress(f"recounted {done} of {len(jobs)} partitions")
+    return audits
+
+
+def audit_of(
+    servers: str,
+    number: int,
+    partitions: int,
+    foresight: Foresight | None,
+    with_content: bool,  # noqa: FBT001  a worker's plain arguments
+) -> tuple[int, PartitionAudit]:
+    """Read one partition's logs and audit it; runs in a worker process."""
+    return number, asyncio.run(_audit_one(servers, number, partitions, foresight, with_content=with_content))
+
+
+async def _audit_one(
+    servers: str, number: int, partitions: int, foresight: Foresight | None, *, with_content: bool
+) -> PartitionAudit:
+    async with LogReader(servers) as log:
+        letters = await log.letters(number)
+        decided = await log.records(APPLICATIONS_DECIDED.name, number)
+        submitted = await log.records(APPLICATIONS_SUBMITTED.name, number)
+    return audit_partition(
+        partition=number,
+        partitions=partitions,
+        submitted=submitted,
+        decided=decided,
+        letters=letters,
+        oracle=foresight.oracle(partitions) if foresight else None,
+        with_content=with_content,
+    )

@@ -1,0 +1,75 @@
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from services.scoring.store import Store
+from tests.unit.scoring_examples import as_log, decided
+
+ROOT = Path(__file__).parents[2]
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "services.scoring.api", *arguments]
+
+
+def environment(**settings: str) -> dict[str, str]:
+    return os.environ | {f"SCORING_API_{name}": value for name, value in settings.items()}
+
+
+@contextmanager
+def running(**settings: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    with subprocess.Popen(
+        command(), cwd=ROOT, env=environment(**settings), stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stderr is not None
+            lines = (json.loads(line) for line in process.stderr)
+            yield process, next(line["address"] for line in lines if "address" in line)
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_api_stops_cleanly_when_told_to(tmp_path, number):
+    url = f"sqlite:///{tmp_path}/scoring.db"
+    with Store(url) as store:
+        store.apply(as_log([decided(1)]))
+    with running(STORE=url, HTTP_PORT="0") as (process, address):
+        assert httpx.get(f"{address}/rates?authority=all").json()["total"]["applications"] == 1
+        process.send_signal(number)
+        assert process.wait(20) == 0
+
+
+def test_a_taken_port_is_named_with_what_to_do(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        found = refused(STORE=f"sqlite:///{tmp_path}/scoring.db", HTTP_PORT=port)
+    assert f"SCORING_API_HTTP_PORT {port}" in found
+    assert "choose another" in found
+
+
+def test_a_wrong_setting_is_named():
+    assert "SCORING_API_HTTP_PORT" in refused(HTTP_PORT="many")
+    assert "SCORING_API_STORE" in refused(STORE="mysql://localhost", HTTP_PORT="0")
+
+
+def refused(**settings: str) -> str:
+    process = subprocess.run(
+        command(), cwd=ROOT, env=environment(**settings), capture_output=True, text=True, timeout=30, check=False
+    )
+    assert process.returncode == 2
+    return process.stderr
+
+
+def test_help_shows_an_example():
+    process = subprocess.run(command("--help"), cwd=ROOT, capture_output=True, text=True, timeout=30, check=True)
+    assert "python -m services.scoring.api" in process.stdout

@@ -1,0 +1,271 @@
+"""Who files, and what they would do."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date, datetime
+from math import sqrt
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.events import ApplicationSubmitted
+from domain import domain
+from simulation.arrivals import Arrival, Mode, SimulatedDay, arrivals
+from simulation.population import Population
+from simulation.scenario import load_scenario, simulated_days
+from simulation.shares import NO_OVERRIDES, shares_of
+
+FACTS = domain()
+
+
+def day_of(shares: Mapping[str, float] = NO_OVERRIDES, *, applications: int = 12_000) -> SimulatedDay:
+    scenario = load_scenario("national-day", FACTS).model_copy(update={"shares": dict(shares)})
+    return simulated_days(scenario, FACTS, seed=7, applications=applications)[0]
+
+
+@pytest.fixture(scope="module")
+def filed() -> list[dict[str, Any]]:
+    day = day_of()
+    population = Population(day)
+    return [json.loads(population.submission(arrival).value) for arrival in arrivals(day)]
+
+
+def online(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [event for event in events if event["channel"] == "online"]
+
+
+def assert_share(found: int, of: int, expected: float) -> None:
+    assert of > 100
+    assert abs(found - of * expected) <= 6 * sqrt(of * expected * (1 - expected)) + 1
+
+
+def mean(field: str) -> float:
+    """The share of a field over the country, weighted as its days are."""
+    day = day_of()
+    shares = Counter[str](day.communes[arrival.commune].province for arrival in arrivals(day))
+    whole = sum(shares.values())
+    return sum(count * float(getattr(day.shares[code], field)) for code, count in shares.items()) / whole
+
+
+DAY = day_of()
+POPULATIONS = {seed: Population(replace(DAY, seed=seed)) for seed in (0, 7, 2**64 - 1)}
+
+
+@given(
+    seed=st.sampled_from(sorted(POPULATIONS)),
+    arrival=st.builds(
+        Arrival,
+        second=st.integers(0, 86_399),
+        commune=st.integers(0, len(DAY.communes) - 1),
+        number=st.integers(1, 2**20 - 1),
+        procedure=st.integers(0, len(DAY.procedures) - 1),
+        mode=st.sampled_from([int(mode) for mode in Mode]),
+    ),
+)
+def test_every_application_keeps_the_contract_to_the_byte(seed: int, arrival: Arrival):
+    submission = POPULATIONS[seed].submission(arrival)
+    event = ApplicationSubmitted.model_validate_json(submission.value, strict=True)
+    assert event.model_dump_json().encode() == submission.value
+    assert submission.key == event.application_id.encode()
+    place = DAY.communes[arrival.commune]
+    assert (event.commune, event.province) == (place.code, place.province)
+    assert event.procedure == DAY.procedures[arrival.procedure].code
+    assert POPULATIONS[seed].submission(arrival) == submission
+
+
+def test_a_procedure_with_too_many_proofs_is_refused():
+    procedure = DAY.procedures[0]
+    crowded = replace(procedure, proofs=procedure.proofs[:1] * 17)
+    with pytest.raises(ValueError, match=f"procedure {procedure.code}: 17 proofs"):
+        Population(replace(DAY, procedures=(crowded,)))
+
+
+def test_the_application_id_tells_the_second_of_submission(filed: list[dict[str, Any]]):
+    for event in filed[::50]:
+        milliseconds = int(event["application_id"].replace("-", "")[:12], 16)
+        assert milliseconds == datetime.fromisoformat(event["submitted_at"]).timestamp() * 1000
+
+
+def test_no_two_applications_share_an_id_or_a_code(filed: list[dict[str, Any]]):
+    assert len({event["application_id"] for event in filed}) == len(filed)
+    assert len({event["dossier_code"] for event in filed}) == len(filed)
+
+
+def test_another_seed_has_other_people_at_the_same_place():
+    arrival = Arrival(36_000, 5, 1, 3, 0)
+    assert POPULATIONS[0].submission(arrival).value != POPULATIONS[7].submission(arrival).value
+
+
+def test_the_dossier_code_names_province_commune_and_day():
+    commune = next(i for i, c in enumerate(DAY.communes) if c.province == "79")
+    event = json.loads(POPULATIONS[7].submission(Arrival(36_000, commune, 12, 3, 0)).value)
+    assert event["dossier_code"] == "H29.01-251008-0012"
+
+
+def test_no_citizen_has_the_number_of_a_persona(filed: list[dict[str, Any]]):
+    old_codes = {f"0{code}" for province in FACTS.provinces.values() for code in province.old_codes}
+    assert all(event["citizen_number"][:3] in old_codes for event in filed)
+    assert "999" not in old_codes
+
+
+def test_citizens_are_adults_of_both_sexes_and_centuries(filed: list[dict[str, Any]]):
+    digits = Counter(event["citizen_number"][3] for event in filed)
+    assert set(digits) == {"0", "1", "2", "3"}
+    years = {1900 + 100 * (int(n[3]) // 2) + int(n[4:6]) for n in (event["citizen_number"] for event in filed)}
+    assert (min(years), max(years)) == (1945, 2007)
+    assert_share(digits["0"] + digits["2"], len(filed), 0.5)
+
+
+def test_most_people_file_where_they_live(filed: list[dict[str, Any]]):
+    home = sum(1 for event in filed if event["home_province"] == event["province"])
+    assert 0.88 < home / len(filed) < 0.95
+
+
+def test_online_needs_level_two_bar_a_few(filed: list[dict[str, Any]]):
+    levels = Counter(event["account_level"] for event in online(filed))
+    assert set(levels) == {1, 2}
+    assert_share(levels[1], len(online(filed)), 0.002)
+
+
+def test_people_without_an_account_come_to_the_counter(filed: list[dict[str, Any]]):
+    levels = Counter(event["account_level"] for event in filed if event["channel"] == "direct")
+    assert set(levels) == {0, 1, 2}
+    assert levels[0] + levels[1] > levels[2]
+
+
+def test_one_in_a_hundred_refuses_consent(filed: list[dict[str, Any]]):
+    assert_share(sum(1 for event in filed if not event["consent"]), len(filed), 0.01)
+
+
+def test_paper_filers_bring_what_no_database_knows(filed: list[dict[str, Any]]):
+    answers = Counter(
+        answer
+        for event in filed
+        if event["channel"] != "online"
+        for slug, answer in event["components"].items()
+        if not FACTS.procedures[event["procedure"]].components[slug].replaceable
+    )
+    assert set(answers) == {"paper"}
+
+
+def test_online_filers_attach_what_no_database_knows(filed: list[dict[str, Any]]):
+    answers = Counter(
+        answer
+        for event in online(filed)
+        for slug, answer in event["components"].items()
+        if not (component := FACTS.procedures[event["procedure"]].components[slug]).replaceable
+        and component.fallback != "original"
+    )
+    assert set(answers) == {"upload"}
+
+
+def test_an_original_is_brought_or_not_at_all(filed: list[dict[str, Any]]):
+    answers = Counter(
+        answer
+        for event in filed
+        for slug, answer in event["components"].items()
+        if FACTS.procedures[event["procedure"]].components[slug].fallback == "original"
+    )
+    assert set(answers) == {"paper", "none"}
+
+
+def test_an_original_that_no_database_knows_may_never_come(filed: list[dict[str, Any]]):
+    # Certification of copies: the original has no database behind it, so who files online must still bring it.
+    answers = Counter(event["components"]["ban_chinh"] for event in online(filed) if event["procedure"] == "X.900003")
+    assert_share(answers["none"], sum(answers.values()), FACTS.number("supplement.no_answer_share"))
+
+
+def asked(events: list[dict[str, Any]]) -> Counter[str]:
+    """Answers of online filers on components that data may replace and an upload can answer."""
+    return Counter(
+        answer
+        for event in online(events)
+        for slug, answer in event["components"].items()
+        if (component := FACTS.procedures[event["procedure"]].components[slug]).replaceable
+        and component.fallback != "original"
+    )
+
+
+def test_some_online_filers_answer_on_paper_or_never(filed: list[dict[str, Any]]):
+    answers = asked(filed)
+    whole = sum(answers.values())
+    no_answer = FACTS.number("supplement.no_answer_share")
+    # Components of one application are silent together, so the bound is wider than for independent ones.
+    assert abs(answers["none"] / whole - no_answer) < 0.02
+    assert abs(answers["paper"] / (whole - answers["none"]) - mean("paper_answer_share")) < 0.03
+
+
+def test_who_does_not_answer_answers_nothing(filed: list[dict[str, Any]]):
+    for event in online(filed):
+        components = FACTS.procedures[event["procedure"]].components
+        answers = {answer for slug, answer in event["components"].items() if components[slug].replaceable}
+        assert answers == {"none"} or "none" not in answers
+
+
+def test_components_are_needed_at_their_rate(filed: list[dict[str, Any]]):
+    code, slug = "1.004222", "quan_he_nhan_than"
+    events = [event for event in filed if event["procedure"] == code]
+    needed = sum(1 for event in events if slug in event["components"])
+    assert_share(needed, len(events), FACTS.procedures[code].components[slug].needed_rate)
+    assert all("mau_ct01" not in event["components"] for event in events)
+
+
+def test_fees_are_unknown_only_where_none_is_due(filed: list[dict[str, Any]]):
+    for event in filed:
+        due = FACTS.procedures[event["procedure"]].fee_online_vnd > 0
+        assert (event["fee_paid_online"] is not None) == due
+        assert event["channel"] == "online" or not event["fee_paid_online"]
+
+
+def test_most_online_fees_are_paid_online(filed: list[dict[str, Any]]):
+    paid = [event["fee_paid_online"] for event in online(filed) if event["fee_paid_online"] is not None]
+    assert abs(sum(paid) / len(paid) - mean("online_payment_share")) < 0.03
+
+
+def test_a_physical_result_is_never_returned_electronically(filed: list[dict[str, Any]]):
+    physical = [event for event in filed if not FACTS.procedures[event["procedure"]].electronic_result]
+    assert physical
+    assert not any(event["electronic_result"] for event in physical)
+    assert {event["result_delivery"] for event in physical} == {"post", "counter"}
+
+
+def test_an_electronic_result_is_fetched_on_paper_on_request(filed: list[dict[str, Any]]):
+    electronic = [event for event in filed if event["electronic_result"]]
+    delivered = sum(1 for event in electronic if event["result_delivery"] == "electronic")
+    assert_share(delivered, len(electronic), 1 - FACTS.number("result.paper_on_request_share"))
+
+
+def test_offices_take_half_the_limit_in_the_median(filed: list[dict[str, Any]]):
+    minutes = sorted(event["handling_minutes"] for event in filed if event["procedure"] == "2.001159")
+    # A notification of stay: the limit is one hour.
+    assert 27 <= minutes[len(minutes) // 2] <= 33
+    # Births are registered the same day: what comes last at 15:00 has two hours until the close.
+    same_day = sorted(event["handling_minutes"] for event in filed if event["procedure"] == "1.001193")
+    assert 55 <= same_day[len(same_day) // 2] <= 65
+    week = sorted(event["handling_minutes"] for event in filed if event["procedure"] == "1.004222")
+    assert 0.9 * 3.5 * 480 <= week[len(week) // 2] <= 1.1 * 3.5 * 480
+
+
+def test_a_supplement_takes_three_working_days_in_the_median(filed: list[dict[str, Any]]):
+    minutes = sorted(event["supplement_minutes"] for event in filed)
+    assert abs(minutes[len(minutes) // 2] - 3 * 480) < 60
+
+
+def test_before_october_more_offices_take_paper():
+    before, after = (shares_of(FACTS, "01", day).paper_taken_share for day in (date(2025, 9, 30), date(2025, 10, 1)))
+    assert before == FACTS.number("channel.paper_taken_share_before_oct_2025")
+    assert after == FACTS.profiles["01"].paper_taken_share < before
+
+
+@pytest.mark.parametrize(
+    ("share", "field", "value"),
+    [("refused_consent_share", "consent", False), ("paper_taken_share", "asks_anyway", True)],
+)
+def test_an_overridden_share_holds_in_every_province(share: str, field: str, value: bool):
+    day = day_of({share: 1.0}, applications=500)
+    population = Population(day)
+    assert all(json.loads(population.submission(arrival).value)[field] is value for arrival in arrivals(day))
