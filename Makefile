@@ -39,8 +39,8 @@ format: $(VENV)/.dev ## Format the code and fix what can be fixed
 	$(BIN)/ruff format .
 
 .PHONY: generate
-generate: $(VENV)/.dev ## Write schemas, AsyncAPI and the documentation's graph from contracts
-	$(BIN)/python -m contracts.generate
+generate: $(VENV)/.dev ## Write schemas, AsyncAPI, and the documentation of topics and settings
+	$(BIN)/python -m simulation.generate $(ARGS)
 
 .PHONY: install
 install: $(VENV)/.dev ## Create .venv with everything in it

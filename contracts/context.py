@@ -11,7 +11,6 @@ from hmac import compare_digest
 from typing import NamedTuple
 
 from contracts.events import ApplicantAnswer, ApplicationSubmitted, Authority, Channel, ResultDelivery
-from domain.calendar import VN
 
 CONTEXT_VERSION = "1"
 _CHANNELS: Mapping[str, Channel] = {"o": "online", "d": "direct", "p": "post"}
@@ -83,7 +82,7 @@ def seal(facts: Facts, key: bytes) -> str:
     )
     components = ";".join([f"{slug}={answer[0]}" for slug, answer in facts.components])
     body = (
-        f"{CONTEXT_VERSION},{facts.submission},{facts.submitted_at.timestamp():.6f},{facts.province},{facts.commune},"
+        f"{CONTEXT_VERSION},{facts.submission},{facts.submitted_at.isoformat()},{facts.province},{facts.commune},"
         f"{facts.procedure},{codes},{facts.supplement_minutes},{facts.handling_minutes},{components}"
     )
     return f"{body}.{_digest(body, facts.application_id, key)}"
@@ -117,7 +116,7 @@ def _read_v1(body: str, application_id: str) -> Facts:
     return Facts(
         application_id,
         submission,
-        datetime.fromtimestamp(float(at), VN),
+        datetime.fromisoformat(at),
         province,
         commune,
         procedure,

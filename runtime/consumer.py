@@ -33,6 +33,7 @@ TAKEN_BATCH_GRACE_S = 0.01
 REVOKE_TIMEOUT_S = 8.0
 DRAIN_TIMEOUT_S = 8.0
 BUSY_LIMIT_S = 30.0
+AFTER_LOSS = "send these records again, or reset the group's offset to accept the loss"
 POLL_LIMIT_S = 15.0
 
 
@@ -95,7 +96,7 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
             committed = await self.consumer.committed(tp)
             if committed is not None and committed < first[tp]:
                 msg = f"{tp.topic}/{tp.partition}: committed offset {committed} is below the log's start {first[tp]}"
-                raise FatalError(msg)
+                raise FatalError(f"{msg}; {AFTER_LOSS}")
             starts[tp] = first[tp] if committed is None else committed
         return starts
 
@@ -140,7 +141,8 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
         self._assigned.clear()
         try:
             async with asyncio.timeout(REVOKE_TIMEOUT_S), self._lock:
-                if self.fatal is None:
+                # A drain that ran out of time has left a batch unpublished; it must not be committed now.
+                if self.fatal is None and not self._draining:
                     await self._commit()
         except TimeoutError:
             log.warning("giving partitions away without a last commit; their records are read again")
@@ -218,7 +220,7 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
             return True
         if self._gaps.get(tp) == expected:
             msg = f"{tp.topic}/{tp.partition}: offsets {expected} to {offset - 1} are gone from the log, unread"
-            raise FatalError(msg)
+            raise FatalError(f"{msg}; {AFTER_LOSS}")
         self._gaps[tp] = expected
         self.consumer.seek(tp, expected)
         return False

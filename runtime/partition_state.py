@@ -92,18 +92,10 @@ class PartitionState:
             return []
         if self._options.answered_on is None:
             return self.window.expired(now, limit)
+        if self._barrier is None and polled_at is not None and highwater is not None:
+            self._set_barrier(now, polled_at, highwater)
         if self._barrier is None:
-            deadline = self.window.next_deadline()
-            if deadline is None or deadline > now or polled_at is None or highwater is None or polled_at <= deadline:
-                return []
-            before = self._fetched_at
-            if before <= deadline:
-                self._fetched_at = polled_at
-                return []
-            if polled_at < before + FETCHES_APART_S:
-                return []
-            self._fetched_at = polled_at
-            self._barrier = (min(before, now), highwater)
+            return []
         until, mark = self._barrier
         if self.next_offsets[self._options.answered_on] < mark:
             return []
@@ -111,6 +103,16 @@ class PartitionState:
         if len(keys) < limit:
             self._barrier = None
         return keys
+
+    def _set_barrier(self, now: float, polled_at: float, highwater: int) -> None:
+        deadline = self.window.next_deadline()
+        if deadline is None or deadline > now or polled_at <= deadline:
+            return
+        before = self._fetched_at
+        if before > deadline and polled_at >= before + FETCHES_APART_S:
+            self._barrier = (min(before, now), highwater)
+        if self._barrier is not None or before <= deadline:
+            self._fetched_at = polled_at
 
     def fire(self, key: bytes, logic: Logic, now: float) -> tuple[Message, ...]:
         """Let one deadline pass and return what it publishes; without retry budget the deadline stretches instead."""

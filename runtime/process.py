@@ -11,7 +11,6 @@ from typing import Any
 
 import structlog
 import uvicorn
-from aiokafka.errors import UnknownTopicOrPartitionError
 from faststream.asgi import AsgiFastStream, AsgiResponse, get
 from faststream.kafka import KafkaBroker
 
@@ -51,13 +50,17 @@ class LateProducer:
             FatalError: a topic is missing or has another partition count.
 
         """
+        # All topics: asking for one by name may create it, with the broker's own partition count.
+        cluster = await self._producer.client.fetch_all_metadata()
         for topic in topics:
-            try:
-                found = len(await self._producer.partitions_for(topic))
-            except UnknownTopicOrPartitionError:
-                found = 0
+            found = len(cluster.partitions_for_topic(topic) or ())
+            if found == 0:
+                raise FatalError(f"topic {topic} is missing; run `paperless topics`")
             if found != partitions:
-                msg = f"topic {topic} has {found} partitions, {partitions} are expected; run `paperless topics`"
+                msg = (
+                    f"topic {topic} has {found} partitions, {partitions} are expected: the count is fixed for a log's "
+                    f"life; set the service's partitions to {found}, or use a broker of its own"
+                )
                 raise FatalError(msg)
 
     async def stop(self) -> None:
@@ -84,6 +87,7 @@ def build_app(
             await check()
         except FatalError as error:
             consumer.fatal = str(error)
+            await producer.stop()
             raise
 
     return AsgiFastStream(

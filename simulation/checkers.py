@@ -14,7 +14,7 @@ from contracts.errors import Reject
 from contracts.reading import Keyed
 from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED
 from services.scoring.decode import decode
-from services.scoring.reading import CellKey, Fingerprint, Measures, Reading, difference
+from services.scoring.reading import HASH_SPAN, CellKey, Fingerprint, Measures, Reading, difference
 from services.scoring.rollup import Rollup
 from simulation.oracle import Oracle
 
@@ -45,7 +45,8 @@ class LoggedRecord(NamedTuple):
 class PartitionAudit:
     """What one partition came to. `content` has each application's content hash, recounted and by the oracle, if asked.
 
-    `lost` and `wrongly_refused` name positions of `applications.submitted`.
+    `lost` and `wrongly_refused` name positions of `applications.submitted`, `strangers` applications that have an
+    outcome but no submission.
     """
 
     submitted: int
@@ -55,6 +56,7 @@ class PartitionAudit:
     lost: tuple[str, ...]
     wrongly_refused: tuple[str, ...]
     content: tuple[Mapping[str, int], Mapping[str, int]] | None = None
+    strangers: tuple[str, ...] = ()
 
 
 def audit_partition(
@@ -85,9 +87,12 @@ def audit_partition(
     lost: list[str] = []
     refused: list[str] = []
     decided_names = recount.content_hashes()
+    unknown = set(decided_names)
     count = 0
     for record in submitted:
         count += 1
+        name = (record.key or b"").decode(errors="replace")
+        unknown.discard(name)
         letter = found.get((APPLICATIONS_SUBMITTED.name, record.offset))
         place = f"{APPLICATIONS_SUBMITTED.name}/{partition}/{record.offset}"
         verdict = _foresee(record, oracle, expected) if oracle else None
@@ -95,7 +100,6 @@ def audit_partition(
             if oracle and verdict != letter.reason:
                 refused.append(f"{place}: dead letter {letter.reason}, the oracle says {verdict or 'decided'}")
             continue
-        name = (record.key or b"").decode(errors="replace")
         if name not in decided_names:
             lost.append(f"{place}: application {name} has no outcome")
         elif verdict is not None:
@@ -109,6 +113,7 @@ def audit_partition(
         tuple(lost),
         tuple(refused),
         content,
+        tuple(f"application {name}: an outcome in the log, but no submission" for name in sorted(unknown)),
     )
 
 
@@ -193,6 +198,7 @@ def judge_readings(
     differences = [
         *lost[:MAX_NAMED],
         *[place for audit in audits.values() for place in audit.wrongly_refused][:MAX_NAMED],
+        *[stranger for audit in audits.values() for stranger in audit.strangers][:MAX_NAMED],
         *[f"live and recount: {one}" for one in difference(live, recount)][:MAX_NAMED],
         *([f"recount and oracle: {one}" for one in difference(recount, oracle)][:MAX_NAMED] if oracle else []),
         *details[:MAX_NAMED],
@@ -256,10 +262,11 @@ def _compare_content(
         gone = sorted(recounted.keys() - held.keys())
         missing += len(gone)
         details += [f"application {name}: in the log, not in the live store" for name in gone]
-        extra = live.fingerprints.get(number, Fingerprint()).applications - len(held)
+        extra, excess = _excess(live.fingerprints.get(number, Fingerprint()), held)
         if extra > 0:
             doubled += extra
             details.append(f"partition {number}: {extra} more counted in the live store than it holds applications")
+            details += [f"application {n}: counted twice in the live store" for n in held if held[n] == excess]
         strangers = sorted(held.keys() - recounted.keys())
         details += [f"application {name}: in the live store, not in the log" for name in strangers]
         shared = held.keys() & recounted.keys()
@@ -271,3 +278,8 @@ def _compare_content(
         ]
         details += [f"application {name}: foreseen, not in the log" for name in foreseen.keys() - recounted.keys()]
     return missing, doubled, details
+
+
+def _excess(counted: Fingerprint, held: Mapping[str, int]) -> tuple[int, int]:
+    """Return how many applications, and which sum of hashes, a partition counts beyond those that it holds."""
+    return counted.applications - len(held), (counted.hash_sum - sum(held.values())) % HASH_SPAN

@@ -1,16 +1,24 @@
 """Reading a log from its start to its end as it is now, partition by partition."""
 
-from collections.abc import AsyncIterator, Sequence
-from typing import Any, Self
+from collections.abc import Iterable
+from typing import Any, NamedTuple, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from contracts.topics import dead_letter_topics
+from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED, dead_letter_topics
 from simulation.checkers import Letter, LoggedRecord
 
 MAX_RECORDS = 5_000
 # An idle fetch returns after this time and tells the high-water mark of an empty partition.
 FETCH_WAIT_MS = 50
+
+
+class PartitionLog(NamedTuple):
+    """One partition's submissions, outcomes and dead letters (of every topic), in the log's order."""
+
+    submitted: list[LoggedRecord]
+    decided: list[LoggedRecord]
+    letters: list[Letter]
 
 
 class LogReader:
@@ -32,40 +40,52 @@ class LogReader:
             auto_offset_reset="earliest",
             fetch_max_wait_ms=FETCH_WAIT_MS,
         )
-        await self._consumer.start()
+        try:
+            await self._consumer.start()
+        except BaseException:
+            await self._consumer.stop()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._consumer.stop()
 
-    async def batches(self, topic: str, partition: int) -> AsyncIterator[Sequence[Any]]:
-        """Yield the consumer records of one partition from the log's start to the high-water mark."""
-        target = TopicPartition(topic, partition)
-        self._consumer.assign([target])
-        await self._consumer.seek_to_beginning(target)
-        while True:
-            for records in (await self._consumer.getmany(target, timeout_ms=200, max_records=MAX_RECORDS)).values():
-                yield records
-            mark = self._consumer.highwater(target)
-            if mark is not None and await self._consumer.position(target) >= mark:
-                return
-
-    async def records(self, topic: str, partition: int) -> list[LoggedRecord]:
-        """Return all records of one partition."""
-        return [
-            LoggedRecord(partition, record.offset, record.key, record.value)
-            async for batch in self.batches(topic, partition)
-            for record in batch
-        ]
-
-    async def letters(self, partition: int) -> list[Letter]:
-        """Return the dead letters of one partition of every topic."""
-        found = []
-        for name, source in dead_letter_topics():
-            async for batch in self.batches(name, partition):
-                for record in batch:
-                    headers = dict(record.headers)
-                    offset = int(headers.get("dlq_offset", b"-1"))
-                    reason = headers.get("dlq_reason", b"unknown").decode()
-                    found.append(Letter(source.name, partition, offset, reason))
+    async def read(self, topics: Iterable[str], partition: int) -> dict[str, list[Any]]:
+        """Return all consumer records of one partition of some topics, from the log's start to its end as it is now."""
+        targets = [TopicPartition(topic, partition) for topic in topics]
+        found: dict[str, list[Any]] = {target.topic: [] for target in targets}
+        self._consumer.assign(targets)
+        await self._consumer.seek_to_beginning(*targets)
+        left = set(targets)
+        while left:
+            fetched = await self._consumer.getmany(*targets, timeout_ms=FETCH_WAIT_MS, max_records=MAX_RECORDS)
+            for target, records in fetched.items():
+                found[target.topic] += records
+            left = {target for target in left if not await self._at_end(target)}
         return found
+
+    async def _at_end(self, target: TopicPartition) -> bool:
+        mark = self._consumer.highwater(target)
+        return mark is not None and await self._consumer.position(target) >= mark
+
+
+async def read_partition(servers: str, partition: int) -> PartitionLog:
+    """Return what a verification needs of one partition."""
+    letters = dict(dead_letter_topics())
+    async with LogReader(servers) as log:
+        found = await log.read([APPLICATIONS_SUBMITTED.name, APPLICATIONS_DECIDED.name, *letters], partition)
+    return PartitionLog(
+        _logged(found[APPLICATIONS_SUBMITTED.name]),
+        _logged(found[APPLICATIONS_DECIDED.name]),
+        [_letter(record, source.name, partition) for name, source in letters.items() for record in found[name]],
+    )
+
+
+def _logged(records: Iterable[Any]) -> list[LoggedRecord]:
+    return [LoggedRecord(record.partition, record.offset, record.key, record.value) for record in records]
+
+
+def _letter(record: Any, source: str, partition: int) -> Letter:
+    headers = dict(record.headers)
+    offset = int(headers.get("dlq_offset", b"-1"))
+    return Letter(source, partition, offset, headers.get("dlq_reason", b"unknown").decode())

@@ -2,19 +2,21 @@
 
 import asyncio
 import os
+import signal
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from typing import Any
 
 import httpx
+from aiokafka.errors import KafkaError
 
-from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED, LOG_IDENTITY
+from contracts.topics import LOG_IDENTITY
 from domain import domain
-from runtime.consumer import FatalError
-from runtime.log_identity import read_log_identity
 from services.intake.core import RuleBook
 from services.scoring.reading import Reading
 from services.vneid_mock.plan_files import plan_of
@@ -25,11 +27,12 @@ from simulation.checkers import (
     judge_readings,
     partitions_that_differ,
 )
-from simulation.log_reader import LogReader
+from simulation.log_reader import LogReader, read_partition
 from simulation.oracle import Oracle
 
 QUIET_POLLS = 3
 POLL_S = 0.15
+IDENTITY_WITHIN_S = 10.0
 
 
 class VerifyError(RuntimeError):
@@ -141,9 +144,11 @@ async def _check_log(target: Target, expected: str | None) -> None:
     if expected is None:
         return
     try:
-        found = await read_log_identity(target.kafka_servers, LOG_IDENTITY)
-    except FatalError as error:
-        raise VerifyError(str(error)) from error
+        async with asyncio.timeout(IDENTITY_WITHIN_S), LogReader(target.kafka_servers) as log:
+            records = (await log.read([LOG_IDENTITY], 0))[LOG_IDENTITY]
+    except (KafkaError, TimeoutError) as error:
+        raise VerifyError(f"broker {target.kafka_servers}: no answer ({error!r}); is it running?") from error
+    found = records[0].value.decode() if records else "without identity"
     if found != expected:
         raise VerifyError(f"the manifest is of log {expected}, the broker serves log {found}; use that run's manifest")
 
@@ -203,17 +208,38 @@ async def _audit(
     """Audit partitions in as many processes as there are cores: nothing else runs now."""
     workers = min(len(numbers), os.cpu_count() or 1)
     loop = asyncio.get_running_loop()
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+    with _deaf_to_ctrl_c():
         jobs = [
             loop.run_in_executor(pool, audit_of, servers, number, partitions, foresight, with_content)
             for number in numbers
         ]
-        audits = {}
+    try:
         for done, job in enumerate(asyncio.as_completed(jobs), start=1):
-            number, audit = await job
-            audits[number] = audit
+            await job
             progress(f"recounted {done} of {len(jobs)} partitions")
-    return audits
+        return dict(await asyncio.gather(*jobs))
+    except BaseException as error:
+        for job in jobs:
+            job.cancel()
+        await asyncio.gather(*jobs, return_exceptions=True)
+        for worker in active_children():
+            worker.terminate()
+        if isinstance(error, BrokenProcessPool):
+            raise VerifyError("a recounting process was killed; is there enough memory? verify again") from error
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """Processes started here inherit that SIGINT is ignored: Ctrl-C reaches them too, and only we must answer it."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def audit_of(
@@ -230,16 +256,13 @@ def audit_of(
 async def _audit_one(
     servers: str, number: int, partitions: int, foresight: Foresight | None, *, with_content: bool
 ) -> PartitionAudit:
-    async with LogReader(servers) as log:
-        letters = await log.letters(number)
-        decided = await log.records(APPLICATIONS_DECIDED.name, number)
-        submitted = await log.records(APPLICATIONS_SUBMITTED.name, number)
+    log = await read_partition(servers, number)
     return audit_partition(
         partition=number,
         partitions=partitions,
-        submitted=submitted,
-        decided=decided,
-        letters=letters,
+        submitted=log.submitted,
+        decided=log.decided,
+        letters=log.letters,
         oracle=foresight.oracle(partitions) if foresight else None,
         with_content=with_content,
     )

@@ -24,7 +24,7 @@ from contracts.events import (
     Outcome,
     Source,
 )
-from domain import VN, CalendarRangeError, Component, Domain, Procedure
+from domain import VN, CalendarRangeError, Component, Domain, Procedure, ServiceLevel
 from services.intake.rules import RULES, RULES_VERSION, Case, Rule, Settled, judge
 
 MINUTES_PER_WORKING_DAY = 480
@@ -85,6 +85,7 @@ class Timing(NamedTuple):
 
 
 Judge = Callable[[Case], tuple[Outcome, tuple[str, ...]]]
+Refuses = Callable[[Channel, int, ServiceLevel], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ class RuleBook:
         wait_minutes: working minutes until an unanswered supplement request ends the case.
         check_minutes: working minutes of the check that ends in a refusal.
         judge: the outcome and reasons of a case.
-        refuses: whether a case is refused at filing, before anything is asked.
+        refuses: whether channel, account level and service level are refused at filing, before anything is asked.
         surely_in_calendar: submissions before this time, and of ordinary length, need no closer look.
 
     """
@@ -109,13 +110,13 @@ class RuleBook:
     wait_minutes: int
     check_minutes: int
     judge: Judge
-    refuses: Callable[[Case], bool]
+    refuses: Refuses
     surely_in_calendar: datetime
 
     @staticmethod
     def of(domain: Domain, attempts: int, rules: Sequence[Rule] = RULES) -> "RuleBook":
         """Read the parameters of a domain; equal cases are judged once."""
-        at_filing = [rule for rule in rules if rule.at_filing]
+        at_filing = tuple(rule for rule in rules if rule.at_filing)
         last = domain.calendar.last_day - timedelta(days=365)
         return RuleBook(
             domain,
@@ -124,13 +125,18 @@ class RuleBook:
             int(domain.number("supplement.wait_limit_working_days")) * MINUTES_PER_WORKING_DAY,
             int(domain.number("intake.check_median_working_hours") * 60),
             lru_cache(maxsize=65_536)(partial(judge, rules=tuple(rules))),
-            lru_cache(maxsize=65_536)(lambda case: any(rule.applies(case) for rule in at_filing)),
+            lru_cache(maxsize=64)(partial(_refuses, at_filing)),
             datetime(last.year, last.month, last.day, tzinfo=VN),
         )
 
     def as_of(self, submitted_at: datetime, attempt: int) -> datetime:
         """Return the event time of an attempt: each follows the one before by a look-up's time-out."""
         return submitted_at if attempt == 1 else submitted_at + (attempt - 1) * self.look_up_timeout
+
+
+def _refuses(at_filing: Sequence[Rule], channel: Channel, account_level: int, service_level: ServiceLevel) -> bool:
+    case = Case(channel, account_level, service_level)
+    return any(rule.applies(case) for rule in at_filing)
 
 
 def check(submitted: ApplicationSubmitted, book: RuleBook) -> Procedure:
@@ -181,7 +187,8 @@ def components_to_look_up(facts: Facts, book: RuleBook) -> list[Component]:
     An application that is refused at filing asks no database for personal data.
     """
     procedure = book.domain.procedures[facts.procedure]
-    return [] if book.refuses(case_of(facts, procedure, ())) else _replaceable(facts, procedure)
+    refused = book.refuses(facts.channel, facts.account_level, procedure.service_level)
+    return [] if refused else _replaceable(facts, procedure)
 
 
 def _replaceable(facts: Facts, procedure: Procedure) -> list[Component]:
@@ -201,13 +208,12 @@ def decide(facts: Facts, answers: Answers, book: RuleBook) -> Decision:
     components that were not looked up are ignored.
     """
     procedure = book.domain.procedures[facts.procedure]
-    case = case_of(facts, procedure, ())
-    refused = book.refuses(case)
+    refused = book.refuses(facts.channel, facts.account_level, procedure.service_level)
     asked = [] if refused else _replaceable(facts, procedure)
     known = {component.slug: answers[component.slug] for component in asked if component.slug in answers}
     presumed = len(known) < len(asked)
     settled = () if refused else settle(facts, known, procedure)
-    outcome, reasons = book.judge(case_of(facts, procedure, settled) if settled else case)
+    outcome, reasons = book.judge(case_of(facts, procedure, settled))
     looked_up_at = _looked_up_at(facts, known, book, presumed=presumed)
     timing = _timing(facts, settled, outcome, looked_up_at, book)
     return Decision(

@@ -12,7 +12,7 @@ from contracts.errors import Reject
 from contracts.events import ApplicationSubmitted, DocumentsProvided
 from contracts.reading import read_event
 from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED, DOCUMENTS_PROVIDED, DOCUMENTS_REQUESTED
-from domain import Component
+from domain import CalendarRangeError, Component
 from runtime.messages import NOTHING, Effects, Message, Record, State, Waiting
 from services.intake.core import Decision, RuleBook, answers_of, check, components_to_look_up, decide
 
@@ -90,7 +90,10 @@ class IntakeHandlers:
         key = provided.context[_KEY].encode()
         state = cast("Open | None", waiting.get(key))
         facts = self._facts(provided, state)
-        decision = decide(facts, answers_of(provided), self._book)
+        try:
+            decision = decide(facts, answers_of(provided), self._book)
+        except CalendarRangeError as error:
+            raise Reject("outside_calendar", f"answers: {error}") from error
         if state is None or not decision.presumed:
             return Effects((self._outcome(decision),), close=key)
         return self._on_incomplete(key, state, provided, record.value or b"")

@@ -33,12 +33,12 @@ class Case(NamedTuple):
     channel: Channel
     account_level: int
     service_level: ServiceLevel
-    presence_required: bool
-    fee_due: bool
-    fee_paid_online: bool
-    electronic_result_due: bool
-    electronic_result: bool
-    result_delivery: ResultDelivery
+    presence_required: bool = False
+    fee_due: bool = False
+    fee_paid_online: bool = False
+    electronic_result_due: bool = False
+    electronic_result: bool = False
+    result_delivery: ResultDelivery = "electronic"
     unanswered: bool = False
     on_paper: bool = False
     original: bool = False

@@ -71,6 +71,19 @@ class RateRow(View):
     published: dict[MeasureName, Published]
 
 
+class WeightedD1(View):
+    """D1 of the country if provinces and ministries ran the shares that the published rates imply.
+
+    The counters of the provinces hold fewer ministry-run applications than the country has, so the plain sum of both
+    authorities must not be held against the published figure of the country; this one may.
+    """
+
+    province_share: float
+    ministry_share: float
+    value: float | None
+    published: Published | None
+
+
 class RatesTable(View):
     """The league table: provinces by D1, the selection as a whole, and both authorities apart and together."""
 
@@ -80,6 +93,7 @@ class RatesTable(View):
     definitions: dict[MeasureName, Definition]
     total: RateRow
     by_authority: list[RateRow]
+    country_d1: Annotated[WeightedD1 | None, Field(description="Null where a procedure is selected.")]
     rows: list[RateRow]
 
 

@@ -18,6 +18,7 @@ from runtime.metrics import Metrics
 from runtime.outbox import Outbox
 from runtime.settings import ServiceSettings
 from services.scoring.decode import decode
+from services.scoring.rollup import Decided
 from services.scoring.store import Applied, Positioned, Store
 from services.scoring.store_errors import StoreError, StoreUnavailableError
 
@@ -73,6 +74,8 @@ class StoreWriter(PartitionConsumer):
     async def _handle(self, records: list[Record]) -> None:
         refused: Counter[str] = Counter()
         batch = []
+        # Held by reference: partitions may be given away while the store is being tried.
+        states = self.partitions
         try:
             for record in records:
                 decided = self._decoded(record, refused)
@@ -84,7 +87,7 @@ class StoreWriter(PartitionConsumer):
         ends = {record.partition: record.offset + 1 for record in records}
         applied = await self._apply(batch, ends)
         for record in records:
-            self.partitions[record.partition].skip(record)
+            states[record.partition].skip(record)
         for name, amount in applied.counters.items():
             self._metrics.count("outcomes_total", amount, result=name)
         for reason, amount in refused.items():
@@ -92,7 +95,7 @@ class StoreWriter(PartitionConsumer):
 
     def _decoded(self, record: Record, refused: Counter[str]) -> Positioned | None:
         try:
-            decided = decode(record, self._partitions_total)
+            decided = self._decode(record)
         except Reject as reject:
             self._limit.refuse()
             topic = APPLICATIONS_DECIDED.dead_letter("scoring")
@@ -103,6 +106,15 @@ class StoreWriter(PartitionConsumer):
             return None
         self._limit.accept()
         return Positioned(record.partition, record.offset, decided)
+
+    def _decode(self, record: Record) -> Decided:
+        try:
+            return decode(record, self._partitions_total)
+        except Reject:
+            raise
+        except Exception as error:
+            log.exception("our own bug on one record", place=f"{record.topic}/{record.partition}/{record.offset}")
+            raise Reject("handler_error", repr(error)) from error
 
     async def _apply(self, batch: list[Positioned], ends: dict[int, int]) -> Applied:
         async for attempt in AsyncRetrying(

@@ -14,6 +14,7 @@ from services.scoring.api_models import (
     Rate,
     RateRow,
     RatesTable,
+    WeightedD1,
 )
 from services.scoring.definitions import DEFINITIONS
 from services.scoring.pattern import parse_pattern
@@ -208,17 +209,18 @@ def rates_table(
             "national",
             ("Cả nước", "Whole country"),
             of(authority),
-            published_for_country(facts, authority) if comparable else None,
+            published_for_country(facts, authority) if comparable and authority != "all" else None,
         ),
         by_authority=[
             row_of(
                 each,
                 AUTHORITY_NAMES[each],
                 of(each),
-                published_for_country(facts, each) if comparable else None,
+                published_for_country(facts, each) if comparable and each != "all" else None,
             )
             for each in AUTHORITIES
         ],
+        country_d1=weighted_d1(of("province"), of("ministry"), facts) if comparable else None,
         rows=ranked(
             row_of(
                 code,
@@ -228,6 +230,20 @@ def rates_table(
             )
             for code, province in facts.provinces.items()
         ),
+    )
+
+
+def weighted_d1(provinces: Counts, ministries: Counts, facts: Domain) -> WeightedD1:
+    """Return the country's D1 at the shares of volume.province_run_share and volume.ministry_run_share (mark D)."""
+    share, other = facts.number("volume.province_run_share"), facts.number("volume.ministry_run_share")
+    known = provinces.applications and ministries.applications
+    parts = [(share, provinces), (other, ministries)]
+    value = sum(weight * counts.end_to_end / counts.applications for weight, counts in parts) if known else None
+    return WeightedD1(
+        province_share=share,
+        ministry_share=other,
+        value=None if value is None else round(value, DISPLAY_DIGITS),
+        published=published_for_country(facts, "all").get("d1"),
     )
 
 

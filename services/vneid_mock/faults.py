@@ -6,14 +6,14 @@ so what attempt n knows contains what attempt n-1 knew.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import exp, log
 from statistics import NormalDist
 from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
-from contracts.draws import draws
+from contracts.draws import DRAWS_PER_DIGEST, draws
 from contracts.events import ProvinceCode, Slug
 from domain import domain
 from services.vneid_mock.personas import AT_ONCE, PERSONAS
@@ -35,6 +35,10 @@ FaultName = Literal[
     "very_slow_delay_s",
 ]
 _P99 = NormalDist().inv_cdf(0.99)
+# One digest serves the fates of an application's components and the deliveries of its first attempts. A ninth component
+# would share its draw with a delivery: correlated, not wrong; no procedure has one.
+_POSITIONS = 8
+_DELIVERY_DRAWS = 4
 # Half a step of a draw's grid: keeps a draw of exactly 0 inside the normal distribution's domain.
 _HALF_STEP = 2.0**-33
 
@@ -182,8 +186,21 @@ def answers_from(plan: FaultPlan, seed: int, subject: Subject, starts: Sequence[
         return [persona.last_answers_from if position == last else persona.answers_from for position, _ in starts]
     if plan.answers_at_once:
         return [1] * len(starts)
-    chance = draws(seed, "fate", subject.application_id)
+    chance = _chances(seed, subject.application_id)
     return [_fate(plan, subject, database, chance[position - 1]) for position, database in starts]
+
+
+@lru_cache(maxsize=64)
+def _chances(seed: int, application_id: str) -> tuple[float, ...]:
+    """Return an application's draws: first the fates by position, then those of the first two attempts' deliveries."""
+    return draws(seed, "faults", application_id)
+
+
+def _delivery_chances(seed: int, application_id: str, attempt: int) -> tuple[float, ...]:
+    start = _POSITIONS + (attempt - 1) * _DELIVERY_DRAWS
+    if start + _DELIVERY_DRAWS <= DRAWS_PER_DIGEST:
+        return _chances(seed, application_id)[start : start + _DELIVERY_DRAWS]
+    return draws(seed, "delivery", application_id, attempt)[:_DELIVERY_DRAWS]
 
 
 def _fate(plan: FaultPlan, subject: Subject, database: str, drawn: float) -> int | None:
@@ -216,7 +233,7 @@ def deliveries(
     if plan.delivers_at_once:
         return AT_ONCE
     faults = plan.faults_for(subject, databases) if plan.overrides else plan
-    kind, length, twice, gap, *_ = draws(seed, "delivery", subject.application_id, attempt)
+    kind, length, twice, gap = _delivery_chances(seed, subject.application_id, attempt)
     if kind < faults.silent_share:
         return ()
     delay = _delay(faults, kind - faults.silent_share, length)

@@ -16,6 +16,7 @@ from simulation.checkers import Verdict
 from simulation.cli.options import (
     API,
     DEFAULT_STATE,
+    EXIT_INTERRUPTED,
     Applications,
     Json,
     Pace,
@@ -30,6 +31,7 @@ from simulation.cli.options import (
 )
 from simulation.cli.output import (
     authority_table,
+    clear_json,
     league_table,
     make_console,
     print_verdict,
@@ -37,7 +39,7 @@ from simulation.cli.output import (
     why_text,
     write_json,
 )
-from simulation.cli.send import MANIFEST, play, summary
+from simulation.cli.send import MANIFEST, play, stopped_text, summary
 from simulation.cli.system import TOPICS_HOOK, Members
 from simulation.cli.verification import check
 from simulation.driver import DrivePlan, DriveResult
@@ -81,6 +83,7 @@ def demo(
         applications=applications,
         seconds_per_day=seconds_per_day(pace),
     )
+    clear_json(json)
     ok = asyncio.run(_demo(options, drive_plan, keep=keep, json=json, within_s=within))
     raise typer.Exit(0 if ok else 1)
 
@@ -101,6 +104,9 @@ async def _demo(options: LocalOptions, plan: DrivePlan, *, keep: bool, json: Pat
         before = running.rss_and_cpu()
         manifest = options.state_dir / MANIFEST
         sent = await play(system, plan, mock, manifest)
+        if sent.stopped:
+            console.print(stopped_text(sent))
+            raise typer.Exit(EXIT_INTERRUPTED)
         await wait_for_quiescence(system.target, within_s=within_s)
         quiet = time.monotonic()
         after = await _settled_usage(running)
@@ -130,7 +136,13 @@ async def _demo(options: LocalOptions, plan: DrivePlan, *, keep: bool, json: Pat
 async def _running(options: LocalOptions, *, keep: bool, console: Console) -> AsyncIterator[Running]:
     """Run the system in this process's care, or leave it running in a supervisor of its own."""
     if keep:
-        yield await asyncio.to_thread(detached.start, options, create_topics=TOPICS_HOOK)
+        # Blocking: in a thread, Ctrl-C would leave behind what the thread is still starting.
+        running = detached.start(options, create_topics=TOPICS_HOOK)
+        try:
+            yield running
+        except (asyncio.CancelledError, typer.Exit):
+            detached.stop(options.state_dir)
+            raise
         return
     async with LocalSystem(options, create_topics=ensure_topics, tell=console.print) as system:
         yield system

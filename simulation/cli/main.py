@@ -1,5 +1,6 @@
 """The command's table of contents, and how its errors end: one sentence on standard error, an exit code."""
 
+import logging
 import os
 import sys
 
@@ -10,6 +11,7 @@ from rich.console import Console
 from domain import DomainError
 from services.vneid_mock.plan_files import PlanError
 from simulation.cli import demo, send, system, tables, topics, verification
+from simulation.cli.options import EXIT_INTERRUPTED
 from simulation.local.errors import LocalSystemError
 from simulation.manifest import ManifestError
 from simulation.scenario import ScenarioError
@@ -18,7 +20,6 @@ from simulation.topics import TopicsError
 from simulation.verify import VerifyError
 
 EXIT_ERROR = 2
-EXIT_INTERRUPTED = 130
 # What a user can cause or mend; anything else is our own bug and shows its traceback.
 EXPECTED = (
     DomainError,
@@ -52,6 +53,8 @@ app.command()(topics.topics)
 
 def main() -> None:
     """Run the command; 0 fine, 1 the verdict is not ok, 2 an error that the message explains, 130 Ctrl-C."""
+    # The client logs each failed attempt; what comes of it, an error says once.
+    logging.getLogger("aiokafka").addHandler(logging.NullHandler())
     try:
         app()
     except EXPECTED as error:

@@ -13,6 +13,9 @@ from simulation.verify import Target, VerifyError
 DEFAULT_STATE = Path("build/run")
 API = "scoring_api"
 MOCK = "vneid_mock"
+CONSUMERS = ("intake", MOCK, "scoring")
+# The shell's convention for a command that Ctrl-C ended.
+EXIT_INTERRUPTED = 130
 # A day that a person can watch.
 WATCH_S = 30.0
 
@@ -70,8 +73,13 @@ class System(NamedTuple):
 
     @property
     def target(self) -> Target:
-        """The parts that a verification asks."""
+        """The parts that a verification asks; without every consumer it could not tell when nothing moves."""
         health = {name: url for name, url in self.endpoints.items() if name != API}
+        for consumer in CONSUMERS:
+            if not any(name.startswith(consumer) for name in health):
+                raise VerifyError(f"where {consumer} answers is not known; name it with --health {consumer}=URL")
+        if not self.kafka_servers:
+            raise VerifyError("the broker is not known; name it with --kafka HOST:PORT")
         return Target(kafka_servers=self.kafka_servers, health_urls=health, api_url=self.url(API, "--api URL"))
 
     def url(self, name: str, option: str) -> str:

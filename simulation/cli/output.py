@@ -40,13 +40,27 @@ def write_json(path: Path | None, value: Mapping[str, Any]) -> None:
         ManifestError: the file cannot be written.
 
     """
-    if path is None:
-        return
+    if path is not None:
+        _write(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ManifestError(f"{path}: cannot be written ({error.strerror}); choose another --json file") from error
+
+
+def clear_json(path: Path | None) -> None:
+    """See early that a result can be written, and empty an earlier one: it must not be read as this run's.
+
+    Raises:
+        ManifestError: the file cannot be written.
+
+    """
+    if path is not None and (path.is_file() or not path.exists()):
+        _write(path, "")
 
 
 def percent(rate: Mapping[str, Any]) -> str:
@@ -160,6 +174,12 @@ def authority_table(rates: Mapping[str, Any]) -> Table:
         figure = f"{100 * published['value']:.2f} % [{published['evidence']}]" if published else "–"
         d1, *others = _shares(row)
         table.add_row(row["name_en"], f"{row['applications']:,}", d1, figure, *others)
+    weighted = rates["country_d1"]
+    if weighted and weighted["value"] is not None and weighted["published"]:
+        mix = f"Country at the published mix ({weighted['province_share']:.1%} / {weighted['ministry_share']:.1%})"
+        published = weighted["published"]
+        figure = f"{100 * published['value']:.2f} % [{published['evidence']}]"
+        table.add_row(mix, "", f"{100 * weighted['value']:.2f} %", figure, *[""] * 4)
     return table
 
 

@@ -14,6 +14,7 @@ from services.intake.rules import RULES_VERSION
 from services.vneid_mock.plan_files import load_plan
 from simulation.cli.options import (
     DEFAULT_STATE,
+    EXIT_INTERRUPTED,
     MOCK,
     Applications,
     Health,
@@ -27,7 +28,7 @@ from simulation.cli.options import (
     find_system,
     seconds_per_day,
 )
-from simulation.cli.output import SendingView, write_json
+from simulation.cli.output import SendingView, clear_json, make_console, write_json
 from simulation.driver import DrivePlan, DriveResult, Recording, drive
 from simulation.scenario import load_scenario
 
@@ -55,6 +56,7 @@ def send(
 
     Example: `paperless send --kafka 127.0.0.1:9092 --health vneid_mock=http://127.0.0.1:8102`
     """
+    clear_json(json)
     system = find_system(state, kafka, "" if kafka else None, health)
     mock = _mock(system, plan, seed)
     result = asyncio.run(
@@ -73,7 +75,8 @@ def send(
     )
     write_json(json, summary(result))
     if result.stopped:
-        raise typer.Exit(1)
+        make_console().print(stopped_text(result))
+        raise typer.Exit(EXIT_INTERRUPTED)
 
 
 def _mock(system: System, plan: str | None, seed: int | None) -> dict[str, Any]:
@@ -108,6 +111,11 @@ async def play(system: System, plan: DrivePlan, mock: Mapping[str, Any], manifes
             )
     finally:
         loop.remove_signal_handler(signal.SIGINT)
+
+
+def stopped_text(result: DriveResult) -> str:
+    """Return how far a run came that Ctrl-C ended."""
+    return f"stopped after {result.sent:,} of {sum(day.planned for day in result.days):,} applications"
 
 
 def summary(result: DriveResult) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from services.vneid_mock.plan_files import load_plan
 from simulation.cli.options import API, DEFAULT_STATE, Plan, Seed, State
 from simulation.local import detached
 from simulation.local.layout import LocalOptions
@@ -18,6 +19,7 @@ def up(state: State = DEFAULT_STATE, seed: Seed = 1, plan: Plan = "mild", intake
 
     Example: `paperless up --plan rough`, then `paperless send`, `paperless verify`, `paperless down`
     """
+    load_plan(plan)
     options = LocalOptions(state_dir=state, seed=seed, plan=plan, intake_members=intake_members)
     running = detached.start(options, create_topics=TOPICS_HOOK)
     console = Console(highlight=False)

@@ -18,7 +18,7 @@ from simulation.cli.options import (
     Within,
     find_system,
 )
-from simulation.cli.output import print_verdict, steps, verdict_json, write_json
+from simulation.cli.output import clear_json, print_verdict, steps, verdict_json, write_json
 from simulation.cli.send import MANIFEST
 from simulation.manifest import Manifest, read_manifest
 from simulation.verify import Foresight
@@ -42,6 +42,7 @@ def verify(
 
     Example: `paperless verify --json build/verdict.json`
     """
+    clear_json(json)
     system = find_system(state, kafka, api, health)
     found = read_manifest(manifest or state / MANIFEST)
     verdict = asyncio.run(check(system, found, within))

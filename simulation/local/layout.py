@@ -13,6 +13,8 @@ from simulation.local.broker import Capabilities
 from simulation.local.ports import HOST, Ports
 
 ROOT = Path(__file__).parents[2]
+# The embedded broker lets a member join after half of it, and a killed one's partitions rest for as long.
+SESSION_TIMEOUT_MS = 3_000
 
 
 class LocalOptions(BaseModel):
@@ -86,6 +88,7 @@ def _service(site: Site, name: str, module: str, prefix: str, own: Mapping[str, 
         "LOG_LEVEL": site.options.log_level,
         "IDEMPOTENT_PRODUCER": str(site.capabilities.idempotent_producer).lower(),
         "CLIENT_ID": name,
+        "SESSION_TIMEOUT_MS": str(SESSION_TIMEOUT_MS),
     }
     if site.options.static_members:
         settings["GROUP_INSTANCE_ID"] = name

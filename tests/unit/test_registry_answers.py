@@ -64,7 +64,7 @@ def test_nothing_usable_is_never_called_found(seed, citizen):
 
 def test_a_mismatch_names_the_first_database_with_a_wrong_record():
     without = replace(TWO_DATABASES, usable_rates=(0.0, 0.0))
-    findings = Counter(look_up(1, f"0{number:011d}", without, AUTUMN) for number in range(3000))
+    findings = Counter(look_up(1, f"0{number:011d}", without, AUTUMN)[:2] for number in range(3000))
     first, second = without.databases
     wrong = domain().number("lookup.mismatch_share_of_misses")
     assert findings["mismatch", first] / 3000 == pytest.approx(wrong, abs=0.03)

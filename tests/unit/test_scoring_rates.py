@@ -92,8 +92,19 @@ def test_equal_rates_share_a_rank():
 
 def test_published_rates_stand_beside_the_simulated_ones():
     table = rates_table(cells([decided(1)]), FACTS)
-    published = [row.published["d1"].value for row in table.by_authority]
-    assert published == [0.1694, 0.5446, 0.3998]
+    provinces, ministries, both = table.by_authority
+    assert (provinces.published["d1"].value, ministries.published["d1"].value) == (0.1694, 0.5446)
+    assert both.published == {}
+
+
+def test_the_country_is_compared_at_the_published_mix():
+    table = rates_table(
+        cells([decided(1, procedure=BIRTH), decided(2, procedure=BIRTH, **ON_PAPER), decided(3, procedure=RESIDENCE)]), FACTS
+    )
+    country = table.country_d1
+    assert country.value == pytest.approx(0.386 * 0.5 + 0.614 * 1.0)
+    assert country.published.value == 0.3998
+    assert rates_table(cells([decided(1, procedure=BIRTH)]), FACTS).country_d1.value is None
 
 
 def test_one_procedure_is_not_held_against_a_figure_of_all():

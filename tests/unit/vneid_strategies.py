@@ -16,7 +16,7 @@ PROCEDURES = tuple(
 )
 seeds = st.integers(0, 2**64 - 1)
 provinces = st.sampled_from(tuple(domain().provinces))
-citizen_numbers = st.from_regex(r"0\d{11}", fullmatch=True) | st.sampled_from(tuple(PERSONAS))
+citizen_numbers = st.from_regex(r"0[0-9]{11}", fullmatch=True) | st.sampled_from(tuple(PERSONAS))
 application_ids = st.integers(0, 2**48 - 1).map(lambda number: f"0199bd6a-0000-7000-8000-{number:012x}")
 subjects = st.builds(Subject, application_ids, citizen_numbers, provinces)
 starts = st.lists(

@@ -1,0 +1,346 @@
+"""The hand-worked cases, and the proof that they guard the rules: every mutant of a rule fails at least one."""
+
+import tomllib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import combinations
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from contracts.context import Facts
+from contracts.events import ApplicantAnswer, Cause, Channel, Outcome, ResultDelivery
+from domain import CalendarRangeError, OfficeHours, Procedure, WorkingCalendar, domain
+from domain.models import LimitUnit
+from services.intake import core, rules
+from services.intake.core import Answers, RuleBook, Timing, decide
+from services.intake.rules import PRECEDENCE, RULES, Rule, Settled
+from tests.unit.intake_examples import BOOK, CASES, Case
+
+
+def differences(case: Case, book: RuleBook = BOOK) -> list[str]:
+    decision = decide(case.facts, case.answers, book)._asdict()
+    return [
+        f"{case.name}: {field} is {decision[field]}, expected {value}"
+        for field, value in case.expected.items()
+        if decision[field] != value
+    ]
+
+
+def all_differences(book: RuleBook = BOOK) -> Iterator[str]:
+    for case in CASES:
+        try:
+            yield from differences(case, book)
+        except (CalendarRangeError, ValueError) as error:
+            yield f"{case.name}: {error}"
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name.replace(" ", "-"))
+def test_a_case_comes_to_what_the_law_says(case):
+    assert differences(case) == []
+
+
+def test_every_case_names_its_source():
+    rows = tomllib.loads(Path(__file__).with_name("intake_cases.toml").read_text("utf-8"))["case"]
+    assert len({row["name"] for row in rows}) == len(rows) >= 40
+    assert all(row["source"] for row in rows)
+
+
+def test_cases_cover_every_word_of_the_contract():
+    causes = {one.cause for case in CASES for one in case.expected["components"]}
+    applicants = {answer for case in CASES for answer in case.submitted.components.values()}
+    assert causes == {None, *get_args(Cause)}
+    assert applicants == set(get_args(ApplicantAnswer))
+    assert {case.submitted.channel for case in CASES} == set(get_args(Channel))
+    assert {case.submitted.result_delivery for case in CASES} == set(get_args(ResultDelivery))
+    assert {case.expected["outcome"] for case in CASES} == set(get_args(Outcome))
+    assert {case.submitted.account_level for case in CASES} == {0, 1, 2}
+
+
+def test_cases_cover_every_unit_and_fallback():
+    procedures = [domain().procedures[case.submitted.procedure] for case in CASES]
+    fallbacks = {
+        domain().procedures[case.submitted.procedure].components[one.component].fallback
+        for case in CASES
+        for one in case.expected["components"]
+        if one.cause
+    }
+    assert {procedure.limit_unit for procedure in procedures} == set(get_args(LimitUnit))
+    assert {procedure.service_level for procedure in procedures} == {"full", "partial", "information"}
+    assert fallbacks == {"upload", "original", "none"}
+
+
+# --- mutants of the table of rules --------------------------------------------------------------------------------
+
+
+def book_of(rules_table: Sequence[Rule]) -> RuleBook:
+    return RuleBook.of(domain(), BOOK.attempts, rules_table)
+
+
+def changed(rule: Rule, by: Rule) -> RuleBook:
+    return book_of([by if other is rule else other for other in RULES])
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_a_removed_rule_fails_a_case(rule):
+    assert list(all_differences(book_of([other for other in RULES if other is not rule])))
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_an_inverted_rule_fails_a_case(rule):
+    assert list(all_differences(changed(rule, rule._replace(applies=lambda case: not rule.applies(case)))))
+
+
+@pytest.mark.parametrize(
+    ("rule", "outcome"),
+    [(rule, outcome) for rule in RULES for outcome in PRECEDENCE if outcome != rule.outcome],
+    ids=lambda value: value if isinstance(value, str) else value.name,
+)
+def test_a_rule_with_another_outcome_fails_a_case(rule, outcome):
+    assert list(all_differences(changed(rule, rule._replace(outcome=outcome))))
+
+
+@pytest.mark.parametrize("rule", [rule for rule in RULES if rule.at_filing], ids=lambda rule: rule.name)
+def test_a_refusal_at_filing_looks_nothing_up(rule):
+    assert list(all_differences(changed(rule, rule._replace(at_filing=False))))
+
+
+# Only these read what is looked at before anything is asked; the moment of the others makes no difference.
+KNOWN_AT_FILING = ("filed_in_person", "filed_by_post", "not_offered_end_to_end")
+
+
+@pytest.mark.parametrize("rule", [rule for rule in RULES if rule.name in KNOWN_AT_FILING], ids=lambda rule: rule.name)
+def test_only_refusals_are_settled_at_filing(rule):
+    assert list(all_differences(changed(rule, rule._replace(at_filing=True))))
+
+
+def test_the_order_of_reasons_is_the_tables():
+    assert list(all_differences(book_of(RULES[::-1])))
+
+
+# `end_to_end` is no rule's outcome, so its own weight never decides.
+@pytest.mark.parametrize(
+    ("one", "other"), list(combinations([outcome for outcome in PRECEDENCE if outcome != "end_to_end"], 2))
+)
+def test_a_swapped_precedence_fails_a_case(monkeypatch, one, other):
+    monkeypatch.setattr(rules, "PRECEDENCE", {**PRECEDENCE, one: PRECEDENCE[other], other: PRECEDENCE[one]})
+    assert list(all_differences(book_of(RULES)))
+
+
+# --- mutants of time ----------------------------------------------------------------------------------------------
+
+
+def with_calendar(calendar: WorkingCalendar) -> RuleBook:
+    facts = replace(BOOK.domain)
+    vars(facts)["calendar"] = calendar
+    return replace(BOOK, domain=facts)
+
+
+class AlwaysAtOnce(WorkingCalendar):
+    """Paper after 15:00 is forwarded at once too."""
+
+    def accepted_at(self, at: datetime, *, online: bool) -> datetime:
+        return super().accepted_at(at, online=online or True)
+
+
+class NeverAtOnce(WorkingCalendar):
+    """Online data wait for the next day too."""
+
+    def accepted_at(self, at: datetime, *, online: bool) -> datetime:
+        return super().accepted_at(at, online=online and False)
+
+
+class CountsFirstDay(WorkingCalendar):
+    """The day of acceptance is the first of the limit."""
+
+    def due_at(self, accepted: datetime, limit_value: int, limit_unit: LimitUnit) -> datetime:
+        if limit_unit == "working_day" and limit_value > 1:
+            limit_value -= 1
+        return super().due_at(accepted, limit_value, limit_unit)
+
+
+class SameDayAlways(WorkingCalendar):
+    """Civil status is due the same day even after 15:00."""
+
+    def due_at(self, accepted: datetime, limit_value: int, limit_unit: LimitUnit) -> datetime:
+        return super().due_at(accepted.replace(minute=0, second=0), limit_value, limit_unit)
+
+
+class HoursAreDays(WorkingCalendar):
+    def due_at(self, accepted: datetime, limit_value: int, limit_unit: LimitUnit) -> datetime:
+        return super().due_at(accepted, limit_value, "working_day" if limit_unit == "hour" else limit_unit)
+
+
+HOLIDAYS = domain().holidays
+CALENDARS: dict[str, WorkingCalendar] = {
+    "paper is forwarded at once": AlwaysAtOnce(HOLIDAYS),
+    "data wait like paper": NeverAtOnce(HOLIDAYS),
+    "the first day counts": CountsFirstDay(HOLIDAYS),
+    "civil status is always due the same day": SameDayAlways(HOLIDAYS),
+    "an hour is a day": HoursAreDays(HOLIDAYS),
+    "cut-off at 14:59": WorkingCalendar(HOLIDAYS, OfficeHours(cutoff=899)),
+    "cut-off at 15:01": WorkingCalendar(HOLIDAYS, OfficeHours(cutoff=901)),
+    "no noon break": WorkingCalendar(HOLIDAYS, OfficeHours(noon_starts=720, noon_ends=720)),
+    "no Tết": WorkingCalendar([day for day in HOLIDAYS if "Nguyên đán" not in day.name_vi]),
+    "no worked Saturdays": WorkingCalendar([day for day in HOLIDAYS if day.kind != "working_saturday"]),
+    "no exchanged days": WorkingCalendar([day for day in HOLIDAYS if day.kind != "compensatory_off"]),
+    "no National Day": WorkingCalendar([day for day in HOLIDAYS if day.name_vi != "Quốc khánh"]),
+}
+
+
+def test_the_unchanged_calendar_passes_every_case():
+    assert list(all_differences(with_calendar(WorkingCalendar(HOLIDAYS)))) == []
+
+
+@pytest.mark.parametrize("calendar", CALENDARS.values(), ids=CALENDARS)
+def test_another_calendar_fails_a_case(calendar):
+    assert list(all_differences(with_calendar(calendar)))
+
+
+@pytest.mark.parametrize(
+    "book",
+    [
+        replace(BOOK, attempts=BOOK.attempts + 4),
+        replace(BOOK, look_up_timeout=timedelta(seconds=30)),
+        replace(BOOK, wait_minutes=BOOK.wait_minutes - 1),
+        replace(BOOK, check_minutes=BOOK.check_minutes + 1),
+    ],
+    ids=["attempts", "time-out", "wait", "check"],
+)
+def test_another_parameter_fails_a_case(book):
+    assert list(all_differences(book))
+
+
+TimingRule = Callable[..., Timing]
+
+
+def clock_does_not_restart(timing: TimingRule) -> TimingRule:
+    """Index 2.1's reading: the due date of filing stays, whatever was supplemented."""
+
+    def mutant(facts: Facts, settled: tuple[Settled, ...], outcome: Outcome, at: datetime, book: RuleBook) -> Timing:
+        at_once = timing(facts, (), outcome, at, book)
+        return timing(facts, settled, outcome, at, book)._replace(due_at=at_once.due_at)
+
+    return mutant
+
+
+def what_no_database_knows_restarts_the_clock(timing: TimingRule) -> TimingRule:
+    def mutant(facts: Facts, settled: tuple[Settled, ...], *rest: object) -> Timing:
+        asked = tuple(one._replace(cause="missing") if one.cause == "no_database" else one for one in settled)
+        return timing(facts, asked, *rest)
+
+    return mutant
+
+
+def the_look_up_takes_no_time(timing: TimingRule) -> TimingRule:
+    def mutant(facts: Facts, settled: tuple[Settled, ...], outcome: Outcome, _: datetime, book: RuleBook) -> Timing:
+        return timing(facts, settled, outcome, facts.submitted_at, book)
+
+    return mutant
+
+
+def paper_supplements_are_forwarded_at_once(timing: TimingRule) -> TimingRule:
+    def mutant(facts: Facts, settled: tuple[Settled, ...], *rest: object) -> Timing:
+        return timing(facts, tuple(one._replace(source="upload") for one in settled), *rest)
+
+    return mutant
+
+
+def nothing_ends_before_handling(timing: TimingRule) -> TimingRule:
+    def mutant(facts: Facts, settled: tuple[Settled, ...], _: Outcome, *rest: object) -> Timing:
+        return timing(facts, settled, "end_to_end", *rest)
+
+    return mutant
+
+
+@pytest.mark.parametrize(
+    "mutate",
+    [
+        clock_does_not_restart,
+        what_no_database_knows_restarts_the_clock,
+        the_look_up_takes_no_time,
+        paper_supplements_are_forwarded_at_once,
+        nothing_ends_before_handling,
+    ],
+    ids=lambda mutate: mutate.__name__,
+)
+def test_another_timing_fails_a_case(monkeypatch, mutate):
+    monkeypatch.setattr(core, "_timing", mutate(core._timing))
+    assert list(all_differences())
+
+
+# --- mutants of how a proof is settled ----------------------------------------------------------------------------
+
+SettleRule = Callable[..., tuple[Settled, ...]]
+
+
+def a_scan_stands_for_an_original(settle: SettleRule) -> SettleRule:
+    def mutant(facts: Facts, answers: Answers, procedure: Procedure) -> tuple[Settled, ...]:
+        answered = dict(facts.components)
+        return tuple(
+            one._replace(source="upload") if one.source == "paper" and answered[one.component] == "upload" else one
+            for one in settle(facts, answers, procedure)
+        )
+
+    return mutant
+
+
+def everything_is_asked_anyway(settle: SettleRule) -> SettleRule:
+    def mutant(facts: Facts, answers: Answers, procedure: Procedure) -> tuple[Settled, ...]:
+        return tuple(
+            one._replace(source="paper", cause="asked_anyway") if facts.asks_anyway and one.source == "data" else one
+            for one in settle(facts, answers, procedure)
+        )
+
+    return mutant
+
+
+def nothing_is_asked_anyway(settle: SettleRule) -> SettleRule:
+    def mutant(facts: Facts, answers: Answers, procedure: Procedure) -> tuple[Settled, ...]:
+        return settle(facts._replace(asks_anyway=False), answers, procedure)
+
+    return mutant
+
+
+def an_irreplaceable_component_is_asked_for_online(settle: SettleRule) -> SettleRule:
+    def mutant(facts: Facts, answers: Answers, procedure: Procedure) -> tuple[Settled, ...]:
+        return settle(facts._replace(channel="direct"), answers, procedure)
+
+    return mutant
+
+
+def any_answer_is_proof(settle: SettleRule) -> SettleRule:
+    def mutant(facts: Facts, answers: Answers, procedure: Procedure) -> tuple[Settled, ...]:
+        found = {slug: answered._replace(answer="found") for slug, answered in answers.items()}
+        return settle(facts, found, procedure)
+
+    return mutant
+
+
+def silence_is_a_missing_record(settle: SettleRule) -> SettleRule:
+    def mutant(facts: Facts, answers: Answers, procedure: Procedure) -> tuple[Settled, ...]:
+        return tuple(
+            one._replace(cause="missing") if one.cause == "unreachable" else one
+            for one in settle(facts, answers, procedure)
+        )
+
+    return mutant
+
+
+@pytest.mark.parametrize(
+    "mutate",
+    [
+        a_scan_stands_for_an_original,
+        everything_is_asked_anyway,
+        nothing_is_asked_anyway,
+        an_irreplaceable_component_is_asked_for_online,
+        any_answer_is_proof,
+        silence_is_a_missing_record,
+    ],
+    ids=lambda mutate: mutate.__name__,
+)
+def test_another_settlement_fails_a_case(monkeypatch, mutate):
+    monkeypatch.setattr(core, "settle", mutate(core.settle))
+    assert list(all_differences())

@@ -1,0 +1,277 @@
+"""Intake's handlers, record by record: what is asked, what is remembered, what is decided."""
+
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import given
+
+from contracts.context import facts_of, seal
+from contracts.draws import short_digest
+from contracts.errors import Reject
+from contracts.events import (
+    ApplicationDecided,
+    ApplicationSubmitted,
+    DocumentAnswer,
+    DocumentsProvided,
+    DocumentsRequested,
+)
+from contracts.partition import partition_of
+from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED, DOCUMENTS_PROVIDED, DOCUMENTS_REQUESTED
+from domain import VN
+from runtime.messages import NOTHING, Effects, State
+from services.intake.core import answers_of, decide
+from services.intake.handlers import IntakeHandlers
+from tests.unit.intake_examples import APPLICATION_ID, BOOK, submission
+from tests.unit.intake_strategies import submissions
+
+KEY = b"a signing key"
+PARTITIONS = 6
+OTHER_ID = "01999e5b-8e80-7000-8000-00000000000a"
+AT = datetime(2025, 10, 1, 9, 0, 2, tzinfo=VN)
+
+
+class Stored(NamedTuple):
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    partition: int
+    offset: int = 0
+    timestamp: int = 0
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+def handlers(counted: list[str] | None = None) -> IntakeHandlers:
+    names = [] if counted is None else counted
+
+    def count(name: str, amount: float = 1, **labels: str) -> None:
+        names.append(name)
+
+    return IntakeHandlers(BOOK, key=KEY, partitions=PARTITIONS, patience_s=4.0, count=count)
+
+
+def record(topic: str, event: ApplicationSubmitted | DocumentsProvided) -> Any:
+    key = event.application_id.encode()
+    return Stored(topic, key, event.model_dump_json().encode(), partition_of(key, PARTITIONS))
+
+
+def submitted_record(**changes: Any) -> Any:
+    return record(APPLICATIONS_SUBMITTED.name, submission(**changes))
+
+
+def context_of(**changes: Any) -> str:
+    value = submission(**changes).model_dump_json().encode()
+    return seal(facts_of(submission(**changes), short_digest(value)), KEY)
+
+
+def reply(
+    *known: str,
+    attempt: int = 1,
+    context: str | None = None,
+    application_id: str = APPLICATION_ID,
+    at: datetime = AT,
+) -> Any:
+    answers = tuple(DocumentAnswer(component=slug, answer="found", database="dan_cu", at=at) for slug in known)
+    context = context_of() if context is None else context
+    event = DocumentsProvided(application_id=application_id, attempt=attempt, answers=answers, context=context)
+    return record(DOCUMENTS_PROVIDED.name, event)
+
+
+def opened(**changes: Any) -> dict[bytes, State]:
+    effects = handlers().on_record(submitted_record(**changes), {})
+    assert effects.open is not None
+    return {effects.open.key: effects.open.state}
+
+
+def rearmed(effects: Effects) -> dict[bytes, State]:
+    assert effects.rearm is not None
+    return {effects.rearm.key: effects.rearm.state}
+
+
+def outcome(effects: Effects) -> ApplicationDecided:
+    (message,) = effects.publish
+    assert message.topic == APPLICATIONS_DECIDED.name
+    return ApplicationDecided.model_validate_json(message.value or b"")
+
+
+def request(effects: Effects) -> DocumentsRequested:
+    (message,) = effects.publish
+    assert message.topic == DOCUMENTS_REQUESTED.name
+    return DocumentsRequested.model_validate_json(message.value or b"")
+
+
+BOTH = ("giay_chung_sinh", "giay_to_tuy_than")
+
+
+@given(submitted=submissions())
+def test_a_request_is_written_as_its_event(submitted):
+    effects = handlers().on_record(record(APPLICATIONS_SUBMITTED.name, submitted), {})
+    for message in effects.publish:
+        model = DocumentsRequested if message.topic == DOCUMENTS_REQUESTED.name else ApplicationDecided
+        value = message.value or b""
+        assert model.model_validate_json(value).model_dump_json().encode() == value
+
+
+def test_a_submission_asks_for_every_replaceable_component():
+    effects = handlers().on_record(submitted_record(), {})
+    asked = request(effects)
+    assert [(document.component, document.databases) for document in asked.documents] == [
+        ("giay_chung_sinh", ("y_te",)),
+        ("giay_to_tuy_than", ("dan_cu",)),
+    ]
+    assert (asked.attempt, asked.as_of, asked.consent) == (1, submission().submitted_at, True)
+    assert effects.publish[0].key == APPLICATION_ID.encode()
+    assert dict(effects.publish[0].headers)["ce_id"] == f"{APPLICATION_ID}/requested/1".encode()
+
+
+def test_a_refused_filing_is_decided_without_asking():
+    effects = handlers().on_record(submitted_record(account_level=1), {})
+    assert outcome(effects).outcome == "rejected"
+    assert effects.open is None
+
+
+def test_an_application_of_forms_alone_is_decided_at_once():
+    effects = handlers().on_record(submitted_record(components={"to_khai_khai_sinh": "none"}), {})
+    assert (outcome(effects).outcome, outcome(effects).presumed) == ("end_to_end", False)
+
+
+def test_a_repeated_submission_asks_nothing_twice():
+    assert handlers().on_record(submitted_record(), opened()) == NOTHING
+
+
+def test_other_content_under_the_same_id_is_asked_for_too():
+    effects = handlers().on_record(submitted_record(handling_minutes=61), opened())
+    assert request(effects).attempt == 1
+    assert effects.open is not None
+    assert effects.open.key not in opened()
+
+
+def test_a_complete_reply_decides_and_closes():
+    waiting = opened()
+    effects = handlers().on_record(reply(*BOTH), waiting)
+    decided = outcome(effects)
+    assert (decided.outcome, decided.revision, decided.presumed) == ("end_to_end", 2, False)
+    assert effects.close in waiting
+    assert dict(effects.publish[0].headers)["ce_id"] == f"{APPLICATION_ID}/decided/2".encode()
+
+
+def test_an_incomplete_reply_asks_again():
+    counted: list[str] = []
+    effects = handlers(counted).on_record(reply("giay_chung_sinh"), opened())
+    asked = request(effects)
+    assert (asked.attempt, asked.as_of - submission().submitted_at) == (2, timedelta(seconds=19))
+    assert [document.component for document in asked.documents] == list(BOTH)
+    assert not effects.retry
+    assert counted == ["applications_asked_again_total"]
+
+
+def test_an_incomplete_reply_to_the_last_asking_is_presumed():
+    logic, waiting = handlers(), opened()
+    for attempt in (1, 2):
+        waiting = rearmed(logic.on_record(reply("giay_chung_sinh", attempt=attempt), waiting))
+    decided = outcome(logic.on_record(reply(attempt=3), waiting))
+    assert (decided.presumed, decided.revision) == (True, 1)
+    assert {one.component: one.cause for one in decided.components} == {
+        "giay_chung_sinh": None,
+        "giay_to_tuy_than": "unreachable",
+    }
+
+
+def test_a_late_reply_to_an_earlier_asking_only_restarts_patience():
+    logic = handlers()
+    waiting = rearmed(logic.on_deadline(*next(iter(opened().items()))))
+    effects = logic.on_record(reply("giay_chung_sinh", attempt=1), waiting)
+    assert effects.publish == ()
+    assert effects.rearm is not None
+    assert effects.rearm.patience_s == 4.0
+
+
+def test_silence_asks_again_within_a_budget():
+    effects = handlers().on_deadline(*next(iter(opened().items())))
+    assert request(effects).attempt == 2
+    assert effects.retry
+
+
+def test_silence_at_the_last_asking_presumes_the_best_reply():
+    logic, waiting = handlers(), opened()
+    waiting = rearmed(logic.on_record(reply("giay_chung_sinh"), waiting))
+    waiting = rearmed(logic.on_deadline(*next(iter(waiting.items()))))
+    effects = logic.on_deadline(*next(iter(waiting.items())))
+    decided = outcome(effects)
+    assert (decided.presumed, decided.revision) == (True, 1)
+    assert effects.close in waiting
+    assert not effects.retry
+
+
+def test_total_silence_is_presumed_unreachable():
+    logic, waiting = handlers(), opened()
+    for _ in range(BOOK.attempts - 1):
+        waiting = rearmed(logic.on_deadline(*next(iter(waiting.items()))))
+    decided = outcome(logic.on_deadline(*next(iter(waiting.items()))))
+    assert (decided.presumed, decided.revision) == (True, 0)
+    assert {one.cause for one in decided.components} == {"unreachable"}
+
+
+def test_a_reply_after_the_decision_may_overrule_it():
+    effects = handlers().on_record(reply(*BOTH), {})
+    assert (outcome(effects).revision, outcome(effects).presumed) == (2, False)
+
+
+def test_a_reply_is_decided_alike_with_and_without_memory():
+    remembered = handlers().on_record(reply(*BOTH), opened()).publish
+    assert handlers().on_record(reply(*BOTH), {}).publish == remembered
+
+
+def test_a_reply_is_decided_as_the_core_decides():
+    given_reply = reply(*BOTH)
+    provided = DocumentsProvided.model_validate_json(given_reply.value)
+    facts = facts_of(submission(), short_digest(submission().model_dump_json().encode()))
+    expected = decide(facts, answers_of(provided), BOOK).to_json()
+    assert handlers().on_record(given_reply, opened()).publish[0].value == expected
+
+
+@pytest.mark.parametrize("waiting", [{}, opened()], ids=["closed", "open"])
+@pytest.mark.parametrize(
+    "context",
+    ["", "1,x.y", context_of()[:-1], context_of() + "0", context_of(handling_minutes=61)[:-16] + context_of()[-16:]],
+    ids=["empty", "nonsense", "cut", "longer", "other facts"],
+)
+def test_a_forged_context_is_refused(context, waiting):
+    with pytest.raises(Reject, match="forged_context"):
+        handlers().on_record(reply(*BOTH, context=context), waiting)
+
+
+@pytest.mark.parametrize("waiting", [{}, opened()], ids=["closed", "open"])
+def test_a_context_under_another_application_is_refused(waiting):
+    moved = reply(*BOTH, application_id=OTHER_ID)
+    with pytest.raises(Reject, match="forged_context"):
+        handlers().on_record(moved, waiting)
+
+
+@pytest.mark.parametrize("year", [1, 2099, 9999])
+def test_an_answer_from_another_age_is_refused(year):
+    with pytest.raises(Reject, match="outside_calendar: answers: "):
+        handlers().on_record(reply(*BOTH, at=AT.replace(year=year)), opened())
+
+
+def test_a_wrong_submission_is_refused_before_anything_is_asked():
+    with pytest.raises(Reject, match="unknown_commune"):
+        handlers().on_record(submitted_record(commune="99999"), {})
+
+
+def test_outcomes_are_counted_by_kind():
+    counted: list[str] = []
+    logic, waiting = handlers(counted), opened()
+    for _ in range(BOOK.attempts):
+        effects = logic.on_deadline(*next(iter(waiting.items())))
+        waiting = rearmed(effects) if effects.rearm else waiting
+    assert counted == [
+        *("applications_asked_again_total", "applications_asked_again_total"),
+        *("outcomes_total", "outcomes_presumed_total"),
+    ]
+
+
+def test_the_window_remembers_no_personal_data_but_the_record():
+    ((_, (attempt, value, *rest)),) = opened().items()
+    assert (attempt, value) == (1, submission().model_dump_json().encode())
+    assert submission().citizen_number not in repr(rest)
