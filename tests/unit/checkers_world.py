@@ -1,0 +1,122 @@
+"""A small log in memory, as a run would have left it: submissions, outcomes, and what the store made of them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+
+from contracts.partition import partition_of
+from domain import domain
+from services.intake.core import RuleBook
+from services.scoring.decode import decode
+from services.scoring.reading import Reading
+from services.scoring.rollup import Decided, Rollup
+from services.vneid_mock.plan_files import load_plan
+from simulation.arrivals import arrivals
+from simulation.checkers import (
+    Letter,
+    LoggedRecord,
+    PartitionAudit,
+    Verdict,
+    audit_partition,
+    judge_readings,
+    partitions_that_differ,
+)
+from simulation.oracle import Oracle
+from simulation.population import Population
+from simulation.scenario import load_scenario, simulated_days
+
+PARTITIONS = 2
+SEED = 7
+
+
+@cache
+def oracle() -> Oracle:
+    return Oracle(RuleBook.of(domain(), 3), load_plan("mild"), SEED, PARTITIONS)
+
+
+@cache
+def submissions(count: int = 400) -> tuple[tuple[bytes, bytes], ...]:
+    """Key and value of every submission of a small day."""
+    scenario = load_scenario("one-province", domain())
+    [day] = simulated_days(scenario, domain(), seed=SEED, applications=count)
+    population = Population(day)
+    found = [population.submission(arrival) for arrival in arrivals(day)]
+    return tuple((one.key, one.value) for one in found)
+
+
+def outcome_of(record: LoggedRecord) -> bytes:
+    return oracle().decide(record).to_json()
+
+
+@dataclass
+class Log:
+    """Both logs and the dead letters by partition, and the roll-up that stands for the live store."""
+
+    submitted: dict[int, list[LoggedRecord]] = field(default_factory=dict)
+    decided: dict[int, list[LoggedRecord]] = field(default_factory=dict)
+    letters: list[Letter] = field(default_factory=list)
+
+    @staticmethod
+    def of(count: int = 400) -> "Log":
+        log = Log({number: [] for number in range(PARTITIONS)}, {number: [] for number in range(PARTITIONS)})
+        for key, value in submissions(count):
+            record = log.submit(key, value)
+            log.decide(key, outcome_of(record))
+        return log
+
+    def submit(self, key: bytes, value: bytes | None, partition: int | None = None) -> LoggedRecord:
+        return _append(self.submitted, key, value, partition)
+
+    def decide(self, key: bytes, value: bytes) -> LoggedRecord:
+        return _append(self.decided, key, value, None)
+
+    def live(self) -> Rollup:
+        """What scoring has made of the log as it is now."""
+        rollup = Rollup()
+        rollup.apply_all((record.partition, decode(record, PARTITIONS)) for record in self.outcomes())
+        return rollup
+
+    def outcomes(self) -> Iterable[LoggedRecord]:
+        return (record for records in self.decided.values() for record in records)
+
+    def audit(self, number: int, *, with_content: bool = False, foreseen: bool = True) -> PartitionAudit:
+        return audit_partition(
+            partition=number,
+            partitions=PARTITIONS,
+            submitted=self.submitted[number],
+            decided=self.decided[number],
+            letters=[letter for letter in self.letters if letter.partition == number],
+            oracle=oracle() if foreseen else None,
+            with_content=with_content,
+        )
+
+    def verdict(
+        self, live: Reading, content: Mapping[int, Mapping[str, int]] | None = None, *, foreseen: bool = True
+    ) -> Verdict:
+        """The verdict as `verify` reaches it: applications are compared only in partitions that differ."""
+        audits = {number: self.audit(number, foreseen=foreseen) for number in range(PARTITIONS)}
+        differing = partitions_that_differ(live, audits)
+        audits |= {number: self.audit(number, with_content=True, foreseen=foreseen) for number in differing}
+        held = content if content is not None else self.content()
+        return judge_readings(live, audits, {number: held[number] for number in differing})
+
+    def content(self) -> dict[int, dict[str, int]]:
+        """The content hashes that the live store would give, by partition."""
+        hashes = self.live().content_hashes()
+        return {
+            number: {name: value for name, value in hashes.items() if partition_of(name.encode(), PARTITIONS) == number}
+            for number in range(PARTITIONS)
+        }
+
+
+def _append(
+    logs: dict[int, list[LoggedRecord]], key: bytes, value: bytes | None, partition: int | None
+) -> LoggedRecord:
+    number = partition_of(key, PARTITIONS) if partition is None else partition
+    record = LoggedRecord(number, len(logs[number]), key, value)
+    logs[number].append(record)
+    return record
+
+
+def decided(record: LoggedRecord) -> Decided:
+    return decode(record, PARTITIONS)

@@ -1,0 +1,87 @@
+"""What citizens file in the confluence tests, and the fault plans that they meet."""
+
+import json
+from functools import cache
+from typing import Any, NamedTuple
+
+from domain import domain
+from services.intake.core import RuleBook
+from services.vneid_mock.faults import FaultPlan
+from services.vneid_mock.personas import PERSONAS
+from simulation.arrivals import arrivals
+from simulation.population import Population
+from simulation.scenario import load_scenario, simulated_days
+
+ATTEMPTS = 3
+
+# Every fault at once, and often: most applications need more than one attempt.
+HARSH = FaultPlan(
+    name="harsh",
+    late_answer_share=0.3,
+    very_late_answer_share=0.2,
+    never_answer_share=0.15,
+    silent_share=0.2,
+    duplicate_share=0.3,
+    slow_share=0.3,
+    slow_delay_s=1.0,
+    slow_delay_max_s=6.0,
+    very_slow_share=0.2,
+    very_slow_delay_s=9.0,
+)
+# Most attempts stay without a reply, so what little comes must not be forgotten.
+SILENT = HARSH.model_copy(
+    update={
+        "name": "silent",
+        "silent_share": 0.5,
+        "slow_share": 0.3,
+        "very_slow_share": 0.0,
+        "never_answer_share": 0.05,
+    }
+)
+
+
+@cache
+def book() -> RuleBook:
+    return RuleBook.of(domain(), ATTEMPTS)
+
+
+@cache
+def filed(seed: int) -> tuple[dict[str, Any], ...]:
+    """Submissions of a small national day; those with something to look up come first."""
+    scenario = load_scenario("national-day", domain())
+    [day] = simulated_days(scenario, domain(), seed=seed, applications=300)
+    population = Population(day)
+    events = [json.loads(population.submission(arrival).value) for arrival in arrivals(day)]
+    return tuple(sorted(events, key=lambda event: (-len(event["components"]), event["application_id"]))[:60])
+
+
+class Submitted(NamedTuple):
+    """A record of `applications.submitted` before it has a place."""
+
+    key: bytes
+    value: bytes
+
+
+def submitted(event: dict[str, Any]) -> Submitted:
+    return Submitted(event["application_id"].encode(), json.dumps(event).encode())
+
+
+def variants(event: dict[str, Any], kind: int) -> list[Submitted]:
+    """The records that one citizen may cause: one, a persona's, two under one id, or a broken one."""
+    personas = tuple(PERSONAS)
+    if kind < len(personas):
+        return [submitted(event | {"citizen_number": personas[kind]})]
+    match kind - len(personas):
+        case 0:
+            return [submitted(event), submitted(event | {"handling_minutes": event["handling_minutes"] // 2 + 1})]
+        case 1:
+            return [submitted(event), submitted(event | {"citizen_number": personas[8], "consent": True})]
+        case 2:
+            return [submitted(event | {"procedure": "9.999999"})]
+        case 3:
+            return [submitted(event)._replace(value=b'{"application_id": ')]
+        case _:
+            return [submitted(event)]
+
+
+VARIANTS = len(PERSONAS) + 12

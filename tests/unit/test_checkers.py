@@ -1,0 +1,244 @@
+"""The verdict can fail: every way in which a run can lose, double or alter something is named, and is not ok."""
+
+import json
+from collections import Counter
+from typing import Any
+
+from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED
+from services.scoring.reading import HASH_SPAN, CellKey, Fingerprint, Measures, Reading, add_cells
+from simulation.checkers import Letter, LoggedRecord, Verdict, merged
+from tests.unit.checkers_world import PARTITIONS, Log, decided, submissions
+
+
+def altered(record: LoggedRecord, **changes: Any) -> bytes:
+    return json.dumps({**json.loads(record.value or b""), **changes}).encode()
+
+
+def named(verdict: Verdict, *words: str) -> bool:
+    return any(all(word in line for word in words) for line in verdict.differences)
+
+
+def name_of(record: LoggedRecord) -> str:
+    return (record.key or b"").decode()
+
+
+class LiveStore:
+    """The live store of a log, as a fault may have left it: sums and rows can be changed apart from each other."""
+
+    def __init__(self, log: Log) -> None:
+        self.log = log
+        rollup = log.live()
+        self.cells, self.fingerprints = dict(rollup.cells), dict(rollup.fingerprints)
+        self.content = log.content()
+
+    def add(self, record: LoggedRecord, sign: int = 1) -> None:
+        """Count an outcome once more, or (-1) once less."""
+        one = decided(record)
+        add_cells(self.cells, {one.cell: Measures(*[sign * value for value in one.measures])})
+        held = self.fingerprints[record.partition]
+        self.fingerprints[record.partition] = Fingerprint(
+            held.applications + sign, (held.hash_sum + sign * one.content_hash) % HASH_SPAN
+        )
+
+    def drop(self, record: LoggedRecord) -> None:
+        self.add(record, -1)
+        del self.content[record.partition][name_of(record)]
+
+    def verdict(self, *, foreseen: bool = True) -> Verdict:
+        return self.log.verdict(Reading(self.cells, self.fingerprints), self.content, foreseen=foreseen)
+
+
+def same_cell(log: Log) -> tuple[LoggedRecord, LoggedRecord]:
+    """Two applications that count alike: in one cell with the same measures, on one partition."""
+    first: dict[tuple[int, CellKey, Measures], LoggedRecord] = {}
+    for record in log.outcomes():
+        one = decided(record)
+        # Minutes differ from case to case; what two applications share is enough for them to cancel in the counts.
+        other = first.setdefault((record.partition, one.cell, one.measures._replace(minutes=0)), record)
+        if other is not record:
+            return other, record
+    raise AssertionError("no two applications count alike")
+
+
+def test_a_run_without_faults_is_ok():
+    log = Log.of()
+    verdict = log.verdict(log.live().reading())
+    assert verdict.ok
+    assert (verdict.submitted, verdict.decided, verdict.lost, verdict.counted_twice) == (400, 400, 0, 0)
+    assert (verdict.live_equals_recount, verdict.recount_equals_oracle, verdict.differences) == (True, True, ())
+
+
+def test_an_outcome_that_was_never_written_is_lost():
+    log = Log.of()
+    gone = log.decided[1].pop(17)
+    verdict = log.verdict(log.live().reading())
+    assert not verdict.ok
+    assert (verdict.lost, verdict.decided, verdict.recount_equals_oracle) == (1, 399, False)
+    assert named(verdict, f"{APPLICATIONS_SUBMITTED.name}/1/", name_of(gone), "no outcome")
+
+
+def test_an_application_dropped_from_the_store_is_lost():
+    store = LiveStore(Log.of())
+    gone = store.log.decided[0][5]
+    store.drop(gone)
+    verdict = store.verdict()
+    assert not verdict.ok
+    assert (verdict.lost, verdict.counted_twice, verdict.live_equals_recount) == (1, 0, False)
+    assert named(verdict, name_of(gone), "not in the live store")
+    assert named(verdict, "partition 0", "applications")
+
+
+def test_an_application_counted_twice_is_named():
+    store = LiveStore(Log.of())
+    twice = store.log.decided[1][3]
+    store.add(twice)
+    verdict = store.verdict()
+    assert not verdict.ok
+    assert (verdict.lost, verdict.counted_twice) == (0, 1)
+    assert named(verdict, name_of(twice), "counted twice")
+
+
+def test_a_loss_and_a_double_in_one_cell_do_not_cancel_out():
+    store = LiveStore(Log.of())
+    gone, twice = same_cell(store.log)
+    counts = Counter({cell: measures.n for cell, measures in store.cells.items()})
+    store.drop(gone)
+    store.add(twice)
+    assert counts == Counter({cell: measures.n for cell, measures in store.cells.items()})
+    verdict = store.verdict()
+    assert not verdict.ok
+    assert (verdict.lost, verdict.counted_twice) == (1, 1)
+    assert named(verdict, name_of(gone), "not in the live store")
+    assert named(verdict, name_of(twice), "counted twice")
+
+
+def test_a_cell_changed_by_hand_is_named():
+    store = LiveStore(Log.of())
+    cell, measures = next(iter(store.cells.items()))
+    store.cells[cell] = measures._replace(on_time=measures.on_time + 1)
+    verdict = store.verdict()
+    assert not verdict.ok
+    assert (verdict.live_equals_recount, verdict.recount_equals_oracle) == (False, True)
+    assert named(verdict, "live and recount", cell.province, cell.pattern, "on_time")
+
+
+def test_a_cell_that_nobody_filled_is_named():
+    store = LiveStore(Log.of())
+    store.cells[CellKey("1999-01", "01", "1.001193", "online", "x")] = Measures(1, 0, 0, 1, 60)
+    verdict = store.verdict()
+    assert not verdict.ok
+    assert named(verdict, "1999-01", "n 1 != 0")
+
+
+def test_an_outcome_of_wrong_content_differs_from_the_oracle():
+    log = Log.of()
+    record = next(one for one in log.outcomes() if json.loads(one.value or b"")["outcome"] == "end_to_end")
+    wrong = record._replace(value=altered(record, outcome="partly_online"))
+    log.decided[record.partition][record.offset] = wrong
+    verdict = log.verdict(log.live().reading())
+    assert not verdict.ok
+    assert (verdict.live_equals_recount, verdict.recount_equals_oracle) == (True, False)
+    assert named(verdict, name_of(record), "differs from the oracle's")
+
+
+def test_an_outcome_from_nowhere_is_named():
+    log = Log.of()
+    template = log.decided[0][0]
+    forged = "0199bf9f-4fe8-7999-8999-999999999999"
+    log.decide(forged.encode(), altered(template, application_id=forged))
+    for foreseen in (True, False):
+        verdict = log.verdict(log.live().reading(), foreseen=foreseen)
+        assert not verdict.ok
+        assert named(verdict, forged, "no submission")
+
+
+def test_a_better_informed_outcome_overrules_and_is_counted():
+    log = Log.of()
+    stronger = next(one for one in log.outcomes() if decided(one).revision > 0)
+    log.decided[stronger.partition].insert(0, stronger._replace(offset=-1, value=altered(stronger, revision=0)))
+    verdict = log.verdict(log.live().reading())
+    assert verdict.ok
+    assert (verdict.overruled, verdict.decided) == (1, 400)
+
+
+def test_a_repeated_outcome_is_told_but_not_counted():
+    log = Log.of()
+    for record in log.decided[0][:7]:
+        log.decide(record.key or b"", record.value or b"")
+    verdict = log.verdict(log.live().reading())
+    assert verdict.ok
+    assert (verdict.re_delivered, verdict.decided) == (7, 400)
+
+
+def test_a_dead_letter_at_scoring_is_never_ok():
+    log = Log.of()
+    refused = log.decided[1][9]
+    log.letters.append(Letter(APPLICATIONS_DECIDED.name, 1, refused.offset, "breaks_contract"))
+    verdict = log.verdict(log.live().reading())
+    assert not verdict.ok
+    assert named(
+        verdict, "dead letter at scoring", f"{APPLICATIONS_DECIDED.name}/1/{refused.offset}", "breaks_contract"
+    )
+
+
+def test_a_position_refused_without_cause_is_named():
+    log = Log.of()
+    gone = log.decided[0].pop(4)
+    [record] = [one for one in log.submitted[0] if one.key == gone.key]
+    log.letters.append(Letter(APPLICATIONS_SUBMITTED.name, 0, record.offset, "handler_error"))
+    verdict = log.verdict(log.live().reading())
+    assert not verdict.ok
+    assert named(
+        verdict, f"{APPLICATIONS_SUBMITTED.name}/0/{record.offset}", "handler_error", "the oracle says decided"
+    )
+
+
+def test_a_malformed_submission_is_a_dead_letter_and_ok():
+    log = Log.of()
+    broken = log.submit(b"no id", b"{", partition=1)
+    assert not log.verdict(log.live().reading()).ok
+    log.letters += [Letter(APPLICATIONS_SUBMITTED.name, 1, broken.offset, "not_json")] * 2
+    verdict = log.verdict(log.live().reading())
+    assert verdict.ok
+    assert (verdict.submitted, verdict.dead_lettered, verdict.lost) == (401, 1, 0)
+    assert verdict.letters == {f"{APPLICATIONS_SUBMITTED.name}: not_json": 1}
+
+
+def test_a_dead_letter_with_another_reason_is_named():
+    log = Log.of()
+    broken = log.submit(b"no id", b"{", partition=1)
+    log.letters.append(Letter(APPLICATIONS_SUBMITTED.name, 1, broken.offset, "unknown_procedure"))
+    verdict = log.verdict(log.live().reading())
+    assert not verdict.ok
+    assert named(verdict, "dead letter unknown_procedure, the oracle says not_json")
+
+
+def test_a_lost_position_is_named_even_without_an_oracle():
+    log = Log.of()
+    broken = log.submit(b"no id", None, partition=0)
+    verdict = log.verdict(log.live().reading(), foreseen=False)
+    assert (verdict.ok, verdict.lost, verdict.recount_equals_oracle) == (False, 1, None)
+    assert named(verdict, f"{APPLICATIONS_SUBMITTED.name}/0/{broken.offset}", "no outcome")
+
+
+def test_a_submission_sent_twice_is_decided_once():
+    log = Log.of()
+    for key, value in submissions()[:20]:
+        log.submit(key, value)
+    verdict = log.verdict(log.live().reading())
+    assert verdict.ok
+    assert (verdict.submitted, verdict.decided, verdict.lost) == (420, 400, 0)
+
+
+def test_many_losses_are_all_counted_and_some_named():
+    log = Log.of()
+    del log.decided[0][:50]
+    verdict = log.verdict(log.live().reading())
+    assert (verdict.ok, verdict.lost) == (False, 50)
+    assert 20 <= len(verdict.differences) <= 100
+
+
+def test_readings_of_partitions_add_up_to_the_whole():
+    log = Log.of()
+    whole = log.live().reading()
+    assert merged(log.audit(number).recount for number in range(PARTITIONS)) == whole

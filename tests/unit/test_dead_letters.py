@@ -1,0 +1,129 @@
+"""Dead letters: nothing of the record is lost, and a flood of them stops the line."""
+
+from hashlib import blake2b
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtime.dead_letters import MAX_DEAD_LETTER_BYTES, DeadLetterLimit, TooManyDeadLettersError, dead_letter
+from runtime.messages import Message
+from tests.unit.fakes_runtime import Stored
+
+RECORD = Stored("applications.submitted", 3, 41, 1_760_000_000_123, b"k", b"v", (("ce_id", b"x"), ("raw", b"\xff\xfe")))
+
+
+def letter_of(record: Stored, *, reason: str = "not_json", detail: str = "value: no JSON") -> Message:
+    return dead_letter(record, topic="applications.submitted.intake.dlq", reason=reason, detail=detail)
+
+
+def size_of(letter: Message) -> int:
+    headers = sum(len(name) + len(value) for name, value in letter.headers)
+    return len(letter.key or b"") + len(letter.value or b"") + headers
+
+
+def test_it_carries_the_record_its_reason_and_its_place():
+    letter = letter_of(RECORD)
+    assert (letter.topic, letter.key, letter.value) == ("applications.submitted.intake.dlq", b"k", b"v")
+    assert dict(letter.headers) == {
+        "dlq_reason": b"not_json",
+        "dlq_detail": b"value: no JSON",
+        "dlq_topic": b"applications.submitted",
+        "dlq_partition": b"3",
+        "dlq_offset": b"41",
+        "dlq_timestamp": b"1760000000123",
+        "ce_id": b"x",
+        "raw": b"\xff\xfe",
+    }
+
+
+def test_a_replayed_record_names_its_latest_reason_only():
+    again = RECORD._replace(headers=tuple(letter_of(RECORD).headers))
+    headers = letter_of(again, reason="handler_error").headers
+    assert [value for name, value in headers if name == "dlq_reason"] == [b"handler_error"]
+
+
+@pytest.mark.parametrize("size", [0, 900_000])
+def test_a_value_that_fits_is_kept_whole(size: int):
+    assert letter_of(RECORD._replace(value=b"x" * size)).value == b"x" * size
+
+
+def test_an_oversized_value_is_replaced_by_its_digest():
+    value = b"x" * (MAX_DEAD_LETTER_BYTES + 1)
+    letter = letter_of(RECORD._replace(value=value))
+    headers = dict(letter.headers)
+    assert letter.value is None
+    assert headers["dlq_value_bytes"] == str(len(value)).encode()
+    assert headers["dlq_value_blake2b"] == blake2b(value, digest_size=16).hexdigest().encode()
+    assert headers["dlq_offset"] == b"41"
+
+
+def test_a_tombstone_is_no_oversized_value():
+    letter = letter_of(RECORD._replace(value=None))
+    assert letter.value is None
+    assert "dlq_value_bytes" not in dict(letter.headers)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        RECORD._replace(value=b"x" * 990_000, headers=(("h", b"y" * 60_000),)),
+        RECORD._replace(headers=(("h", b"y" * 1_060_000),)),
+        RECORD._replace(key=b"k" * 1_060_000),
+    ],
+    ids=["value and headers", "headers", "key"],
+)
+def test_no_dead_letter_is_too_large_for_its_topic(record: Stored):
+    assert size_of(letter_of(record, detail="d" * 5_000)) <= MAX_DEAD_LETTER_BYTES + 2_000
+
+
+def test_a_long_detail_is_cut():
+    assert len(dict(letter_of(RECORD, detail="d" * 5_000).headers)["dlq_detail"]) == 500
+
+
+def noted(limit: DeadLetterLimit, refusals: list[bool]) -> int:
+    """How many records pass before the limit trips; all of them if it does not."""
+    for place, refused in enumerate(refusals):
+        try:
+            limit.refuse() if refused else limit.accept()
+        except TooManyDeadLettersError:
+            return place
+    return len(refusals)
+
+
+def test_a_run_of_refusals_trips_the_limit():
+    assert noted(DeadLetterLimit(max_run=5), [True] * 9) == 4
+
+
+def test_one_good_record_ends_a_run():
+    assert noted(DeadLetterLimit(max_run=5, sample=100), ([True] * 4 + [False]) * 5) == 25
+
+
+def test_half_of_all_records_refused_trips_the_limit():
+    assert noted(DeadLetterLimit(max_run=99, max_share=0.5, sample=10), [True, True, False] * 9) < 27
+
+
+def test_a_few_refusals_a_day_never_trip_the_limit():
+    limit = DeadLetterLimit(max_run=99, max_share=0.5, sample=10)
+    assert noted(limit, [True, False, False] * 400) == 1_200
+
+
+@given(st.lists(st.booleans(), max_size=80), st.integers(1, 8), st.sampled_from([0.2, 0.5]), st.integers(2, 12))
+def test_the_limit_trips_only_with_good_reason(refusals, max_run, max_share, sample):
+    passed = noted(DeadLetterLimit(max_run=max_run, max_share=max_share, sample=sample), refusals)
+    seen = refusals[: passed + 1]
+    many = sum(seen[-sample:]) > max_share * sample
+    run = len(seen) >= max_run and all(seen[-max_run:])
+    assert passed == len(refusals) or many or run
+
+
+@given(st.lists(st.booleans(), max_size=80), st.integers(1, 8), st.integers(2, 12))
+def test_no_run_of_refusals_passes_the_limit(refusals, max_run, sample):
+    passed = refusals[: noted(DeadLetterLimit(max_run=max_run, max_share=1.0, sample=sample), refusals)]
+    assert not any(all(passed[at : at + max_run]) for at in range(len(passed) - max_run + 1))
+
+
+def test_the_limit_says_what_to_look_for():
+    limit = DeadLetterLimit(max_run=1)
+    with pytest.raises(TooManyDeadLettersError, match="bad deploy or a wrong topic; fix it and start again"):
+        limit.refuse()

@@ -1,0 +1,281 @@
+"""The kernel at work: which records count, what is published, paused, dead-lettered and committed."""
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.errors import CommitFailedError, IllegalStateError
+
+from runtime.dead_letters import DeadLetterLimit
+from tests.unit.fakes_runtime import ANSWERS, OPENS, PATIENCE_S, AskLogic, Bench, BrokerDownError, stored
+
+
+async def started(*numbers: int, **options) -> Bench:
+    bench = Bench(**options)
+    await bench.assign(*numbers)
+    return bench
+
+
+def answer(offset: int, key: bytes, *, partition: int = 0):
+    return stored(offset, b"a", topic=ANSWERS, key=key, partition=partition)
+
+
+async def silence(bench: Bench, *, mark: int = 0, partition: int = 0) -> None:
+    """Let a deadline pass and two fetches come back after it."""
+    bench.clock.advance(PATIENCE_S + 1)
+    for _ in range(2):
+        bench.clock.advance(0.1)
+        bench.consumer.fetched(ANSWERS, partition, mark)
+        await bench.tick()
+
+
+async def test_outputs_go_to_the_partition_of_their_cause():
+    bench = await started(0, 1)
+    await bench.batch(stored(0, b"q"), stored(0, b"q", partition=1), stored(1, b"q", partition=1))
+    assert (bench.values(partition=0), bench.values(partition=1)) == ([b"request"], [b"request", b"request"])
+
+
+async def test_the_commit_trails_what_is_open():
+    bench = await started()
+    await bench.batch(stored(0, b"q"), stored(1, b"q"), answer(0, b"k1"))
+    assert await bench.commit() == {(OPENS, 0): 0, (ANSWERS, 0): 1}
+    await bench.batch(answer(1, b"k0"))
+    assert await bench.commit() == {(OPENS, 0): 2, (ANSWERS, 0): 2}
+
+
+async def test_an_unchanged_offset_is_committed_once():
+    bench = await started()
+    await bench.batch(stored(0, b"q"))
+    await bench.commit()
+    await bench.commit()
+    assert len(bench.consumer.commits) == 1
+
+
+async def test_reading_starts_at_the_committed_offset():
+    bench = Bench()
+    bench.consumer.offsets[TopicPartition(OPENS, 0)] = 5
+    bench.consumer.first[TopicPartition(ANSWERS, 0)] = 3
+    await bench.assign()
+    assert set(bench.consumer.seeks) == {(TopicPartition(OPENS, 0), 5), (TopicPartition(ANSWERS, 0), 3)}
+    await bench.batch(stored(5, b"q"))
+    assert bench.values() == [b"request"]
+
+
+async def test_records_deleted_unread_stop_the_line_at_start():
+    bench = Bench()
+    bench.consumer.offsets[TopicPartition(OPENS, 0)] = 2
+    bench.consumer.first[TopicPartition(OPENS, 0)] = 7
+    await bench.assign()
+    assert "asked/0: committed offset 2 is below the log's start 7; send" in (bench.kernel.fatal or "")
+    assert (bench.stops, bench.consumer.seeks) == (["stop"], [])
+
+
+async def test_unknown_start_offsets_stop_the_line(monkeypatch):
+    bench = Bench()
+
+    async def fails(_):
+        raise BrokerDownError("no answer")
+
+    monkeypatch.setattr(bench.consumer, "committed", fails)
+    await bench.assign()
+    assert "start offsets are not known" in (bench.kernel.fatal or "")
+
+
+async def test_repeats_are_read_over():
+    bench = await started()
+    await bench.batch(stored(0, b"q"), stored(1, b"q"))
+    await bench.batch(stored(1, b"q"), stored(2, b"q"))
+    await bench.batch(stored(0, b"q"))
+    assert bench.values() == [b"request"] * 3
+    assert bench.counted("records_redelivered_total", topic=OPENS) == 2
+
+
+async def test_a_gap_is_asked_for_once_more():
+    bench = await started()
+    bench.consumer.seeks.clear()
+    await bench.batch(stored(3, b"q"))
+    assert (bench.values(), bench.kernel.fatal) == ([], None)
+    assert bench.consumer.seeks == [(TopicPartition(OPENS, 0), 0)]
+    await bench.batch(stored(0, b"q"), stored(1, b"q"))
+    assert bench.values() == [b"request"] * 2
+
+
+async def test_a_gap_that_stays_stops_the_line():
+    bench = await started()
+    await bench.batch(stored(3, b"q"))
+    await bench.batch(stored(3, b"q"))
+    assert "asked/0: offsets 0 to 2 are gone from the log, unread; send" in (bench.kernel.fatal or "")
+    assert (bench.values(), bench.stops) == ([], ["stop"])
+
+
+async def test_a_gap_of_one_partition_leaves_the_others_alone():
+    bench = await started(0, 1)
+    await bench.batch(stored(3, b"q"), stored(0, b"q", partition=1))
+    assert (bench.values(), bench.values(partition=1)) == ([], [b"request"])
+
+
+async def test_a_batch_of_a_partition_given_away_is_dropped():
+    bench = await started(0, 1)
+    await bench.revoke()
+    await bench.assign(1)
+    await bench.batch(stored(0, b"q"), stored(0, b"q", partition=1))
+    assert (bench.values(), bench.values(partition=1)) == ([], [b"request"])
+
+
+async def test_a_batch_from_before_a_rebalance_is_not_applied_twice():
+    bench = await started()
+    await bench.batch(stored(0, b"q"), answer(0, b"k0"))
+    await bench.revoke()
+    await bench.assign()
+    await bench.batch(stored(0, b"q"))
+    assert bench.values() == [b"request", b"decided"]
+
+
+async def test_giving_away_commits_and_forgets():
+    bench = await started()
+    await bench.batch(stored(0, b"q"), stored(1, b"q"), answer(0, b"k0"))
+    await bench.revoke()
+    assert bench.consumer.commits[-1] == {TopicPartition(OPENS, 0): 1, TopicPartition(ANSWERS, 0): 1}
+    assert (bench.kernel.partitions, bench.kernel.open_records()) == ({}, 0)
+
+
+async def test_the_next_owner_asks_again_for_what_was_open():
+    bench = await started()
+    await bench.batch(stored(0, b"q"), stored(1, b"q"), answer(0, b"k0"))
+    await bench.revoke()
+    await bench.assign()
+    await bench.batch(stored(1, b"q"))
+    assert bench.values() == [b"request", b"request", b"decided", b"request"]
+
+
+async def test_a_full_window_pauses_questions_only():
+    bench = await started(max_open=2)
+    await bench.batch(stored(0, b"q"), stored(1, b"q"))
+    assert bench.consumer.paused() == {TopicPartition(OPENS, 0)}
+
+
+async def test_a_window_with_room_reads_on():
+    bench = await started(max_open=5)
+    await bench.batch(*[stored(offset, b"q") for offset in range(5)])
+    await bench.batch(answer(0, b"k0"))
+    assert bench.consumer.paused(), "it must not flap at the bound"
+    await bench.batch(answer(1, b"k1"))
+    assert not bench.consumer.paused()
+
+
+async def test_a_deadline_too_makes_room():
+    bench = await started(max_open=1)
+    await bench.batch(stored(0, b"q"))
+    await silence(bench)
+    assert (bench.values(), bench.consumer.paused()) == ([b"request", b"presumed"], set())
+
+
+async def test_nothing_stays_paused_across_a_rebalance():
+    bench = await started(max_open=1)
+    await bench.batch(stored(0, b"q"))
+    await bench.revoke()
+    await bench.assign()
+    assert not bench.consumer.paused()
+
+
+async def test_silence_is_certain_before_it_is_presumed():
+    bench = await started()
+    await bench.batch(stored(0, b"q"))
+    await silence(bench, mark=1)
+    assert bench.values() == [b"request"]
+    await bench.batch(answer(0, b"k0"))
+    await silence(bench, mark=1)
+    assert bench.values() == [b"request", b"decided"]
+
+
+async def test_two_copies_of_a_reply_at_once_do_no_harm():
+    """Two incomplete replies in one batch rearm one entry to the same moment."""
+
+    class Rearming(AskLogic):
+        def on_record(self, record, waiting):
+            if record.topic != ANSWERS:
+                return super().on_record(record, waiting)
+            return self.on_deadline(record.key, waiting[record.key])._replace(retry=False)
+
+    bench = await started(logic=Rearming(retries=2))
+    await bench.batch(stored(0, b"q"), answer(0, b"k0"), answer(1, b"k0"))
+    await silence(bench, mark=2)
+    assert bench.values() == [b"request", b"again", b"again", b"presumed"]
+
+
+@pytest.mark.parametrize("error", [IllegalStateError("not assigned"), CommitFailedError()])
+async def test_a_commit_of_what_is_not_ours_is_dropped(error):
+    bench = await started()
+    await bench.batch(stored(0, b"q"))
+    bench.consumer.commit_errors = [error]
+    assert await bench.commit() == {}
+    assert bench.kernel.fatal is None
+    assert bench.counted("commits_total", result="not_ours") == 1
+
+
+async def test_a_failed_commit_is_tried_again():
+    bench = await started()
+    await bench.batch(stored(0, b"q"), answer(0, b"k0"))
+    bench.consumer.commit_errors = [BrokerDownError()]
+    assert await bench.commit() == {}
+    assert await bench.commit() == {(OPENS, 0): 1, (ANSWERS, 0): 1}
+
+
+async def test_a_poison_record_is_set_aside_with_reason_and_place():
+    bench = await started()
+    await bench.batch(stored(0, b"bad"), stored(1, b"q"))
+    [letter] = bench.log.all_of("asked.dlq")
+    headers = dict(letter.headers)
+    assert (letter.value, headers["dlq_reason"], headers["dlq_offset"]) == (b"bad", b"not_json", b"0")
+    assert bench.values() == [b"request"]
+    assert bench.counted("dead_letters_total", topic=OPENS, reason="not_json") == 1
+
+
+async def test_our_own_bug_gets_one_more_try():
+    logic = AskLogic()
+    bench = await started(logic=logic)
+    await bench.batch(stored(0, b"flaky"))
+    assert (bench.values(), logic.calls) == ([b"request"], [b"flaky"] * 2)
+    assert bench.log.all_of("asked.dlq") == []
+
+
+async def test_our_own_bug_that_stays_becomes_a_dead_letter():
+    logic = AskLogic()
+    bench = await started(logic=logic)
+    await bench.batch(stored(0, b"bug"), stored(1, b"q"))
+    [letter] = bench.log.all_of("asked.dlq")
+    assert dict(letter.headers)["dlq_reason"] == b"handler_error"
+    assert b"ZeroDivisionError" in dict(letter.headers)["dlq_detail"]
+    assert (bench.values(), logic.calls) == ([b"request"], [b"bug"] * 2 + [b"q"])
+
+
+async def test_a_poison_record_does_not_hold_up_the_commit():
+    bench = await started()
+    await bench.batch(stored(0, b"bad"), stored(1, b"bug"))
+    assert (await bench.commit())[OPENS, 0] == 2
+
+
+async def test_a_flood_of_dead_letters_empties_nothing_into_the_bin():
+    bench = await started(limit=DeadLetterLimit(max_run=3))
+    await bench.batch(stored(0, b"q"), answer(0, b"k0"))
+    before = await bench.commit()
+    await bench.batch(stored(1, b"q"), stored(2, b"bad"), stored(3, b"bad"), stored(4, b"bad"), stored(5, b"q"))
+    assert "bad deploy" in (bench.kernel.fatal or "")
+    await bench.kernel.drain()
+    assert bench.consumer.offsets == {TopicPartition(topic, number): at for (topic, number), at in before.items()}
+    assert (bench.values(), bench.log.all_of("asked.dlq")) == ([b"request", b"decided"], [])
+    assert bench.stops == ["stop"]
+
+
+async def test_a_stopped_line_takes_no_more_records():
+    bench = await started(limit=DeadLetterLimit(max_run=1))
+    await bench.batch(stored(0, b"bad"))
+    await bench.batch(stored(0, b"q"))
+    assert bench.values() == []
+
+
+async def test_a_bug_outside_the_handler_stops_the_line_uncommitted():
+    bench = await started()
+    bench.producer.errors = [TypeError("headers")]
+    await bench.batch(stored(0, b"q"))
+    assert "TypeError" in (bench.kernel.fatal or "")
+    await bench.kernel.drain()
+    assert (bench.consumer.offsets, bench.values()) == ({}, [])
