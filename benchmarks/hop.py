@@ -2,8 +2,8 @@
 
     python -m benchmarks.hop --records 200000 --rounds 5
 
-Both variants read the same log on one embedded broker, in turn, each in a process of its own; the ratio is taken round by
-round, so it holds when the machine's speed drifts.
+Both variants read the same log on one embedded broker, in turn, each in a process of its own; the ratio is taken round
+by round, so it holds when the machine's speed drifts.
 """
 
 import argparse
@@ -27,14 +27,12 @@ from pydantic_settings import SettingsConfigDict
 from contracts.cloudevents import header_maker
 from contracts.events import Event
 from contracts.partition import partition_of
-from runtime.broker import MAX_BATCH_BYTES, MAX_FETCH_BYTES, open_broker, open_producer
-from runtime.clock import SystemClock
+from runtime.broker import MAX_BATCH_BYTES, MAX_FETCH_BYTES, open_broker
 from runtime.kernel import Kernel
 from runtime.messages import Effects, Message, Record, State
-from runtime.metrics import KERNEL_METRICS, Metrics
-from runtime.outbox import Outbox
+from runtime.metrics import KERNEL_METRICS
 from runtime.partition_state import WindowOptions
-from runtime.process import LateProducer
+from runtime.parts import Parts
 from runtime.settings import ServiceSettings
 from simulation.local.broker import EmbeddedBroker
 from simulation.local.ports import Ports
@@ -57,6 +55,7 @@ class HopSettings(ServiceSettings):
 
     model_config = SettingsConfigDict(env_prefix="HOP_", frozen=True, extra="forbid")
     idempotent_producer: bool = False
+    end_offsets_reliable: bool = False
     session_timeout_ms: int = 2_000
 
 
@@ -99,7 +98,7 @@ class HopLogic:
         self.seen += 1
         return Effects((Message(TARGET, record.key, record.value, headers(hop.key)),))
 
-    def on_deadline(self, key: bytes, state: State) -> Effects:
+    def on_deadline(self, key: bytes, state: State) -> Effects:  # noqa: ARG002  `Logic`
         """Nothing stays open."""
         raise AssertionError
 
@@ -107,19 +106,16 @@ class HopLogic:
 async def kernel(servers: str, records: int, group: str) -> dict[str, float]:
     """Hop with the kernel on FastStream."""
     settings = HopSettings(kafka_servers=servers, group_id=group)
-    producer = LateProducer(lambda: open_producer(settings))
-    await producer.start()
+    parts = Parts.of("hop", settings, KERNEL_METRICS, lambda: None)
+    await parts.producer.start()
     logic = HopLogic()
     broker = open_broker(settings)
     hop = Kernel(
         logic,
+        parts,
         topics=[SOURCE],
         window=WindowOptions(opens=SOURCE),
         dead_letter_topic=lambda topic: f"{topic}.dlq",
-        settings=settings,
-        outbox=Outbox(producer),
-        clock=SystemClock(),
-        metrics=Metrics("hop", KERNEL_METRICS),
     )
     hop.attach(broker)
     await broker.start()
@@ -127,7 +123,7 @@ async def kernel(servers: str, records: int, group: str) -> dict[str, float]:
     result = await timed(lambda: logic.seen, records)
     await hop.drain()
     await broker.stop()
-    await producer.stop()
+    await parts.producer.stop()
     return result
 
 
@@ -193,10 +189,10 @@ async def timed(seen: Callable[[], int], records: int) -> dict[str, float]:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
-    while not seen():
+    while not seen():  # noqa: ASYNC110  the hop under test must not wait for its watcher
         await asyncio.sleep(0.002)
     first, started, cpu = seen(), time.monotonic(), time.process_time()
-    while seen() < records:
+    while seen() < records:  # noqa: ASYNC110  as above
         await asyncio.sleep(0.005)
     counted = records - first
     return {

@@ -1,6 +1,6 @@
 """Broker options, spelled out once: the libraries' defaults are made for speed, not for keeping records."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaProducer, ConsumerRecord
@@ -9,6 +9,7 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
+from runtime.errors import FatalError
 from runtime.settings import ServiceSettings
 
 # Half of the default 1 MiB keeps many partitions' batches in memory small; a batch holds a few hundred records.
@@ -41,12 +42,53 @@ def open_producer(settings: ServiceSettings) -> AIOKafkaProducer:
     )
 
 
+class LateProducer:
+    """A producer that exists only while the loop runs; aiokafka's is made inside it."""
+
+    def __init__(self, make: Callable[[], Any] = lambda: None) -> None:
+        self._make = make
+        self._producer: Any = None
+
+    def __call__(self) -> Any:
+        """Return the running producer."""
+        return self._producer
+
+    async def start(self) -> None:
+        """Create and start the producer."""
+        self._producer = self._make()
+        await self._producer.start()
+
+    async def check_topics(self, topics: Iterable[str], partitions: int) -> None:
+        """Refuse a log of another shape: an application's partition depends on the partition count.
+
+        Raises:
+            FatalError: a topic is missing or has another partition count.
+
+        """
+        # All topics: asking for one by name may create it, with the broker's own partition count.
+        cluster = await self._producer.client.fetch_all_metadata()
+        for topic in topics:
+            found = len(cluster.partitions_for_topic(topic) or ())
+            if found == 0:
+                raise FatalError(f"topic {topic} is missing; run `paperless topics`")
+            if found != partitions:
+                msg = (
+                    f"topic {topic} has {found} partitions, {partitions} are expected: the count is fixed for a log's "
+                    f"life; set the service's partitions to {found}, or use a broker of its own"
+                )
+                raise FatalError(msg)
+
+    async def stop(self) -> None:
+        """Send what is left and stop; nothing happens when it never started."""
+        if self._producer is not None:
+            await self._producer.stop()
+
+
 def subscribe(
     broker: KafkaBroker,
     *topics: str,
     settings: ServiceSettings,
     listener: ConsumerRebalanceListener,
-    max_records: int,
 ) -> Any:
     """Subscribe to topics as one group member that gets raw batches; commits and offsets are the caller's.
 
@@ -57,7 +99,7 @@ def subscribe(
         group_id=settings.group_id,
         group_instance_id=settings.group_instance_id,
         batch=True,
-        max_records=max_records,
+        max_records=settings.max_records,
         batch_timeout_ms=20,
         no_reply=True,
         ack_policy=AckPolicy.MANUAL,

@@ -6,9 +6,8 @@ What is done with a batch is left to a subclass (the kernel, or a service with a
 import asyncio
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
-from itertools import groupby
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import structlog
 from aiokafka import TopicPartition
@@ -17,12 +16,10 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from faststream.kafka import KafkaBroker
 
 from runtime.broker import subscribe
-from runtime.clock import Clock
+from runtime.errors import FatalError
 from runtime.messages import Record
-from runtime.metrics import Metrics
-from runtime.outbox import Outbox
 from runtime.partition_state import PartitionState, WindowOptions
-from runtime.settings import ServiceSettings
+from runtime.parts import Parts
 
 log = structlog.get_logger(__name__)
 
@@ -32,13 +29,16 @@ COMMIT_INTERVAL_S = 0.2
 TAKEN_BATCH_GRACE_S = 0.01
 REVOKE_TIMEOUT_S = 8.0
 DRAIN_TIMEOUT_S = 8.0
-BUSY_LIMIT_S = 30.0
 AFTER_LOSS = "send these records again, or reset the group's offset to accept the loss"
-POLL_LIMIT_S = 15.0
 
 
-class FatalError(RuntimeError):
-    """Going on would lose or repeat records silently; the process must stop and say why (exit code 78)."""
+class Run(NamedTuple):
+    """Records of one partition of a topic that continue what was read, in offset order."""
+
+    state: PartitionState
+    topic: str
+    partition: int
+    records: list[Record]
 
 
 class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  # aiokafka is untyped
@@ -48,56 +48,53 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
     batch and the next commit would pass it.
     """
 
-    def __init__(
-        self,
-        *,
-        topics: Sequence[str],
-        settings: ServiceSettings,
-        outbox: Outbox,
-        clock: Clock,
-        metrics: Metrics,
-        window: WindowOptions | None = None,
-        on_fatal: Callable[[], None] = lambda: None,
-    ) -> None:
+    def __init__(self, parts: Parts, topics: Sequence[str], window: WindowOptions | None = None) -> None:
         self.topics = tuple(topics)
-        self.outbox = outbox
+        self.outbox = parts.outbox
+        self.clock = parts.clock
         self.partitions: dict[int, PartitionState] = {}
         self.fatal: str | None = None
-        self._settings, self._clock, self._metrics, self._window = settings, clock, metrics, window
-        self._on_fatal = on_fatal
+        # What keeps a subclass from doing its work for now; health shows it.
+        self.trouble: str | None = None
+        self.busy_since: float | None = None
+        self.ticker: asyncio.Task[None] | None = None
+        self._parts, self._metrics, self._window = parts, parts.metrics, window
         self._lock = asyncio.Lock()
         self._assigned = asyncio.Event()
         self._gaps: dict[TopicPartition, int] = {}
         self._committed: dict[TopicPartition, int] = {}
         self._next_commit_at = 0.0
-        self._busy_since: float | None = None
         self._draining = False
-        self._ticker: asyncio.Task[None] | None = None
         self._subscriber: Any = None
 
     @abstractmethod
-    async def _handle(self, records: list[Record]) -> None:
-        """Handle records of assigned partitions, in offset order, none read before; raise only `FatalError`."""
+    async def _handle(self, runs: list[Run]) -> None:
+        """Handle runs of assigned partitions, none read before; raise only `FatalError`."""
 
     async def _tick(self) -> None:
         """Do what is due; called under the lock."""
 
-    async def _start_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-        """Return where to start reading: the group's committed offsets, the log's start where it never committed.
+    async def _start_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int | None]:
+        """Return where the owner of the offsets (here the group) left off, None where it never was."""
+        return {tp: await self.consumer.committed(tp) for tp in partitions}
+
+    async def _checked_starts(self, assigned: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """Return where to start reading; the log's start where nobody ever read.
 
         Raises:
-            FatalError: a committed offset lies below the log's start, so records were deleted unread.
+            FatalError: an offset lies outside the log: records were deleted unread, or this is another log.
 
         """
-        partitions = list(partitions)
+        partitions = list(assigned)
         first = await self.consumer.beginning_offsets(partitions)
+        reliable = self._parts.settings.end_offsets_reliable
+        end = await self.consumer.end_offsets(partitions) if reliable else {}
         starts = {}
-        for tp in partitions:
-            committed = await self.consumer.committed(tp)
-            if committed is not None and committed < first[tp]:
-                msg = f"{tp.topic}/{tp.partition}: committed offset {committed} is below the log's start {first[tp]}"
-                raise FatalError(f"{msg}; {AFTER_LOSS}")
-            starts[tp] = first[tp] if committed is None else committed
+        for tp, held in (await self._start_offsets(partitions)).items():
+            starts[tp] = first[tp] if held is None else held
+            if not first[tp] <= starts[tp] <= end.get(tp, starts[tp]):
+                place, log_is = f"{tp.topic}/{tp.partition}", f"{first[tp]} to {end.get(tp, 'its end')}"
+                raise FatalError(f"{place}: offset {held} is outside the log, which is {log_is}; {AFTER_LOSS}")
         return starts
 
     @property
@@ -107,23 +104,21 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
 
     def attach(self, broker: KafkaBroker) -> None:
         """Subscribe on an unstarted broker."""
-        self._subscriber = subscribe(
-            broker, *self.topics, settings=self._settings, listener=self, max_records=self._settings.max_records
-        )
+        self._subscriber = subscribe(broker, *self.topics, settings=self._parts.settings, listener=self)
         self._subscriber(self._on_batch)
 
     async def start(self) -> None:
         """Start the ticker; call when the broker has started."""
-        self._ticker = asyncio.create_task(self._tick_forever())
+        self.ticker = asyncio.create_task(self._tick_forever())
 
     async def drain(self) -> None:
         """Stop taking records, finish and publish what was taken, commit; the consumer is still alive here."""
         self._draining = True
         self._assigned.set()
-        if self._ticker:
-            self._ticker.cancel()
+        if self.ticker:
+            self.ticker.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._ticker
+                await self.ticker
         try:
             async with asyncio.timeout(DRAIN_TIMEOUT_S), self._lock:
                 if self.fatal is None:
@@ -153,7 +148,7 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
         """Seek to the start offsets and begin with empty windows."""
         async with self._lock:
             try:
-                starts = await self._start_offsets(assigned)
+                starts = await self._checked_starts(assigned)
                 for tp, offset in starts.items():
                     self.consumer.seek(tp, offset)
             except FatalError as error:
@@ -183,37 +178,33 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
         async with self._lock:
             if self._draining or self.fatal is not None:
                 return
-            self._busy_since = self._clock.now()
+            self.busy_since = self.clock.now()
             try:
-                fresh = self._fresh(records)
-                if fresh:
-                    await self._handle(fresh)
+                runs = list(self._fresh(records))
+                if runs:
+                    await self._handle(runs)
             except FatalError as error:
                 self._stop_for(str(error))
             except Exception as error:
                 log.exception("the batch failed and is not committed")
                 self._stop_for(f"unexpected error: {error!r}")
             finally:
-                self._metrics.observe("batch_seconds", self._clock.now() - self._busy_since)
-                self._busy_since = None
+                self._metrics.observe("batch_seconds", self.clock.now() - self.busy_since)
+                self.busy_since = None
 
-    def _fresh(self, records: Sequence[Record]) -> list[Record]:
-        """Return the records that continue what was read; drop repeats and batches from before a rebalance."""
-        fresh: list[Record] = []
-        for (topic, number), run in groupby(records, key=lambda record: (record.topic, record.partition)):
+    def _fresh(self, records: Sequence[Record]) -> Iterator[Run]:
+        """Yield the runs that continue what was read; drop repeats and batches from before a rebalance."""
+        for topic, number, batch in _by_partition(records):
             state = self.partitions.get(number)
             if state is None or topic not in state.next_offsets:
                 continue
-            batch = list(run)
             self._metrics.count("records_consumed_total", len(batch), topic=topic)
             expected = state.next_offsets[topic]
-            if batch[0].offset < expected:
-                kept = [record for record in batch if record.offset >= expected]
-                self._metrics.count("records_redelivered_total", len(batch) - len(kept), topic=topic)
-                batch = kept
-            if batch and self._continues(TopicPartition(topic, number), expected, batch[0].offset):
-                fresh += batch
-        return fresh
+            fresh = batch if batch[0].offset >= expected else [one for one in batch if one.offset >= expected]
+            if len(fresh) < len(batch):
+                self._metrics.count("records_redelivered_total", len(batch) - len(fresh), topic=topic)
+            if fresh and self._continues(TopicPartition(topic, number), expected, fresh[0].offset):
+                yield Run(state, topic, number, fresh)
 
     def _continues(self, tp: TopicPartition, expected: int, offset: int) -> bool:
         if offset == expected:
@@ -234,8 +225,8 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
                     continue
                 try:
                     await self._tick()
-                    if self._clock.now() >= self._next_commit_at:
-                        self._next_commit_at = self._clock.now() + COMMIT_INTERVAL_S
+                    if self.clock.now() >= self._next_commit_at:
+                        self._next_commit_at = self.clock.now() + COMMIT_INTERVAL_S
                         await self._commit()
                         self._measure()
                 except FatalError as error:
@@ -275,7 +266,7 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
         self._assigned.set()
         self.outbox.discard()
         log.critical("stopping", reason=reason)
-        self._on_fatal()
+        self._parts.on_fatal()
 
     def lag(self) -> dict[str, int]:
         """Return, per topic, how many records of our partitions are not handled; -1 when it is not known yet."""
@@ -301,7 +292,7 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
         if self.consumer is None or tp not in self.consumer.assignment():
             return None
         polled_ms: int | None = self.consumer.last_poll_timestamp(tp)
-        return None if polled_ms is None else self._clock.now() - (self._clock.wall_ms() - polled_ms) / 1000
+        return None if polled_ms is None else self.clock.now() - (self.clock.wall_ms() - polled_ms) / 1000
 
     def open_records(self) -> int:
         """Return how many records are open in all windows."""
@@ -313,30 +304,12 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
             self._metrics.gauge("consumer_lag_records", lag, topic=topic)
         self._metrics.gauge("partitions_paused", len(self.consumer.paused()) if self.consumer else 0)
 
-    def unready_reasons(self) -> list[str]:
-        """Return why this member does not do its work; empty when it does."""
-        now = self._clock.now()
-        reasons = []
-        if self.fatal is not None:
-            reasons.append(f"stopped: {self.fatal}")
-        if not self.partitions:
-            reasons.append("no partition is assigned")
-        if self._busy_since is not None and now - self._busy_since > BUSY_LIMIT_S:
-            reasons.append(f"one batch is being handled for {now - self._busy_since:.0f} s")
-        if self._ticker is None or self._ticker.done():
-            reasons.append("the ticker is not running")
-        if self.outbox.failing:
-            reasons.append("the broker does not take records")
-        return reasons + self._silent_partitions(now)
 
-    def _silent_partitions(self, now: float) -> list[str]:
-        if self.consumer is None or not self.partitions:
-            return []
-        paused = self.consumer.paused()
-        reasons = []
-        for number, state in self.partitions.items():
-            for topic in state.next_offsets:
-                polled = self.polled_at(topic, number)
-                if polled is not None and now - polled > POLL_LIMIT_S and TopicPartition(topic, number) not in paused:
-                    reasons.append(f"{topic}/{number} was not fetched for {now - polled:.0f} s")
-        return reasons
+def _by_partition(records: Sequence[Record]) -> Iterator[tuple[str, int, list[Record]]]:
+    """Yield topic, partition and records of each stretch of one partition; a fetch hands them over grouped."""
+    start = 0
+    for end in range(1, len(records) + 1):
+        first = records[start]
+        if end == len(records) or records[end].partition != first.partition or records[end].topic != first.topic:
+            yield first.topic, first.partition, list(records[start:end])
+            start = end

@@ -63,10 +63,11 @@ class DeadLetterLimit:
         self._max_run, self._max_share, self._sample = max_run, max_share, sample
         self._run = self._seen = self._refused = 0
 
-    def accept(self) -> None:
-        """Count one good record."""
-        self._run = 0
-        self._seen += 1
+    def accept(self, records: int = 1) -> None:
+        """Count good records."""
+        if records:
+            self._run = 0
+            self._seen += records
 
     def refuse(self) -> None:
         """Count one refused record.

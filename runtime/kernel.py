@@ -11,14 +11,12 @@ import structlog
 from aiokafka import TopicPartition
 
 from contracts.errors import Reject
-from runtime.clock import Clock
-from runtime.consumer import FatalError, PartitionConsumer
+from runtime.consumer import PartitionConsumer, Run
 from runtime.dead_letters import DeadLetterLimit, TooManyDeadLettersError, dead_letter
+from runtime.errors import FatalError
 from runtime.messages import Logic, Message, Record
-from runtime.metrics import Metrics
-from runtime.outbox import Outbox
-from runtime.partition_state import PartitionState, WindowOptions
-from runtime.settings import ServiceSettings
+from runtime.partition_state import WindowOptions
+from runtime.parts import Parts
 
 log = structlog.get_logger(__name__)
 
@@ -34,45 +32,35 @@ class Kernel(PartitionConsumer):
 
     Args:
         logic: the service's pure part.
+        parts: what the process works with.
+        topics: what it consumes.
+        window: bounds and patience of the window.
         dead_letter_topic: names the dead-letter topic of a source topic.
-
-    The others are those of `PartitionConsumer`; `window` is required here.
+        limit: stops the line when too many records are refused.
 
     """
 
     def __init__(
         self,
         logic: Logic,
+        parts: Parts,
         *,
         topics: Sequence[str],
         window: WindowOptions,
         dead_letter_topic: Callable[[str], str],
-        settings: ServiceSettings,
-        outbox: Outbox,
-        clock: Clock,
-        metrics: Metrics,
-        on_fatal: Callable[[], None] = lambda: None,
         limit: DeadLetterLimit | None = None,
     ) -> None:
-        super().__init__(
-            topics=topics,
-            settings=settings,
-            outbox=outbox,
-            clock=clock,
-            metrics=metrics,
-            window=window,
-            on_fatal=on_fatal,
-        )
+        super().__init__(parts, topics, window)
         self._logic, self._options = logic, window
         self._dead_letter_topic = dead_letter_topic
         self._limit = limit or DeadLetterLimit()
 
-    async def _handle(self, records: list[Record]) -> None:
-        now = self._clock.now()
+    async def _handle(self, runs: list[Run]) -> None:
+        now = self.clock.now()
         refused: Counter[tuple[str, str]] = Counter()
         try:
-            for record in records:
-                self._take(record, now, refused)
+            for run in runs:
+                self._take(run, now, refused)
         except TooManyDeadLettersError as error:
             raise FatalError(str(error)) from error
         await self._publish()
@@ -80,34 +68,43 @@ class Kernel(PartitionConsumer):
             self._metrics.count("dead_letters_total", count, topic=topic, reason=reason)
         self._pause_full()
 
-    def _take(self, record: Record, now: float, refused: Counter[tuple[str, str]]) -> None:
-        state = self.partitions[record.partition]
-        try:
-            messages = self._tried(record, state, now)
-        except Reject as reject:
-            self._limit.refuse()
-            topic = self._dead_letter_topic(record.topic)
-            letter = dead_letter(record, topic=topic, reason=reject.reason, detail=reject.detail)
-            self.outbox.add(letter, record.partition)
-            state.skip(record)
-            refused[record.topic, reject.reason] += 1
-            return
-        self._limit.accept()
-        for message in messages:
-            self.outbox.add(message, record.partition)
-
-    def _tried(self, record: Record, state: PartitionState, now: float) -> tuple[Message, ...]:
-        for left in reversed(range(HANDLER_TRIES)):
+    def _take(self, run: Run, now: float, refused: Counter[tuple[str, str]]) -> None:
+        """Handle one run; the loop is the hot path of every service."""
+        take, logic = run.state.take, self._logic
+        messages: list[Message] = []
+        accepted = 0
+        for record in run.records:
             try:
-                return state.take(record, self._logic, now)
-            except Reject:
-                raise
-            except Exception as error:
-                if not left:
-                    place = f"{record.topic}/{record.partition}/{record.offset}"
-                    log.exception("our own bug on one record", place=place)
-                    raise Reject("handler_error", repr(error)) from error
-        raise AssertionError
+                messages += take(record, logic, now)
+            except Exception as error:  # noqa: BLE001  whatever it is, one record must not stop its partition
+                self._limit.accept(accepted)
+                accepted = 0
+                messages += self._again(run, record, now, error, refused)
+            else:
+                accepted += 1
+        self._limit.accept(accepted)
+        self.outbox.add(messages, run.partition)
+
+    def _again(
+        self, run: Run, record: Record, now: float, error: Exception, refused: Counter[tuple[str, str]]
+    ) -> tuple[Message, ...]:
+        """Return what a record publishes after all, or its dead letter."""
+        for _ in range(HANDLER_TRIES - 1):
+            if isinstance(error, Reject):
+                break
+            try:
+                return run.state.take(record, self._logic, now)
+            except Exception as next_error:  # noqa: BLE001  as in `_take`
+                error = next_error
+        if not isinstance(error, Reject):
+            place = f"{record.topic}/{record.partition}/{record.offset}"
+            log.error("our own bug on one record", place=place, exc_info=error)
+            error = Reject("handler_error", repr(error))
+        self._limit.refuse()
+        run.state.skip(record)
+        refused[run.topic, error.reason] += 1
+        topic = self._dead_letter_topic(run.topic)
+        return (dead_letter(record, topic=topic, reason=error.reason, detail=error.detail),)
 
     async def _publish(self) -> None:
         sent = self.outbox.sent
@@ -117,7 +114,7 @@ class Kernel(PartitionConsumer):
 
     async def _tick(self) -> None:
         """Let the deadlines pass whose time has come, publish, and resume what has room again."""
-        now = self._clock.now()
+        now = self.clock.now()
         fired = 0
         for number, state in self.partitions.items():
             topic = self._options.answered_on
@@ -128,8 +125,7 @@ class Kernel(PartitionConsumer):
                 limit=DEADLINES_PER_TICK,
             )
             for key in keys:
-                for message in state.fire(key, self._logic, now):
-                    self.outbox.add(message, number)
+                self.outbox.add(state.fire(key, self._logic, now), number)
             fired += len(keys)
         if fired:
             self._metrics.count("deadlines_passed_total", fired)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 import structlog
@@ -39,9 +39,14 @@ class Outbox:
         self.failing = False
         self.sent = 0
 
-    def add(self, message: Message, partition: int) -> None:
-        """Queue one message for a partition of its topic."""
-        self._pending[message.topic, partition].append(message)
+    def add(self, messages: Iterable[Message], partition: int) -> None:
+        """Queue messages for one partition of their topics."""
+        topic, bucket = "", []
+        for message in messages:
+            if message.topic != topic:
+                topic = message.topic
+                bucket = self._pending[topic, partition]
+            bucket.append(message)
 
     def discard(self) -> None:
         """Forget what is queued (its cause will be handled again)."""

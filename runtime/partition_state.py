@@ -57,9 +57,12 @@ class PartitionState:
     def take(self, record: Record, logic: Logic, now: float) -> tuple[Message, ...]:
         """Handle one record and return what it publishes. An exception of the logic leaves the state unchanged."""
         effects = logic.on_record(record, self.window)
-        self.next_offsets[record.topic] = record.offset + 1
-        self._apply(effects, record.offset, now)
-        return effects.publish
+        offset = record.offset
+        self.next_offsets[record.topic] = offset + 1
+        publish, opened, rearmed, closed, _ = effects
+        if closed is not None or opened is not None or rearmed is not None:
+            self._apply(effects, offset, now)
+        return publish
 
     def skip(self, record: Record) -> None:
         """Pass over a record that was dead-lettered."""

@@ -12,11 +12,13 @@ from typing import Any
 import structlog
 import uvicorn
 from faststream.asgi import AsgiFastStream, AsgiResponse, get
-from faststream.kafka import KafkaBroker
 
-from runtime.consumer import FatalError, PartitionConsumer
+from runtime.broker import open_broker
+from runtime.consumer import PartitionConsumer
+from runtime.errors import FatalError
+from runtime.health import unready_reasons
 from runtime.metrics import Metrics
-from runtime.outbox import BatchProducer
+from runtime.parts import Parts
 from runtime.settings import ServiceSettings
 
 log = structlog.get_logger(__name__)
@@ -26,82 +28,54 @@ EXIT_FATAL = 78
 Route = tuple[str, Any]
 
 
-class LateProducer:
-    """A producer that exists only while the loop runs; aiokafka's is made inside it."""
-
-    def __init__(self, make: Callable[[], Any]) -> None:
-        self._make = make
-        self._producer: Any = None
-
-    def __call__(self) -> BatchProducer:
-        """Return the running producer."""
-        producer: BatchProducer = self._producer
-        return producer
-
-    async def start(self) -> None:
-        """Create and start the producer."""
-        self._producer = self._make()
-        await self._producer.start()
-
-    async def check_topics(self, topics: Iterable[str], partitions: int) -> None:
-        """Refuse a log of another shape: an application's partition depends on the partition count.
-
-        Raises:
-            FatalError: a topic is missing or has another partition count.
-
-        """
-        # All topics: asking for one by name may create it, with the broker's own partition count.
-        cluster = await self._producer.client.fetch_all_metadata()
-        for topic in topics:
-            found = len(cluster.partitions_for_topic(topic) or ())
-            if found == 0:
-                raise FatalError(f"topic {topic} is missing; run `paperless topics`")
-            if found != partitions:
-                msg = (
-                    f"topic {topic} has {found} partitions, {partitions} are expected: the count is fixed for a log's "
-                    f"life; set the service's partitions to {found}, or use a broker of its own"
-                )
-                raise FatalError(msg)
-
-    async def stop(self) -> None:
-        """Send what is left and stop; nothing happens when it never started."""
-        if self._producer is not None:
-            await self._producer.stop()
-
-
 def build_app(
-    broker: KafkaBroker,
     consumer: PartitionConsumer,
+    parts: Parts,
     *,
-    producer: LateProducer,
-    metrics: Metrics,
+    topics: Iterable[str],
+    partitions: int,
     details: Callable[[], dict[str, object]] = dict,
     routes: Sequence[Route] = (),
-    check: Callable[[], Awaitable[None]],
+    ready: Callable[[], Awaitable[None]] | None = None,
 ) -> AsgiFastStream:
-    """Return the app of a service: producer first, consumer, ticker; on the way down drain before the client stops."""
-    consumer.attach(broker)
+    """Return the app of a service: producer first, consumer, ticker; on the way down drain before the client stops.
 
-    async def checked() -> None:
+    Args:
+        consumer: what the service does.
+        parts: what its process works with.
+        topics: all it consumes or produces; they must have `partitions` partitions each.
+        partitions: the partition count of the log.
+        details: what /health says beside the consumer's own state.
+        routes: further paths of the HTTP port.
+        ready: a last check before anything is consumed; may raise `FatalError`.
+
+    """
+    broker = open_broker(parts.settings)
+    consumer.attach(broker)
+    names = list(topics)
+
+    async def check() -> None:
         try:
-            await check()
+            await parts.producer.check_topics(names, partitions)
+            if ready is not None:
+                await ready()
         except FatalError as error:
             consumer.fatal = str(error)
-            await producer.stop()
+            await parts.producer.stop()
             raise
 
     return AsgiFastStream(
         broker,
         asgi_routes=[
             ("/health", _health(consumer, details)),
-            ("/metrics", _metrics(metrics)),
+            ("/metrics", _metrics(parts.metrics)),
             *routes,
         ],
         logger=None,
-        on_startup=[producer.start, checked],
+        on_startup=[parts.producer.start, check],
         after_startup=[consumer.start, _settle_garbage_collector],
         on_shutdown=[consumer.drain],
-        after_shutdown=[producer.stop],
+        after_shutdown=[parts.producer.stop],
     )
 
 
@@ -115,7 +89,7 @@ async def _settle_garbage_collector() -> None:
 def _health(consumer: PartitionConsumer, details: Callable[[], dict[str, object]]) -> Any:
     @get
     async def health(_: object) -> AsgiResponse:
-        reasons = consumer.unready_reasons()
+        reasons = unready_reasons(consumer)
         body = {
             "ready": not reasons,
             "reasons": reasons,

@@ -21,6 +21,9 @@ class ServiceSettings(BaseSettings):
     idempotent_producer: bool = Field(
         default=True, description="The broker drops a producer's own repeats; the embedded broker cannot."
     )
+    end_offsets_reliable: bool = Field(
+        default=True, description="The broker knows the log's end; the embedded one's answer is too low."
+    )
     session_timeout_ms: int = Field(
         default=6_000, ge=1_000, description="Silence after which the group gives a member's partitions away."
     )

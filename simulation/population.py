@@ -11,7 +11,7 @@ from math import exp
 from statistics import NormalDist
 from typing import Any, NamedTuple
 
-from pydantic_core import to_json
+import orjson
 
 from contracts.draws import DRAWS_PER_DIGEST, draws
 from domain import VN, Component, Domain, Procedure
@@ -63,7 +63,7 @@ class Population:
     def submission(self, arrival: Arrival) -> Submission:
         """Return the record of one arrival."""
         application_id, event = self._event(arrival)
-        return Submission(application_id, application_id.encode(), to_json(event), arrival.second)
+        return Submission(application_id, application_id.encode(), orjson.dumps(event), arrival.second)
 
     def _event(self, arrival: Arrival) -> tuple[str, dict[str, Any]]:
         second, position, number, kind, mode = arrival

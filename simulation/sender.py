@@ -88,7 +88,7 @@ class Sender:
         await self._settle()
         chunk, self._filling = self._filling, None
         for submission in chunk.submissions:
-            self._outbox.add(_message(submission), partition_of(submission.key, self._partitions))
+            self._outbox.add([_message(submission)], partition_of(submission.key, self._partitions))
         self._tally.slipped(chunk.due, self._clock.now())
         self._flight = chunk, asyncio.create_task(self._outbox.flush())
         await asyncio.sleep(0)

@@ -10,9 +10,9 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError, TopicAlreadyExistsError, for_code
 
 from contracts.topics import ALL, DEFAULT_PARTITIONS, LOG_IDENTITY, dead_letter_topics
-from runtime.consumer import FatalError
 from runtime.dead_letters import MAX_DEAD_LETTER_BYTES
-from runtime.log_identity import read_log_identity
+from runtime.errors import FatalError
+from services.scoring.log_identity import read_log_identity
 
 DAY_MS = 24 * 60 * 60 * 1000
 

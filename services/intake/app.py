@@ -12,13 +12,12 @@ from contracts.topics import (
     by_name,
 )
 from domain import domain
-from runtime.broker import open_broker, open_producer
-from runtime.clock import Clock, SystemClock
+from runtime.clock import Clock
 from runtime.kernel import Kernel
-from runtime.metrics import KERNEL_METRICS, Metric, Metrics
-from runtime.outbox import Outbox
+from runtime.metrics import KERNEL_METRICS, Metric
 from runtime.partition_state import WindowOptions
-from runtime.process import LateProducer, Stopper, build_app
+from runtime.parts import Parts
+from runtime.process import Stopper, build_app
 from services.intake.core import RuleBook
 from services.intake.handlers import IntakeHandlers
 from services.intake.settings import IntakeSettings
@@ -43,17 +42,18 @@ class Intake(NamedTuple):
 
 def build(settings: IntakeSettings, clock: Clock | None = None) -> Intake:
     """Wire intake; nothing connects before the app starts."""
-    metrics = Metrics("intake", METRICS)
-    producer = LateProducer(lambda: open_producer(settings))
     stopper = Stopper()
+    parts = Parts.of("intake", settings, METRICS, stopper.stop, clock)
+    handlers = IntakeHandlers(
+        RuleBook.of(domain(), settings.attempts),
+        key=settings.signing_key.get_secret_value().encode(),
+        partitions=settings.partitions,
+        patience_s=settings.patience_s,
+        count=parts.metrics.count,
+    )
     kernel = Kernel(
-        IntakeHandlers(
-            RuleBook.of(domain(), settings.attempts),
-            key=settings.signing_key.get_secret_value().encode(),
-            partitions=settings.partitions,
-            patience_s=settings.patience_s,
-            count=metrics.count,
-        ),
+        handlers,
+        parts,
         topics=[topic.name for topic in CONSUMES],
         window=WindowOptions(
             opens=APPLICATIONS_SUBMITTED.name,
@@ -64,22 +64,12 @@ def build(settings: IntakeSettings, clock: Clock | None = None) -> Intake:
             stretch_s=settings.patience_s,
         ),
         dead_letter_topic=lambda topic: by_name(topic).dead_letter("intake"),
-        settings=settings,
-        outbox=Outbox(producer),
-        clock=clock or SystemClock(),
-        metrics=metrics,
-        on_fatal=stopper.stop,
     )
-
-    async def check() -> None:
-        await producer.check_topics([topic.name for topic in (*CONSUMES, *PRODUCES)], settings.partitions)
-
     app = build_app(
-        open_broker(settings),
         kernel,
-        producer=producer,
-        metrics=metrics,
-        check=check,
+        parts,
+        topics=[topic.name for topic in (*CONSUMES, *PRODUCES)],
+        partitions=settings.partitions,
         details=lambda: {"attempts": settings.attempts},
     )
     return Intake(app, kernel, stopper)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from typing import NamedTuple
 
-from pydantic_core import to_json
+import orjson
 
 from contracts.context import Facts
 from contracts.errors import Reject
@@ -68,7 +68,7 @@ class Decision(NamedTuple):
         """Return the value of its record, byte for byte what `ApplicationDecided` gives."""
         fields = self._asdict()
         fields["components"] = [_as_dict(settled) for settled in self.components]
-        return to_json(fields)
+        return orjson.dumps(fields)
 
 
 # Few combinations exist, and every outcome writes some of them.
@@ -332,7 +332,7 @@ def _timing(
     """
     calendar, procedure = book.domain.calendar, book.domain.procedures[facts.procedure]
     accepted = calendar.accepted_at(facts.submitted_at, online=facts.channel == "online")
-    start = max(calendar.position(accepted), calendar.position(looked_up_at))
+    start = calendar.position(max(accepted, looked_up_at))
     asked = [source for _, source, cause, _ in settled if cause is not None and cause != "no_database"]
     minutes = facts.handling_minutes
     if outcome == "rejected":

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol, cast
 
-from pydantic_core import to_json
+import orjson
 
 from contracts.cloudevents import header_maker
 from contracts.context import ContextError, Facts, facts_of, seal, unseal
@@ -141,7 +141,7 @@ class IntakeHandlers:
         self, submitted: ApplicationSubmitted, attempt: int, components: Sequence[Component], context: str
     ) -> Message:
         application_id = submitted.application_id
-        value = to_json(
+        value = orjson.dumps(
             {
                 "application_id": application_id,
                 "citizen_number": submitted.citizen_number,

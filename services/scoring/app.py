@@ -5,13 +5,12 @@ from typing import NamedTuple
 from faststream.asgi import AsgiFastStream
 
 from contracts.topics import APPLICATIONS_DECIDED, LOG_IDENTITY
-from runtime.broker import open_broker, open_producer
-from runtime.clock import Clock, SystemClock
-from runtime.log_identity import read_log_identity
-from runtime.metrics import KERNEL_METRICS, Metric, Metrics
-from runtime.outbox import Outbox
-from runtime.process import LateProducer, Stopper, build_app
+from runtime.clock import Clock
+from runtime.metrics import KERNEL_METRICS, Metric
+from runtime.parts import Parts
+from runtime.process import Stopper, build_app
 from services.scoring.handlers import StoreWriter
+from services.scoring.log_identity import read_log_identity
 from services.scoring.settings import ScoringSettings
 from services.scoring.store import Store
 
@@ -37,26 +36,21 @@ def build(settings: ScoringSettings, clock: Clock | None = None) -> Scoring:
         StoreError: the store cannot be opened.
 
     """
-    metrics = Metrics("scoring", METRICS)
-    producer = LateProducer(lambda: open_producer(settings))
     stopper = Stopper()
+    parts = Parts.of("scoring", settings, METRICS, stopper.stop, clock)
     identity: list[str] = []
-    writer = StoreWriter(
-        Store(settings.store),
-        identity=lambda: identity[-1],
-        partitions=settings.partitions,
-        settings=settings,
-        outbox=Outbox(producer),
-        clock=clock or SystemClock(),
-        metrics=metrics,
-        on_fatal=stopper.stop,
-    )
+    writer = StoreWriter(Store(settings.store), parts, identity=lambda: identity[-1], partitions=settings.partitions)
 
-    async def check() -> None:
-        await producer.check_topics([topic.name for topic in CONSUMES], settings.partitions)
+    async def know_log() -> None:
         identity.append(await read_log_identity(settings.kafka_servers, LOG_IDENTITY))
 
-    app = build_app(open_broker(settings), writer, producer=producer, metrics=metrics, check=check)
+    app = build_app(
+        writer,
+        parts,
+        topics=[topic.name for topic in CONSUMES],
+        partitions=settings.partitions,
+        ready=know_log,
+    )
     return Scoring(app, writer, stopper)
 
 

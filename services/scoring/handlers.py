@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import structlog
 from aiokafka import TopicPartition
@@ -10,15 +10,13 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 
 from contracts.errors import Reject
 from contracts.topics import APPLICATIONS_DECIDED
-from runtime.clock import Clock
-from runtime.consumer import FatalError, PartitionConsumer
+from domain import domain
+from runtime.consumer import PartitionConsumer, Run
 from runtime.dead_letters import DeadLetterLimit, TooManyDeadLettersError, dead_letter
+from runtime.errors import FatalError
 from runtime.messages import Record
-from runtime.metrics import Metrics
-from runtime.outbox import Outbox
-from runtime.settings import ServiceSettings
+from runtime.parts import Parts
 from services.scoring.decode import decode
-from services.scoring.rollup import Decided
 from services.scoring.store import Applied, Positioned, Store
 from services.scoring.store_errors import StoreError, StoreUnavailableError
 
@@ -32,89 +30,56 @@ class StoreWriter(PartitionConsumer):
     again until it does: outcomes are never skipped. Dead letters are published before the offsets pass them.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        *,
-        identity: Callable[[], str],
-        partitions: int,
-        settings: ServiceSettings,
-        outbox: Outbox,
-        clock: Clock,
-        metrics: Metrics,
-        on_fatal: Callable[[], None] = lambda: None,
-    ) -> None:
-        super().__init__(
-            topics=[APPLICATIONS_DECIDED.name],
-            settings=settings,
-            outbox=outbox,
-            clock=clock,
-            metrics=metrics,
-            on_fatal=on_fatal,
-        )
+    def __init__(self, store: Store, parts: Parts, *, identity: Callable[[], str], partitions: int) -> None:
+        super().__init__(parts, [APPLICATIONS_DECIDED.name])
         self._store, self._identity, self._partitions_total = store, identity, partitions
         self._limit = DeadLetterLimit()
-        self.store_error: str | None = None
 
-    async def _start_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+    async def _start_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int | None]:
         try:
             self._store.bind_log(self._identity())
             held = self._store.offsets()
         except StoreError as error:
             raise FatalError(str(error)) from error
-        partitions = list(partitions)
-        first = await self.consumer.beginning_offsets(partitions)
-        starts = {tp: held.get(tp.partition, first[tp]) for tp in partitions}
-        for tp, start in starts.items():
-            if start < first[tp]:
-                msg = f"{tp.topic}/{tp.partition}: store at {start}, log starts at {first[tp]}: outcomes are gone"
-                raise FatalError(msg)
-        return starts
+        return {tp: held.get(tp.partition) for tp in partitions}
 
-    async def _handle(self, records: list[Record]) -> None:
+    async def _handle(self, runs: list[Run]) -> None:
         refused: Counter[str] = Counter()
-        batch = []
-        # Held by reference: partitions may be given away while the store is being tried.
-        states = self.partitions
+        batch: list[Positioned] = []
         try:
-            for record in records:
-                decided = self._decoded(record, refused)
-                if decided is not None:
-                    batch.append(decided)
+            for run in runs:
+                self._decode_run(run, batch, refused)
         except TooManyDeadLettersError as error:
             raise FatalError(str(error)) from error
         await self.outbox.flush()
-        ends = {record.partition: record.offset + 1 for record in records}
-        applied = await self._apply(batch, ends)
-        for record in records:
-            states[record.partition].skip(record)
+        applied = await self._apply(batch, {run.partition: run.records[-1].offset + 1 for run in runs})
+        for run in runs:
+            run.state.skip(run.records[-1])
         for name, amount in applied.counters.items():
             self._metrics.count("outcomes_total", amount, result=name)
         for reason, amount in refused.items():
             self._metrics.count("dead_letters_total", amount, topic=APPLICATIONS_DECIDED.name, reason=reason)
 
-    def _decoded(self, record: Record, refused: Counter[str]) -> Positioned | None:
-        try:
-            decided = self._decode(record)
-        except Reject as reject:
-            self._limit.refuse()
-            topic = APPLICATIONS_DECIDED.dead_letter("scoring")
-            self.outbox.add(
-                dead_letter(record, topic=topic, reason=reject.reason, detail=reject.detail), record.partition
-            )
-            refused[reject.reason] += 1
-            return None
-        self._limit.accept()
-        return Positioned(record.partition, record.offset, decided)
+    def _decode_run(self, run: Run, batch: list[Positioned], refused: Counter[str]) -> None:
+        facts, partitions = domain(), self._partitions_total
+        for record in run.records:
+            try:
+                batch.append(Positioned(run.partition, record.offset, decode(record, partitions, facts)))
+            except Exception as error:  # noqa: BLE001  whatever it is, one record must not stop its partition
+                self._refuse(record, error, refused)
+            else:
+                self._limit.accept()
 
-    def _decode(self, record: Record) -> Decided:
-        try:
-            return decode(record, self._partitions_total)
-        except Reject:
-            raise
-        except Exception as error:
-            log.exception("our own bug on one record", place=f"{record.topic}/{record.partition}/{record.offset}")
-            raise Reject("handler_error", repr(error)) from error
+    def _refuse(self, record: Record, error: Exception, refused: Counter[str]) -> None:
+        if not isinstance(error, Reject):
+            place = f"{record.topic}/{record.partition}/{record.offset}"
+            log.error("our own bug on one record", place=place, exc_info=error)
+            error = Reject("handler_error", repr(error))
+        self._limit.refuse()
+        topic = APPLICATIONS_DECIDED.dead_letter("scoring")
+        letter = dead_letter(record, topic=topic, reason=error.reason, detail=error.detail)
+        self.outbox.add([letter], record.partition)
+        refused[error.reason] += 1
 
     async def _apply(self, batch: list[Positioned], ends: dict[int, int]) -> Applied:
         async for attempt in AsyncRetrying(
@@ -125,15 +90,10 @@ class StoreWriter(PartitionConsumer):
             with attempt:
                 # In a thread: a slow disk must not stop the heartbeats.
                 applied = await asyncio.to_thread(self._store.apply, batch, ends)
-        self.store_error = None
+        self.trouble = None
         return applied
 
     def _warn(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
-        self.store_error = str(error)
+        self.trouble = f"the store does not take records: {error}"
         log.warning("the store did not take a batch, trying again", attempt=state.attempt_number, error=str(error))
-
-    def unready_reasons(self) -> list[str]:
-        """Return why outcomes are not stored; empty when they are."""
-        reasons = super().unready_reasons()
-        return [*reasons, f"the store does not take records: {self.store_error}"] if self.store_error else reasons

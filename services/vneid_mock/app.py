@@ -5,13 +5,12 @@ from typing import NamedTuple
 from faststream.asgi import AsgiFastStream
 
 from contracts.topics import DOCUMENTS_PROVIDED, DOCUMENTS_REQUESTED, by_name
-from runtime.broker import open_broker, open_producer
-from runtime.clock import Clock, SystemClock
+from runtime.clock import Clock
 from runtime.kernel import Kernel
-from runtime.metrics import KERNEL_METRICS, Metric, Metrics
-from runtime.outbox import Outbox
+from runtime.metrics import KERNEL_METRICS, Metric
 from runtime.partition_state import WindowOptions
-from runtime.process import LateProducer, Stopper, build_app
+from runtime.parts import Parts
+from runtime.process import Stopper, build_app
 from services.vneid_mock.control import PlanState, control_app
 from services.vneid_mock.handlers import VneidHandlers
 from services.vneid_mock.plan_files import load_plan
@@ -42,34 +41,26 @@ def build(settings: VneidSettings, clock: Clock | None = None) -> VneidMock:
         PlanError: the named plan does not exist or its file is wrong.
 
     """
-    metrics = Metrics("vneid_mock", METRICS)
     plan = PlanState(load_plan(settings.plan), settings.seed)
-    producer = LateProducer(lambda: open_producer(settings))
     stopper = Stopper()
+    parts = Parts.of("vneid_mock", settings, METRICS, stopper.stop, clock)
     kernel = Kernel(
         VneidHandlers(
-            plan, partitions=settings.partitions, count=lambda kind: metrics.count("replies_total", kind=kind)
+            plan,
+            partitions=settings.partitions,
+            count=lambda kind: parts.metrics.count("replies_total", kind=kind),
         ),
+        parts,
         topics=[topic.name for topic in CONSUMES],
         window=WindowOptions(opens=DOCUMENTS_REQUESTED.name, max_open=settings.max_open),
         dead_letter_topic=lambda topic: by_name(topic).dead_letter("vneid_mock"),
-        settings=settings,
-        outbox=Outbox(producer),
-        clock=clock or SystemClock(),
-        metrics=metrics,
-        on_fatal=stopper.stop,
     )
-
-    async def check() -> None:
-        await producer.check_topics([topic.name for topic in (*CONSUMES, *PRODUCES)], settings.partitions)
-
     control = control_app(plan)
     app = build_app(
-        open_broker(settings),
         kernel,
-        producer=producer,
-        metrics=metrics,
-        check=check,
+        parts,
+        topics=[topic.name for topic in (*CONSUMES, *PRODUCES)],
+        partitions=settings.partitions,
         details=lambda: {"plan": plan.plan.name, "seed": plan.seed, "plan_changed_by_hand": plan.changed_by_hand},
         routes=[(path, control) for path in CONTROL_PATHS],
     )

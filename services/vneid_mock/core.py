@@ -8,7 +8,7 @@ from math import ceil, log
 from statistics import NormalDist
 from typing import NamedTuple, NoReturn
 
-from pydantic_core import to_json
+import orjson
 
 from contracts.errors import Reject
 from contracts.events import Answer, DocumentsRequested
@@ -62,7 +62,7 @@ def respond(request: DocumentsRequested, plan: FaultPlan, seed: int) -> Response
         ],
         "context": request.context,
     }
-    return Responses(to_json(reply), delays)
+    return Responses(orjson.dumps(reply), delays)
 
 
 def final_answers(

@@ -41,13 +41,15 @@ def write_json(path: Path | None, value: Mapping[str, Any]) -> None:
 
     """
     if path is not None:
-        _write(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+        with _writing(path):
+            path.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 
-def _write(path: Path, text: str) -> None:
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        yield
     except OSError as error:
         raise ManifestError(f"{path}: cannot be written ({error.strerror}); choose another --json file") from error
 
@@ -59,8 +61,12 @@ def clear_json(path: Path | None) -> None:
         ManifestError: the file cannot be written.
 
     """
-    if path is not None and (path.is_file() or not path.exists()):
-        _write(path, "")
+    if path is None:
+        return
+    with _writing(path):
+        # A pipe is left alone: its reader would take this for the end.
+        if path.is_file() or not path.exists():
+            path.write_text("", encoding="utf-8")
 
 
 def percent(rate: Mapping[str, Any]) -> str:
@@ -233,7 +239,7 @@ def print_verdict(verdict: Verdict) -> None:
     for reason, count in verdict.letters.items():
         console.print(f"  dead letters   {count:>9,}  {reason}")
     for difference in verdict.differences:
-        console.print(f"  - {difference}", markup=False)
+        console.print(f"  - {difference}", markup=False, soft_wrap=True)
 
 
 def agreement(verdict: Verdict) -> str:

@@ -88,6 +88,7 @@ def _service(site: Site, name: str, module: str, prefix: str, own: Mapping[str, 
         "LOG_LEVEL": site.options.log_level,
         "IDEMPOTENT_PRODUCER": str(site.capabilities.idempotent_producer).lower(),
         "CLIENT_ID": name,
+        "END_OFFSETS_RELIABLE": str(site.capabilities.end_offsets_reliable).lower(),
         "SESSION_TIMEOUT_MS": str(SESSION_TIMEOUT_MS),
     }
     if site.options.static_members:

@@ -10,14 +10,12 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from runtime.broker import open_broker, open_producer
-from runtime.clock import SystemClock
+from runtime.broker import open_broker
 from runtime.kernel import Kernel
 from runtime.messages import Effects, Message, Waiting
-from runtime.metrics import KERNEL_METRICS, Metrics
-from runtime.outbox import Outbox
+from runtime.metrics import KERNEL_METRICS
 from runtime.partition_state import WindowOptions
-from runtime.process import LateProducer
+from runtime.parts import Parts
 from runtime.settings import ServiceSettings
 from simulation.local.broker import EmbeddedBroker
 from simulation.local.ports import Ports
@@ -91,7 +89,11 @@ async def producer(address) -> AsyncIterator[AIOKafkaProducer]:
 def settings_of(address: str, topics: Topics) -> ServiceSettings:
     # The first join takes half of the session time-out on the embedded broker.
     return ServiceSettings(
-        kafka_servers=address, group_id=topics.group, idempotent_producer=False, session_timeout_ms=2_000
+        kafka_servers=address,
+        group_id=topics.group,
+        idempotent_producer=False,
+        end_offsets_reliable=False,
+        session_timeout_ms=2_000,
     )
 
 
@@ -99,20 +101,17 @@ def settings_of(address: str, topics: Topics) -> ServiceSettings:
 async def member(address: str, topics: Topics, *, patience_s: float = 60.0, **window: Any) -> AsyncIterator[Kernel]:
     """One running member of the group, wired as a service wires it; it leaves by draining."""
     settings = settings_of(address, topics)
-    sender = LateProducer(lambda: open_producer(settings))
+    parts = Parts.of("kernel", settings, KERNEL_METRICS, lambda: None)
     kernel = Kernel(
         Asking(topics, patience_s=patience_s),
+        parts,
         topics=[topics.asked, topics.answered],
         window=WindowOptions(opens=topics.asked, answered_on=topics.answered, **window),
         dead_letter_topic=topics.dead_letter,
-        settings=settings,
-        outbox=Outbox(sender),
-        clock=SystemClock(),
-        metrics=Metrics("kernel", KERNEL_METRICS),
     )
     broker = open_broker(settings)
     kernel.attach(broker)
-    await sender.start()
+    await parts.producer.start()
     await broker.start()
     await kernel.start()
     try:
@@ -120,7 +119,7 @@ async def member(address: str, topics: Topics, *, patience_s: float = 60.0, **wi
     finally:
         await kernel.drain()
         await broker.stop()
-        await sender.stop()
+        await parts.producer.stop()
 
 
 async def until(holds: Callable[[], bool]) -> None:

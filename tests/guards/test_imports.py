@@ -22,7 +22,7 @@ FILES_ALLOWED = ("domain/loading.py", "domain/tables.py", "contracts/generate.py
 CLOCK_AND_CHANCE = {"time", "random", "secrets", "uuid", "asyncio", "threading", "socket", "subprocess"}
 INPUT_AND_OUTPUT = {"os", "io", "pathlib", "shutil", "sqlite3", "aiokafka", "faststream", "httpx", "runtime", "logging"}
 CLOCK_CALLS = {"now", "today", "utcnow"}
-ALLOWED_PACKAGES = {"contracts", "domain", "pydantic", "pydantic_core"}
+ALLOWED_PACKAGES = {"contracts", "domain", "orjson", "pydantic", "pydantic_core"}
 
 
 def pure_modules() -> list[Path]:

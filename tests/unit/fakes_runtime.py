@@ -16,6 +16,7 @@ from runtime.messages import NOTHING, Effects, Message, Record, State, Waiting
 from runtime.metrics import KERNEL_METRICS, Metrics
 from runtime.outbox import Outbox
 from runtime.partition_state import WindowOptions
+from runtime.parts import Parts
 from runtime.settings import ServiceSettings
 
 OPENS, ANSWERS, OUT = "asked", "answered", "out"
@@ -134,6 +135,7 @@ class FakeConsumer:
     def __init__(self, clock: ManualClock) -> None:
         self.offsets: dict[TopicPartition, int] = {}
         self.first: defaultdict[TopicPartition, int] = defaultdict(int)
+        self.end: defaultdict[TopicPartition, int] = defaultdict(lambda: 10**9)
         self.commits: list[dict[TopicPartition, int]] = []
         self.commit_errors: list[Exception] = []
         self.seeks: list[tuple[TopicPartition, int]] = []
@@ -153,6 +155,9 @@ class FakeConsumer:
 
     async def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         return {tp: self.first[tp] for tp in partitions}
+
+    async def end_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        return {tp: self.end[tp] for tp in partitions}
 
     async def committed(self, tp: TopicPartition) -> int | None:
         return self.offsets.get(tp)
@@ -238,14 +243,16 @@ class Bench:
         self.stops: list[str] = []
         self.kernel = Kernel(
             logic or AskLogic(),
+            Parts(
+                settings=ServiceSettings(),
+                outbox=Outbox(lambda: self.producer),
+                clock=self.clock,
+                metrics=self.metrics,
+                on_fatal=lambda: self.stops.append("stop"),
+            ),
             topics=[OPENS, ANSWERS],
             window=WindowOptions(**{"opens": OPENS, "answered_on": ANSWERS, **window}),
             dead_letter_topic=lambda topic: f"{topic}.dlq",
-            settings=ServiceSettings(),
-            outbox=Outbox(lambda: self.producer),
-            clock=self.clock,
-            metrics=self.metrics,
-            on_fatal=lambda: self.stops.append("stop"),
             limit=limit,
         )
         self.kernel._subscriber = SimpleNamespace(consumer=self.consumer)

@@ -64,7 +64,16 @@ async def test_records_deleted_unread_stop_the_line_at_start():
     bench.consumer.offsets[TopicPartition(OPENS, 0)] = 2
     bench.consumer.first[TopicPartition(OPENS, 0)] = 7
     await bench.assign()
-    assert "asked/0: committed offset 2 is below the log's start 7; send" in (bench.kernel.fatal or "")
+    assert "asked/0: offset 2 is outside the log, which is 7 to 1000000000; send" in (bench.kernel.fatal or "")
+    assert (bench.stops, bench.consumer.seeks) == (["stop"], [])
+
+
+async def test_a_log_shorter_than_the_commit_stops_the_line():
+    bench = Bench()
+    bench.consumer.offsets[TopicPartition(OPENS, 0)] = 9
+    bench.consumer.end[TopicPartition(OPENS, 0)] = 8
+    await bench.assign()
+    assert "asked/0: offset 9 is outside the log, which is 0 to 8" in (bench.kernel.fatal or "")
     assert (bench.stops, bench.consumer.seeks) == (["stop"], [])
 
 

@@ -8,7 +8,7 @@ import pytest
 from aiokafka import TopicPartition
 
 from runtime import consumer as consumer_module
-from runtime.consumer import BUSY_LIMIT_S, POLL_LIMIT_S
+from runtime.health import BUSY_LIMIT_S, POLL_LIMIT_S, unready_reasons
 from tests.unit.fakes_runtime import ANSWERS, OPENS, AskLogic, Bench, BrokerDownError, eventually, stored
 from tests.unit.test_kernel_batches import answer, silence, started
 
@@ -162,25 +162,25 @@ async def healthy() -> Bench:
     bench = await started()
     for topic in (OPENS, ANSWERS):
         bench.consumer.fetched(topic, 0, 0)
-    bench.kernel._ticker = ticker(done=False)
+    bench.kernel.ticker = ticker(done=False)
     return bench
 
 
 async def test_a_member_at_work_is_ready():
-    assert (await healthy()).kernel.unready_reasons() == []
+    assert unready_reasons((await healthy()).kernel) == []
 
 
 async def test_a_member_without_partitions_says_so():
     bench = await healthy()
     await bench.revoke()
-    assert bench.kernel.unready_reasons() == ["no partition is assigned"]
+    assert unready_reasons(bench.kernel) == ["no partition is assigned"]
 
 
 async def test_a_stopped_line_tells_why():
     bench = await healthy()
     await bench.batch(stored(9, b"q"))
     await bench.batch(stored(9, b"q"))
-    [reason] = bench.kernel.unready_reasons()
+    [reason] = unready_reasons(bench.kernel)
     assert reason.startswith("stopped: asked/0: offsets 0 to 8 are gone from the log, unread")
 
 
@@ -190,28 +190,28 @@ async def test_a_batch_that_takes_too_long_is_noticed():
     batch = asyncio.create_task(bench.batch(stored(0, b"q")))
     await eventually(bench.kernel._lock.locked)
     bench.clock.advance(BUSY_LIMIT_S + 1)
-    assert f"one batch is being handled for {BUSY_LIMIT_S + 1:.0f} s" in bench.kernel.unready_reasons()
+    assert f"one batch is being handled for {BUSY_LIMIT_S + 1:.0f} s" in unready_reasons(bench.kernel)
     bench.producer.gate.set()
     await batch
 
 
 async def test_a_ticker_that_died_is_noticed():
     bench = await healthy()
-    bench.kernel._ticker = ticker(done=True)
-    assert bench.kernel.unready_reasons() == ["the ticker is not running"]
+    bench.kernel.ticker = ticker(done=True)
+    assert unready_reasons(bench.kernel) == ["the ticker is not running"]
 
 
 async def test_a_broker_that_takes_nothing_is_noticed():
     bench = await healthy()
     bench.kernel.outbox.failing = True
-    assert bench.kernel.unready_reasons() == ["the broker does not take records"]
+    assert unready_reasons(bench.kernel) == ["the broker does not take records"]
 
 
 async def test_a_partition_no_longer_fetched_is_noticed():
     bench = await healthy()
     bench.clock.advance(POLL_LIMIT_S + 1)
     bench.consumer.fetched(ANSWERS, 0, 0)
-    assert bench.kernel.unready_reasons() == [f"asked/0 was not fetched for {POLL_LIMIT_S + 1:.0f} s"]
+    assert unready_reasons(bench.kernel) == [f"asked/0 was not fetched for {POLL_LIMIT_S + 1:.0f} s"]
 
 
 async def test_a_paused_partition_need_not_be_fetched():
@@ -219,7 +219,7 @@ async def test_a_paused_partition_need_not_be_fetched():
     bench.consumer.pause(TopicPartition(OPENS, 0))
     bench.clock.advance(POLL_LIMIT_S + 1)
     bench.consumer.fetched(ANSWERS, 0, 0)
-    assert bench.kernel.unready_reasons() == []
+    assert unready_reasons(bench.kernel) == []
 
 
 async def test_lag_counts_what_is_not_read():

@@ -11,6 +11,7 @@ from aiokafka import TopicPartition
 from contracts.topics import APPLICATIONS_DECIDED
 from runtime.metrics import KERNEL_METRICS, Metric, Metrics
 from runtime.outbox import Outbox
+from runtime.parts import Parts
 from runtime.settings import ServiceSettings
 from services.scoring import handlers
 from services.scoring.handlers import StoreWriter
@@ -34,12 +35,14 @@ class Desk:
         self.metrics = Metrics("bench", [*KERNEL_METRICS, RESULTS])
         self.writer = StoreWriter(
             self.store,
+            Parts(
+                settings=ServiceSettings(),
+                outbox=Outbox(lambda: self.producer),
+                clock=self.clock,
+                metrics=self.metrics,
+            ),
             identity=lambda: identity,
             partitions=PARTITIONS,
-            settings=ServiceSettings(),
-            outbox=Outbox(lambda: self.producer),
-            clock=self.clock,
-            metrics=self.metrics,
         )
         self.writer._subscriber = SimpleNamespace(consumer=self.consumer)
 
@@ -126,7 +129,7 @@ async def test_outcomes_deleted_unread_stop_the_line(desk):
     await desk.batch(record)
     desk.consumer.first[TopicPartition(TOPIC, record.partition)] = 5
     await desk.assign()
-    assert "store at 1, log starts at 5" in (desk.writer.fatal or "")
+    assert "offset 1 is outside the log, which is 5 to" in (desk.writer.fatal or "")
 
 
 async def test_a_busy_store_is_tried_until_it_takes_the_batch(desk, monkeypatch):
@@ -134,7 +137,7 @@ async def test_a_busy_store_is_tried_until_it_takes_the_batch(desk, monkeypatch)
     monkeypatch.setattr(asyncio, "sleep", lambda _: sleep(0))
 
     def busy(*args):
-        tries.append(desk.writer.store_error)
+        tries.append(desk.writer.trouble)
         if len(tries) < 4:
             raise StoreUnavailableError("locked")
         return apply(*args)
@@ -142,8 +145,9 @@ async def test_a_busy_store_is_tried_until_it_takes_the_batch(desk, monkeypatch)
     monkeypatch.setattr(desk.store, "apply", busy)
     await desk.assign()
     await desk.batch(reported(1, 0))
-    assert (desk.sums(), tries) == (expected(1), [None, "locked", "locked", "locked"])
-    assert desk.writer.store_error is None
+    trouble = "the store does not take records: locked"
+    assert (desk.sums(), tries) == (expected(1), [None, trouble, trouble, trouble])
+    assert desk.writer.trouble is None
 
 
 async def test_a_poison_outcome_is_set_aside_and_passed_over(desk):
@@ -164,7 +168,7 @@ async def test_a_dead_letter_is_stored_before_its_offset(desk):
 
 
 async def test_our_own_bug_on_one_outcome_spares_the_others(desk, monkeypatch):
-    def decode(record, partitions):
+    def decode(record, *_):
         if record.offset == 0:
             raise ZeroDivisionError
         return decided(1)

@@ -28,7 +28,7 @@ def values(log: MemoryLog, topic: str = "out", partition: int = 0) -> list[bytes
 async def test_messages_arrive_in_order_on_their_partition(log):
     outbox = Outbox(lambda: FakeProducer(log))
     for number in range(6):
-        outbox.add(said(b"k", b"%d" % number), number % 2)
+        outbox.add([said(b"k", b"%d" % number)], number % 2)
     await outbox.flush()
     assert (values(log, partition=0), values(log, partition=1)) == ([b"0", b"2", b"4"], [b"1", b"3", b"5"])
     assert outbox.sent == 6
@@ -38,7 +38,7 @@ async def test_a_full_batch_is_followed_by_the_next(log):
     producer = FakeProducer(log, capacity=3)
     outbox = Outbox(lambda: producer)
     for number in range(8):
-        outbox.add(said(b"k", b"%d" % number), 0)
+        outbox.add([said(b"k", b"%d" % number)], 0)
     await outbox.flush()
     assert values(log) == [b"%d" % number for number in range(8)]
 
@@ -47,7 +47,7 @@ async def test_a_refused_batch_is_sent_until_it_is_stored(log):
     producer = FakeProducer(log)
     producer.errors = [BrokerDownError() for _ in range(5)]
     outbox = Outbox(lambda: producer)
-    outbox.add(said(b"k", b"v"), 0)
+    outbox.add([said(b"k", b"v")], 0)
     await outbox.flush()
     assert (values(log), outbox.failing, outbox.sent) == ([b"v"], False, 1)
 
@@ -56,7 +56,7 @@ async def test_an_unclear_answer_repeats_rather_than_loses(log):
     producer = FakeProducer(log)
     producer.stored_but_failed = [BrokerDownError()]
     outbox = Outbox(lambda: producer)
-    outbox.add(said(b"k", b"v"), 0)
+    outbox.add([said(b"k", b"v")], 0)
     await outbox.flush()
     assert (values(log), outbox.sent) == ([b"v", b"v"], 1)
 
@@ -64,8 +64,8 @@ async def test_an_unclear_answer_repeats_rather_than_loses(log):
 async def test_only_what_failed_is_sent_again(log):
     producer = FakeProducer(log)
     outbox = Outbox(lambda: producer)
-    outbox.add(said(b"k", b"first"), 0)
-    outbox.add(Message("other", b"k", b"second", []), 0)
+    outbox.add([said(b"k", b"first")], 0)
+    outbox.add([Message("other", b"k", b"second", [])], 0)
     producer.errors = [BrokerDownError()]
     await outbox.flush()
     assert (values(log), values(log, "other")) == ([b"first"], [b"second"])
@@ -82,7 +82,7 @@ async def test_health_hears_of_a_broker_that_says_no(log):
     producer = Watched(log)
     producer.errors = [BrokerDownError(), BrokerDownError()]
     outbox = Outbox(lambda: producer)
-    outbox.add(said(b"k", b"v"), 0)
+    outbox.add([said(b"k", b"v")], 0)
     await outbox.flush()
     assert (seen, outbox.failing) == ([False, True, True], False)
 
@@ -91,14 +91,14 @@ async def test_a_bug_of_ours_is_not_tried_for_ever(log):
     producer = FakeProducer(log)
     producer.errors = [TypeError("headers")]
     outbox = Outbox(lambda: producer)
-    outbox.add(said(b"k", b"v"), 0)
+    outbox.add([said(b"k", b"v")], 0)
     with pytest.raises(TypeError, match="headers"):
         await outbox.flush()
 
 
 async def test_discarded_messages_are_never_sent(log):
     outbox = Outbox(lambda: FakeProducer(log))
-    outbox.add(said(b"k", b"v"), 0)
+    outbox.add([said(b"k", b"v")], 0)
     outbox.discard()
     await outbox.flush()
     assert values(log) == []
@@ -108,7 +108,7 @@ async def test_a_flush_cut_short_keeps_its_messages(log):
     producer = FakeProducer(log)
     producer.gate.clear()
     outbox = Outbox(lambda: producer)
-    outbox.add(said(b"k", b"v"), 0)
+    outbox.add([said(b"k", b"v")], 0)
     flush = asyncio.create_task(outbox.flush())
     await asyncio.sleep(0)
     flush.cancel()

@@ -99,12 +99,20 @@ def test_published_rates_stand_beside_the_simulated_ones():
 
 def test_the_country_is_compared_at_the_published_mix():
     table = rates_table(
-        cells([decided(1, procedure=BIRTH), decided(2, procedure=BIRTH, **ON_PAPER), decided(3, procedure=RESIDENCE)]), FACTS
+        cells([decided(1, procedure=BIRTH), decided(2, procedure=BIRTH, **ON_PAPER), decided(3, procedure=RESIDENCE)]),
+        FACTS,
     )
     country = table.country_d1
+    assert country is not None
+    assert country.published is not None
     assert country.value == pytest.approx(0.386 * 0.5 + 0.614 * 1.0)
     assert country.published.value == 0.3998
-    assert rates_table(cells([decided(1, procedure=BIRTH)]), FACTS).country_d1.value is None
+
+
+def test_without_ministries_the_country_has_no_rate():
+    country = rates_table(cells([decided(1, procedure=BIRTH)]), FACTS).country_d1
+    assert country is not None
+    assert country.value is None
 
 
 def test_one_procedure_is_not_held_against_a_figure_of_all():

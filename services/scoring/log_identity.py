@@ -2,7 +2,7 @@
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from runtime.consumer import FatalError
+from runtime.errors import FatalError
 
 READ_TIMEOUT_MS = 10_000
 

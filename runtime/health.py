@@ -1,0 +1,42 @@
+"""Whether a consumer does its work; a ping of the broker would stay true for a stuck handler or a dead fetch loop."""
+
+from aiokafka import TopicPartition
+
+from runtime.consumer import PartitionConsumer
+
+# A batch takes well under a second; one that takes this long waits for something that does not come.
+BUSY_LIMIT_S = 30.0
+POLL_LIMIT_S = 15.0
+
+
+def unready_reasons(member: PartitionConsumer) -> list[str]:
+    """Return why a member does not do its work; empty when it does."""
+    now = member.clock.now()
+    reasons = []
+    if member.fatal is not None:
+        reasons.append(f"stopped: {member.fatal}")
+    if not member.partitions:
+        reasons.append("no partition is assigned")
+    if member.busy_since is not None and now - member.busy_since > BUSY_LIMIT_S:
+        reasons.append(f"one batch is being handled for {now - member.busy_since:.0f} s")
+    if member.ticker is None or member.ticker.done():
+        reasons.append("the ticker is not running")
+    if member.outbox.failing:
+        reasons.append("the broker does not take records")
+    if member.trouble is not None:
+        reasons.append(member.trouble)
+    return reasons + _silent_partitions(member, now)
+
+
+def _silent_partitions(member: PartitionConsumer, now: float) -> list[str]:
+    if member.consumer is None or not member.partitions:
+        return []
+    paused = member.consumer.paused()
+    return [
+        f"{topic}/{number} was not fetched for {now - polled:.0f} s"
+        for number, state in member.partitions.items()
+        for topic in state.next_offsets
+        if (polled := member.polled_at(topic, number)) is not None
+        and now - polled > POLL_LIMIT_S
+        and TopicPartition(topic, number) not in paused
+    ]

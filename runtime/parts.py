@@ -1,0 +1,41 @@
+"""What a consumer works with: made once per process, handed around as one value."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from runtime.broker import LateProducer, open_producer
+from runtime.clock import Clock, SystemClock
+from runtime.metrics import Metric, Metrics
+from runtime.outbox import Outbox
+from runtime.settings import ServiceSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Settings, time, metrics and the way out of one process; `on_fatal` asks the process to stop."""
+
+    settings: ServiceSettings
+    clock: Clock
+    metrics: Metrics
+    outbox: Outbox
+    producer: LateProducer = field(default_factory=LateProducer)
+    on_fatal: Callable[[], None] = lambda: None
+
+    @staticmethod
+    def of(
+        service: str,
+        settings: ServiceSettings,
+        metrics: Sequence[Metric],
+        on_fatal: Callable[[], None],
+        clock: Clock | None = None,
+    ) -> "Parts":
+        """Make the parts of a service; nothing connects before its app starts."""
+        producer = LateProducer(lambda: open_producer(settings))
+        return Parts(
+            settings=settings,
+            clock=clock or SystemClock(),
+            metrics=Metrics(service, metrics),
+            outbox=Outbox(producer),
+            producer=producer,
+            on_fatal=on_fatal,
+        )
