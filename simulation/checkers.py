@@ -238,12 +238,16 @@ def merged(readings: Iterable[Reading]) -> Reading:
     return Reading(cells, prints, counters)
 
 
-def partitions_that_differ(live: Reading, audits: Mapping[int, PartitionAudit]) -> list[int]:
-    """Return the partitions whose applications must be compared one by one."""
+def partitions_that_differ(live: Reading, held: Mapping[int, int], audits: Mapping[int, PartitionAudit]) -> list[int]:
+    """Return the partitions whose applications must be compared one by one.
+
+    `held` counts the outcomes that the live store holds: one that is counted but gone shows only there.
+    """
     return [
         number
         for number, audit in audits.items()
         if live.fingerprints.get(number) != audit.recount.fingerprints.get(number)
+        or held.get(number, 0) != live.fingerprints.get(number, Fingerprint()).applications
         or (audit.oracle and audit.oracle.fingerprints.get(number) != audit.recount.fingerprints.get(number))
     ]
 

@@ -1,6 +1,7 @@
 """Sends submissions in chunks and counts what the broker has acknowledged; one chunk in flight, one being filled."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -87,8 +88,11 @@ class Sender:
             return
         await self._settle()
         chunk, self._filling = self._filling, None
+        by_partition: defaultdict[int, list[Message]] = defaultdict(list)
         for submission in chunk.submissions:
-            self._outbox.add([_message(submission)], partition_of(submission.key, self._partitions))
+            by_partition[partition_of(submission.key, self._partitions)].append(_message(submission))
+        for partition, messages in by_partition.items():
+            self._outbox.add(messages, partition)
         self._tally.slipped(chunk.due, self._clock.now())
         self._flight = chunk, asyncio.create_task(self._outbox.flush())
         await asyncio.sleep(0)

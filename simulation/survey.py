@@ -47,7 +47,7 @@ async def survey(servers: str) -> LogSurvey:
         return await _read(servers, partitions, with_identity=identity)
     except (KafkaError, OSError, TimeoutError) as error:
         raise LogError(
-            f"broker {servers}: no answer ({type(error).__name__}: {error}); start it, or correct the address"
+            f"broker {servers}: no answer ({error or type(error).__name__}); start it, or correct the address"
         ) from error
 
 
@@ -68,7 +68,7 @@ _MAIN = tuple(topic.name for topic in ALL)
 def _common(counts: Mapping[str, int]) -> int:
     missing = [name for name in _MAIN if not counts.get(name)]
     if missing:
-        raise LogError(f"topics {', '.join(missing)}: missing; create them with `paperless topics --create`")
+        raise LogError(f"topics {', '.join(missing)}: missing; create them with `paperless topics`")
     found = {name: counts[name] for name in _MAIN}
     if len(set(found.values())) > 1:
         listed = ", ".join(f"{name} {count}" for name, count in found.items())
@@ -86,8 +86,8 @@ async def _read(servers: str, partitions: int, *, with_identity: bool) -> LogSur
         auto_offset_reset="earliest",
         fetch_max_wait_ms=50,
     )
-    await consumer.start()
     try:
+        await consumer.start()
         ends = await _ends(consumer, partitions)
         identity = await _identity(consumer) if with_identity else None
     finally:

@@ -129,9 +129,9 @@ async def verify(
     await _check_log(target, log_identity)
     health = await wait_for_quiescence(target, within_s=within_s, progress=progress)
     foresight = _checked_foresight(foresight, health.values(), progress)
-    live = await live_reading(target)
+    live, held = await live_reading(target)
     audits = await _audit(target.kafka_servers, range(partitions), partitions, foresight, progress)
-    differing = partitions_that_differ(live, audits)
+    differing = partitions_that_differ(live, held, audits)
     content = {}
     if differing:
         progress(f"partitions {', '.join(map(str, differing))} differ: comparing their applications one by one")
@@ -168,14 +168,15 @@ def _checked_foresight(
     return foresight
 
 
-async def live_reading(target: Target) -> Reading:
-    """Return the live store's reading.
+async def live_reading(target: Target) -> tuple[Reading, dict[int, int]]:
+    """Return the live store's reading, and how many outcomes it holds by partition.
 
     Raises:
         VerifyError: the scoring API does not answer.
 
     """
-    return Reading.from_json(await _get(target, "/reading"))
+    body = await _get(target, "/reading")
+    return Reading.from_json(body), {int(number): count for number, count in body["outcomes"].items()}
 
 
 async def live_content(target: Target, partition: int) -> dict[str, int]:

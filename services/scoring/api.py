@@ -187,8 +187,12 @@ def _operations(reader: StoreReader, metrics: Metrics) -> APIRouter:
 
     @router.get("/reading", response_class=Response, responses={200: {"content": {"application/json": {}}}})
     def reading() -> Response:
-        """Cells, fingerprints and counters of one moment: what verify holds against the recount and the oracle."""
-        body = json.dumps(reader.reading().to_json(), ensure_ascii=False, separators=(",", ":"))
+        """Cells, fingerprints and counters of one moment: what verify holds against the recount and the oracle.
+
+        `outcomes` counts the stored outcomes by partition, as fingerprints must.
+        """
+        found = reader.reading().to_json() | {"outcomes": reader.outcome_counts()}
+        body = json.dumps(found, ensure_ascii=False, separators=(",", ":"))
         return Response(body, media_type="application/json")
 
     @router.get("/reading/{partition}")

@@ -15,8 +15,8 @@ async def read_log_identity(servers: str, topic: str) -> str:
 
     """
     consumer = AIOKafkaConsumer(bootstrap_servers=servers.split(","), group_id=None, enable_auto_commit=False)
-    await consumer.start()
     try:
+        await consumer.start()
         tp = TopicPartition(topic, 0)
         consumer.assign([tp])
         await consumer.seek_to_beginning(tp)

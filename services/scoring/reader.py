@@ -94,6 +94,11 @@ class StoreReader:
         with self._open() as connection:
             return reading_of(connection)
 
+    def outcome_counts(self) -> dict[int, int]:
+        """Return how many outcomes are held by partition: what the fingerprint's count must equal."""
+        with self._open() as connection:
+            return dict(connection.execute(schema.OUTCOME_COUNTS))
+
     def content_hashes(self, partition: int) -> dict[str, int]:
         """Return the content hash of every application of a partition, to find the one by which two readings differ."""
         with self._open() as connection:

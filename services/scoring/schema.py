@@ -70,6 +70,7 @@ OUTCOME: Final = (
     " FROM outcome JOIN pattern ON pattern.id = outcome.pattern_id WHERE application_id = ?"
 )
 CONTENT_HASHES: Final = "SELECT application_id, content_hash FROM outcome WHERE partition = ? ORDER BY application_id"
+OUTCOME_COUNTS: Final = "SELECT partition, count(*) FROM outcome GROUP BY partition"
 META: Final = "SELECT value FROM meta WHERE key = ?"
 PUT_META: Final = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 

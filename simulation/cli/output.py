@@ -25,6 +25,7 @@ TABLE_EVERY_S = 1.0
 LINE_EVERY_S = 5.0
 TOP_ROWS = 10
 WIDE = 140
+_LABELS = {"dead_lettered": "dead-lettered", "re_delivered": "re-delivered"}
 
 
 def make_console(*, stderr: bool = False) -> Console:
@@ -234,7 +235,7 @@ def print_verdict(verdict: Verdict) -> None:
     console = make_console()
     console.print(f"verdict: {'ok' if verdict.ok else 'NOT OK'}", style="bold green" if verdict.ok else "bold red")
     for name, value in verdict_json(verdict)["counts"].items():
-        console.print(f"  {name.replace('_', ' '):<14} {value:>9,}")
+        console.print(f"  {_LABELS.get(name, name.replace('_', ' ')):<14} {value:>9,}")
     console.print(f"  {agreement(verdict)}")
     for reason, count in verdict.letters.items():
         console.print(f"  dead letters   {count:>9,}  {reason}")

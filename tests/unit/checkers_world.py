@@ -95,9 +95,9 @@ class Log:
     ) -> Verdict:
         """The verdict as `verify` reaches it: applications are compared only in partitions that differ."""
         audits = {number: self.audit(number, foreseen=foreseen) for number in range(PARTITIONS)}
-        differing = partitions_that_differ(live, audits)
-        audits |= {number: self.audit(number, with_content=True, foreseen=foreseen) for number in differing}
         held = content if content is not None else self.content()
+        differing = partitions_that_differ(live, {number: len(names) for number, names in held.items()}, audits)
+        audits |= {number: self.audit(number, with_content=True, foreseen=foreseen) for number in differing}
         return judge_readings(live, audits, {number: held[number] for number in differing})
 
     def content(self) -> dict[int, dict[str, int]]:

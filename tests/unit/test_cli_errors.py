@@ -124,7 +124,7 @@ HEALTH = [part for name in ("intake", "vneid_mock", "scoring") for part in ("--h
 
 
 @pytest.fixture
-def manifest(tmp_path) -> Path:
+def manifest(tmp_path: Path) -> Path:
     """A manifest as a run of one day would have left it."""
     path = tmp_path / "manifest.json"
     scenario = {"name": "mine", "title_vi": "x", "sentence": "x", "days": ["2025-10-08"]}

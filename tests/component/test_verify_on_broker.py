@@ -1,0 +1,172 @@
+"""Verification against a real log: what is read, and what becomes of it when parts do not answer."""
+
+import json
+import threading
+from collections.abc import AsyncIterator, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED
+from services.vneid_mock.plan_files import load_plan
+from simulation.checkers import Letter
+from simulation.local.broker import EmbeddedBroker
+from simulation.local.ports import Ports
+from simulation.log_reader import LogReader, read_partition
+from simulation.topics import ensure_topics
+from simulation.verify import Foresight, Target, VerifyError, verify
+from tests.unit.checkers_world import PARTITIONS, SEED, Log
+
+pytestmark = pytest.mark.timeout(120)
+
+DEAD = APPLICATIONS_SUBMITTED.dead_letter("intake")
+RESTING = {"ready": True, "reasons": [], "open": 0, "lag": {}}
+
+
+class Api:
+    """The scoring API and a consumer's health in one: answers by path."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Any] = {"/health": RESTING}
+        api = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                found = api.answers.get(self.path)
+                body = json.dumps(found).encode()
+                self.send_response(404 if found is None else 200)
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+                return
+
+        self._server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
+        self._thread.start()
+
+    def serve(self, log: Log) -> None:
+        """Answer as a store would that has taken the log's outcomes."""
+        held = {str(number): len(content) for number, content in log.content().items()}
+        self.answers["/reading"] = log.live().reading().to_json() | {"outcomes": held}
+        for number, content in log.content().items():
+            self.answers[f"/reading/{number}"] = {name: f"{value:016x}" for name, value in content.items()}
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+@pytest.fixture
+def api() -> Iterator[Api]:
+    api = Api()
+    yield api
+    api.close()
+
+
+@pytest.fixture
+async def broker(tmp_path: Path) -> AsyncIterator[str]:
+    broker = EmbeddedBroker(Ports().take("broker"), tmp_path / "broker.log")
+    await broker.start()
+    try:
+        yield broker.address
+    finally:
+        await broker.stop()
+
+
+@pytest.fixture
+async def identity(broker: str) -> str:
+    return (await ensure_topics(broker, partitions=PARTITIONS)).log_identity
+
+
+async def write(servers: str, log: Log) -> None:
+    """Put a log of the world onto the broker; offsets come out the same."""
+    async with AIOKafkaProducer(bootstrap_servers=servers, acks="all", linger_ms=5) as producer:
+        for topic, side in ((APPLICATIONS_SUBMITTED.name, log.submitted), (APPLICATIONS_DECIDED.name, log.decided)):
+            for number, records in side.items():
+                for record in records:
+                    await producer.send(topic, record.value, key=record.key, partition=number)
+        for letter in log.letters:
+            headers = [("dlq_offset", b"%d" % letter.offset), ("dlq_reason", letter.reason.encode())]
+            await producer.send(DEAD, b"{", partition=letter.partition, headers=headers)
+
+
+def target(broker: str, api: Api) -> Target:
+    return Target(kafka_servers=broker, health_urls={"intake": api.url}, api_url=api.url)
+
+
+def foresight() -> Foresight:
+    return Foresight(plan=load_plan("mild").model_dump(mode="json"), seed=SEED)
+
+
+async def test_a_partition_is_read_whole_and_in_order(broker, identity):
+    log = Log.of(120)
+    broken = log.submit(b"no id", b"{", partition=1)
+    log.letters.append(Letter(APPLICATIONS_SUBMITTED.name, 1, broken.offset, "not_json"))
+    await write(broker, log)
+    for number in range(PARTITIONS):
+        found = await read_partition(broker, number)
+        assert found.submitted == log.submitted[number]
+        assert found.decided == log.decided[number]
+        assert found.letters == [letter for letter in log.letters if letter.partition == number]
+
+
+async def test_an_empty_log_is_read_to_its_end(broker, identity):
+    async with LogReader(broker) as reader:
+        found = await reader.read([APPLICATIONS_SUBMITTED.name, DEAD], 0)
+    assert found == {APPLICATIONS_SUBMITTED.name: [], DEAD: []}
+
+
+async def test_a_good_log_and_store_are_ok(broker, identity, api):
+    log = Log.of(120)
+    await write(broker, log)
+    api.serve(log)
+    told: list[str] = []
+    verdict = await verify(
+        target(broker, api), partitions=PARTITIONS, foresight=foresight(), log_identity=identity, progress=told.append
+    )
+    assert verdict.ok, verdict
+    assert (verdict.submitted, verdict.decided) == (120, 120)
+    assert told[-1] == f"recounted {PARTITIONS} of {PARTITIONS} partitions"
+
+
+async def test_a_store_behind_the_log_is_compared_one_by_one(broker, identity, api):
+    log = Log.of(120)
+    await write(broker, log)
+    gone = log.decided[1].pop(7)
+    api.serve(log)
+    told: list[str] = []
+    verdict = await verify(target(broker, api), partitions=PARTITIONS, foresight=foresight(), progress=told.append)
+    assert (verdict.ok, verdict.lost) == (False, 1)
+    assert any((gone.key or b"").decode() in line for line in verdict.differences)
+    assert "partitions 1 differ: comparing their applications one by one" in told
+
+
+async def test_without_foresight_the_recount_is_the_reference(broker, identity, api):
+    log = Log.of(60)
+    await write(broker, log)
+    api.serve(log)
+    verdict = await verify(target(broker, api), partitions=PARTITIONS, foresight=None)
+    assert (verdict.ok, verdict.recount_equals_oracle) == (True, None)
+
+
+async def test_a_manifest_of_another_log_is_refused(broker, identity, api):
+    with pytest.raises(VerifyError, match=f"of log another, the broker serves log {identity}"):
+        await verify(target(broker, api), partitions=PARTITIONS, foresight=foresight(), log_identity="another")
+
+
+async def test_a_silent_scoring_api_is_named(broker, identity, api):
+    with pytest.raises(VerifyError, match=rf"the scoring API at {api.url} does not answer.*is scoring_api running"):
+        await verify(target(broker, api), partitions=PARTITIONS, foresight=foresight())
+
+
+async def test_a_silent_broker_is_named_before_anything_else(api):
+    address = f"127.0.0.1:{Ports().take('broker')}"
+    with pytest.raises(VerifyError, match=f"broker {address}: no answer"):
+        await verify(target(address, api), partitions=PARTITIONS, foresight=foresight(), log_identity="x")

@@ -1,0 +1,100 @@
+"""Waiting until nothing moves, and what a verification refuses to judge."""
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import httpx
+import pytest
+
+from services.vneid_mock.plan_files import load_plan
+from simulation import verify as verification
+from simulation.verify import Foresight, Target, VerifyError, wait_for_quiescence
+
+RESTING: dict[str, Any] = {"ready": True, "reasons": [], "open": 0, "lag": {"applications.submitted": 0}}
+TARGET = Target(kafka_servers="", health_urls={"intake": "http://127.0.0.1:1"}, api_url="http://127.0.0.1:2")
+# Real time only bounds a test; nothing is asserted about it.
+SOON = 30.0
+
+
+@pytest.fixture
+def health(monkeypatch) -> Callable[[Iterable[Any]], list[int]]:
+    """Answer `/health` with these bodies in turn, the last one for ever; an exception is raised instead."""
+
+    def answering(bodies: Iterable[Any]) -> list[int]:
+        left, asked = list(bodies), [0]
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            asked[0] += 1
+            body = left.pop(0) if len(left) > 1 else left[0]
+            if isinstance(body, Exception):
+                raise body
+            return httpx.Response(200 if body["ready"] else 503, text=json.dumps(body))
+
+        real = httpx.AsyncClient
+        monkeypatch.setattr(httpx, "AsyncClient", lambda **_: real(transport=httpx.MockTransport(answer)))
+        monkeypatch.setattr(verification, "POLL_S", 0.0)
+        return asked
+
+    return answering
+
+
+async def test_a_system_at_rest_is_looked_at_several_times(health):
+    asked = health([RESTING])
+    assert await wait_for_quiescence(TARGET, within_s=SOON) == {"intake": RESTING}
+    assert asked == [verification.QUIET_POLLS]
+
+
+async def test_one_quiet_look_between_two_others_is_no_rest(health):
+    asked = health([RESTING, RESTING, {**RESTING, "open": 1}, RESTING])
+    await wait_for_quiescence(TARGET, within_s=SOON)
+    assert asked == [3 + verification.QUIET_POLLS]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({**RESTING, "open": 3}, "intake: 3 open"),
+        ({**RESTING, "lag": {"documents.provided": 7}}, "intake: documents.provided lag 7"),
+        ({**RESTING, "ready": False, "reasons": ["no_assignment"]}, "intake: no_assignment"),
+        (httpx.ConnectError("refused"), "intake: does not answer: ConnectError"),
+    ],
+    ids=["open", "lag", "unready", "silent"],
+)
+async def test_what_still_moves_is_named_when_time_is_up(health, body, words):
+    health([body])
+    with pytest.raises(VerifyError, match="not at rest after 0 s") as failure:
+        await wait_for_quiescence(TARGET, within_s=0)
+    assert words in str(failure.value)
+    assert "wait longer with --within" in str(failure.value)
+
+
+async def test_a_service_that_comes_back_is_waited_for(health):
+    told: list[str] = []
+    health([httpx.ConnectError("refused"), {**RESTING, "open": 2}, RESTING])
+    await wait_for_quiescence(TARGET, within_s=SOON, progress=told.append)
+    assert "does not answer" in told[0]
+    assert told[1] == "intake: 2 open"
+
+
+def foresight(seed: int = 7) -> Foresight:
+    return Foresight(plan=load_plan("mild").model_dump(mode="json"), seed=seed)
+
+
+def test_the_services_themselves_say_seed_and_attempts():
+    bodies = [{**RESTING, "attempts": 5}, {**RESTING, "seed": 7, "plan_changed_by_hand": 0}]
+    checked = verification._checked_foresight(foresight(), bodies, lambda _: None)
+    assert checked is not None
+    assert (checked.seed, checked.attempts) == (7, 5)
+    assert checked.oracle(6).book.attempts == 5
+
+
+def test_a_mock_of_another_seed_cannot_be_foreseen():
+    with pytest.raises(VerifyError, match="the mock's seed is 8, the manifest's 7"):
+        verification._checked_foresight(foresight(), [{**RESTING, "seed": 8}], lambda _: None)
+
+
+def test_a_plan_changed_by_hand_leaves_no_oracle():
+    told: list[str] = []
+    assert verification._checked_foresight(foresight(), [{**RESTING, "plan_changed_by_hand": 2}], told.append) is None
+    assert told == ["the fault plan was changed by hand: the recount is the reference"]
