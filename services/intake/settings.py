@@ -22,9 +22,9 @@ class IntakeSettings(ServiceSettings):
     )
     partitions: int = Field(default=DEFAULT_PARTITIONS, ge=1, description="Partition count of the log.")
     attempts: int = Field(default=3, ge=1, le=9, description="How often an application is asked for before presuming.")
-    patience_s: float = Field(default=2.0, gt=0, description="Wall seconds of silence until asking again.")
+    patience_s: float = Field(default=1.5, gt=0, description="Wall seconds of silence until asking again.")
     max_open: int = Field(
-        default=2_000, ge=1, description="Open applications per partition; beyond it, reading pauses."
+        default=1_000, ge=1, description="Open applications per partition; beyond it, reading pauses."
     )
     max_span: int = Field(default=200_000, ge=1, description="Records between commit and next offset; beyond, pause.")
     retry_share: float = Field(default=0.1, ge=0, le=1, description="Re-asks on silence as a share of requests.")

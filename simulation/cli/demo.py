@@ -64,7 +64,7 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave the system running afterwards.")] = False,
     json: Json = None,
     state: State = DEFAULT_STATE,
-    intake_members: Members = 1,
+    intake_members: Members = 2,
     within: Within = 120,
 ) -> None:
     """Play a day of what the provinces' counters record, show the rates move, and verify every number.
