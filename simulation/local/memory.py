@@ -39,5 +39,6 @@ def check_memory(applications: int, available: int | None = None) -> None:
     advice = f"play at most {fits:,} applications" if fits else "free some memory"
     raise NotEnoughMemoryError(
         f"{applications:,} applications need about {needed / 1e9:.1f} GB in the embedded broker and the services,"
-        f" {free / 1e9:.1f} GB are free; {advice}, or use a Kafka broker on disk (docker compose)"
+        f" {free / 1e9:.1f} GB are free; {advice}, or start Apache Kafka and the services yourself"
+        " (docs/settings.md) and use --kafka"
     )

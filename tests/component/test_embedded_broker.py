@@ -181,7 +181,7 @@ async def test_stopping_twice_or_before_starting_is_harmless(tmp_path):
     assert broker.child.poll() is not None
 
 
-def test_a_platform_without_a_binary_is_pointed_to_compose(monkeypatch, tmp_path):
+def test_a_platform_without_a_binary_is_pointed_to_kafka(monkeypatch, tmp_path):
     monkeypatch.setenv("CALF_TANSU_BIN", str(tmp_path / platform.machine()))
-    with pytest.raises(UnsupportedPlatformError, match="docker compose"):
+    with pytest.raises(UnsupportedPlatformError, match="Apache Kafka"):
         find_binary()
