@@ -6,7 +6,8 @@ What is done with a batch is left to a subclass (the kernel, or a service with a
 import asyncio
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import structlog
@@ -306,10 +307,15 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
 
 
 def _by_partition(records: Sequence[Record]) -> Iterator[tuple[str, int, list[Record]]]:
-    """Yield topic, partition and records of each stretch of one partition; a fetch hands them over grouped."""
+    """Yield topic, partition and records of each partition; a fetch hands them over grouped, each group once."""
     start = 0
-    for end in range(1, len(records) + 1):
-        first = records[start]
-        if end == len(records) or records[end].partition != first.partition or records[end].topic != first.topic:
-            yield first.topic, first.partition, list(records[start:end])
-            start = end
+    while start < len(records):
+        topic, number = records[start].topic, records[start].partition
+        # Grouped, so the group's end can be searched instead of walked to.
+        end = bisect_left(records, 1, start, key=_outside(topic, number))
+        yield topic, number, list(records[start:end])
+        start = end
+
+
+def _outside(topic: str, number: int) -> Callable[[Record], bool]:
+    return lambda record: record.partition != number or record.topic != topic

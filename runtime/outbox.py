@@ -88,13 +88,12 @@ class Outbox:
         producer = self._producer()
         futures = []
         batch = producer.create_batch()
-        for message in messages:
-            added = batch.append(key=message.key, value=message.value, timestamp=None, headers=message.headers)
-            if added is None:
+        for _, key, value, headers in messages:
+            if batch.append(key=key, value=value, timestamp=None, headers=headers) is None:
                 batch.close()
                 futures.append(await producer.send_batch(batch, topic, partition=partition))
                 batch = producer.create_batch()
-                batch.append(key=message.key, value=message.value, timestamp=None, headers=message.headers)
+                batch.append(key=key, value=value, timestamp=None, headers=headers)
         batch.close()
         futures.append(await producer.send_batch(batch, topic, partition=partition))
         await asyncio.gather(*futures)
