@@ -157,7 +157,6 @@ def _cloud_event_headers(topic: Topic) -> Json:
             "ce_source": {"type": "string", "format": "uri-reference", "description": f"Its {topic.produced_by}."},
             "ce_type": {"type": "string", "const": topic.event_type},
             "ce_id": {"type": "string", "description": "Application id and step: the same step twice has one id."},
-            "traceparent": {"type": "string", "description": "W3C trace context, when tracing is on."},
         },
     }
 

@@ -60,7 +60,7 @@ def _row(topic: Topic) -> str:
 
 def _dead_letter_row(name: str, source: Topic) -> str:
     consumer = name.removeprefix(f"{source.name}.").removesuffix(".dlq")
-    cells = (f"`{name}`", "as the source's", consumer, "`paperless dlq`", "as the source's")
+    cells = (f"`{name}`", "as the source's", consumer, "`paperless verify`", "as the source's")
     return f"| {' | '.join(cells)} | {source.retention_days} days | {DEFAULT_PARTITIONS} |"
 
 
