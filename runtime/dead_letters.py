@@ -3,8 +3,13 @@
 from collections.abc import Sequence
 from hashlib import blake2b
 
+import structlog
+
 from contracts.cloudevents import Headers
+from contracts.errors import Reject
 from runtime.messages import Message, Record
+
+log = structlog.get_logger(__name__)
 
 # Kafka's default message.max.bytes is 1,048,588; headers and the key need room beside the value.
 MAX_DEAD_LETTER_BYTES = 1_000_000
@@ -12,6 +17,14 @@ MAX_DEAD_LETTER_BYTES = 1_000_000
 
 class TooManyDeadLettersError(RuntimeError):
     """So many records are refused that the consumer, not the records, is likely wrong: nothing of the batch counts."""
+
+
+def refusal_of(record: Record, error: Exception) -> Reject:
+    """Return why a record is refused: the logic's own reason, or `handler_error` for a bug of ours, which is logged."""
+    if isinstance(error, Reject):
+        return error
+    log.error("our own bug on one record", place=f"{record.topic}/{record.partition}/{record.offset}", exc_info=error)
+    return Reject("handler_error", repr(error))
 
 
 def dead_letter(record: Record, *, topic: str, reason: str, detail: str) -> Message:

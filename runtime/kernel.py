@@ -7,18 +7,15 @@ the committed offset of the opening topic trails the oldest open record, so a cr
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-import structlog
 from aiokafka import TopicPartition
 
 from contracts.errors import Reject
 from runtime.consumer import PartitionConsumer, Run
-from runtime.dead_letters import DeadLetterLimit, TooManyDeadLettersError, dead_letter
+from runtime.dead_letters import DeadLetterLimit, TooManyDeadLettersError, dead_letter, refusal_of
 from runtime.errors import FatalError
 from runtime.messages import Logic, Message, Record
 from runtime.partition_state import WindowOptions
 from runtime.parts import Parts
-
-log = structlog.get_logger(__name__)
 
 # A bug that depends on nothing but the record fails every time; the second try is for the one that does not.
 HANDLER_TRIES = 2
@@ -96,15 +93,12 @@ class Kernel(PartitionConsumer):
                 return run.state.take(record, self._logic, now)
             except Exception as next_error:  # noqa: BLE001  as in `_take`
                 error = next_error
-        if not isinstance(error, Reject):
-            place = f"{record.topic}/{record.partition}/{record.offset}"
-            log.error("our own bug on one record", place=place, exc_info=error)
-            error = Reject("handler_error", repr(error))
+        reject = refusal_of(record, error)
         self._limit.refuse()
         run.state.skip(record)
-        refused[run.topic, error.reason] += 1
+        refused[run.topic, reject.reason] += 1
         topic = self._dead_letter_topic(run.topic)
-        return (dead_letter(record, topic=topic, reason=error.reason, detail=error.detail),)
+        return (dead_letter(record, topic=topic, reason=reject.reason, detail=reject.detail),)
 
     async def _publish(self) -> None:
         sent = self.outbox.sent

@@ -14,7 +14,16 @@ from contracts.errors import Reject
 from contracts.reading import Keyed
 from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED
 from services.scoring.decode import decode
-from services.scoring.reading import HASH_SPAN, CellKey, Fingerprint, Measures, Reading, difference
+from services.scoring.reading import (
+    HASH_SPAN,
+    CellKey,
+    Fingerprint,
+    Measures,
+    Reading,
+    add_cells,
+    add_fingerprints,
+    difference,
+)
 from services.scoring.rollup import Rollup
 from simulation.oracle import Oracle
 
@@ -230,10 +239,8 @@ def merged(readings: Iterable[Reading]) -> Reading:
     prints: dict[int, Fingerprint] = {}
     counters: Counter[str] = Counter()
     for reading in readings:
-        for cell, measures in reading.cells.items():
-            held = cells.get(cell)
-            cells[cell] = measures if held is None else Measures(*[a + b for a, b in zip(held, measures, strict=True)])
-        prints.update(reading.fingerprints)
+        add_cells(cells, reading.cells)
+        add_fingerprints(prints, reading.fingerprints)
         counters.update(reading.counters)
     return Reading(cells, prints, counters)
 

@@ -8,11 +8,10 @@ import structlog
 from aiokafka import TopicPartition
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
-from contracts.errors import Reject
 from contracts.topics import APPLICATIONS_DECIDED
 from domain import domain
 from runtime.consumer import PartitionConsumer, Run
-from runtime.dead_letters import DeadLetterLimit, TooManyDeadLettersError, dead_letter
+from runtime.dead_letters import DeadLetterLimit, TooManyDeadLettersError, dead_letter, refusal_of
 from runtime.errors import FatalError
 from runtime.messages import Record
 from runtime.parts import Parts
@@ -71,15 +70,12 @@ class StoreWriter(PartitionConsumer):
                 self._limit.accept()
 
     def _refuse(self, record: Record, error: Exception, refused: Counter[str]) -> None:
-        if not isinstance(error, Reject):
-            place = f"{record.topic}/{record.partition}/{record.offset}"
-            log.error("our own bug on one record", place=place, exc_info=error)
-            error = Reject("handler_error", repr(error))
+        reject = refusal_of(record, error)
         self._limit.refuse()
         topic = APPLICATIONS_DECIDED.dead_letter("scoring")
-        letter = dead_letter(record, topic=topic, reason=error.reason, detail=error.detail)
+        letter = dead_letter(record, topic=topic, reason=reject.reason, detail=reject.detail)
         self.outbox.add([letter], record.partition)
-        refused[error.reason] += 1
+        refused[reject.reason] += 1
 
     async def _apply(self, batch: list[Positioned], ends: dict[int, int]) -> Applied:
         async for attempt in AsyncRetrying(

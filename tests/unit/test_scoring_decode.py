@@ -1,4 +1,5 @@
 import json
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import pytest
@@ -6,7 +7,7 @@ import pytest
 from contracts.errors import Reject
 from contracts.partition import partition_of
 from contracts.topics import MAX_RECORD_BYTES
-from services.scoring.decode import decode, decode_batch
+from services.scoring.decode import decode
 from services.scoring.rollup import Decided, decided_of
 from tests.unit.scoring_examples import application_id, event, value_of
 
@@ -17,6 +18,18 @@ class Record(NamedTuple):
     partition: int
     key: bytes | None
     value: bytes | None
+
+
+def decoded(values: Sequence[bytes | None]) -> list[Decided | Reject]:
+    """What each value comes to, in a record where the first application's outcomes belong."""
+    key = application_id(1).encode()
+    found: list[Decided | Reject] = []
+    for value in values:
+        try:
+            found.append(decode(Record(partition_of(key, 6), key, value), 6))
+        except Reject as refusal:
+            found.append(refusal)
+    return found
 
 
 def changed(**changes: object) -> bytes:
@@ -41,7 +54,7 @@ def changed(**changes: object) -> bytes:
     ids=lambda given: given if isinstance(given, str) else "",
 )
 def test_a_bad_value_is_refused_with_its_field(value, reason, detail):
-    good, refused, also_good = decode_batch([GOOD, value, GOOD])
+    good, refused, also_good = decoded([GOOD, value, GOOD])
     assert isinstance(refused, Reject)
     assert refused.reason == reason
     assert detail in refused.detail
@@ -50,12 +63,12 @@ def test_a_bad_value_is_refused_with_its_field(value, reason, detail):
 
 def test_two_halves_valid_only_together_are_both_refused():
     cut = GOOD.index(b",")
-    halves = decode_batch([GOOD[:cut], GOOD[cut + 1 :]])
+    halves = decoded([GOOD[:cut], GOOD[cut + 1 :]])
     assert [getattr(each, "reason", None) for each in halves] == ["not_json", "not_json"]
 
 
 def test_a_field_of_a_later_version_is_ignored():
-    (decided,) = decode_batch([changed(later_field=1)])
+    (decided,) = decoded([changed(later_field=1)])
     assert isinstance(decided, Decided)
     assert decided.application_id == application_id(1)
 
