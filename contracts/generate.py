@@ -6,10 +6,12 @@
 import argparse
 import json
 import sys
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from contracts.asyncapi import Json, document, json_schema
+from contracts.roles import acl_table, roles
 from contracts.topics import ALL, DEFAULT_PARTITIONS, LOG_IDENTITY, Topic, dead_letter_topics
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,6 +32,14 @@ Keys are partitioned by CRC-32 modulo the partition count (`contracts/partition.
 on one partition number. Records are deleted by age, never compacted; dead letters live as long as their source.
 `{log_identity}` (one partition, kept for ever) holds one record: the id that tells a store whether it belongs to a log.
 
+## Rights
+
+Where the broker asks who somebody is, each part has a user of its own (`contracts/roles.py`) with these rights and no
+others; R reads, W writes, C may create, D may see partitions. Who reads or writes may see, too. A consumer also has the
+right to its own group. `paperless topics --acls` grants them.
+
+{rights}
+
 Values: JSON by the schemas in `contracts/schemas/`, examples in `contracts/examples/`, headers in
 `contracts/asyncapi.json`.
 """
@@ -49,7 +59,9 @@ def topics_page() -> str:
         *(_row(topic) for topic in ALL),
         *(_dead_letter_row(name, source) for name, source in dead_letter_topics()),
     ]
-    return TOPICS_PAGE.format(graph="\n".join(_graph()), table="\n".join(table), log_identity=LOG_IDENTITY)
+    return TOPICS_PAGE.format(
+        graph="\n".join(_graph()), table="\n".join(table), rights="\n".join(_rights()), log_identity=LOG_IDENTITY
+    )
 
 
 def _row(topic: Topic) -> str:
@@ -62,6 +74,18 @@ def _dead_letter_row(name: str, source: Topic) -> str:
     consumer = name.removeprefix(f"{source.name}.").removesuffix(".dlq")
     cells = (f"`{name}`", "as the source's", consumer, "`paperless verify`", "as the source's")
     return f"| {' | '.join(cells)} | {source.retention_days} days | {DEFAULT_PARTITIONS} |"
+
+
+def _rights() -> Iterator[str]:
+    users = [one.user for one in roles()]
+    granted: defaultdict[tuple[str, str, str], str] = defaultdict(str)
+    for grant in acl_table():
+        granted[grant.resource, grant.name, grant.user] += grant.operation[0].upper()
+    yield f"| | {' | '.join(users)} |"
+    yield f"|---|{'---|' * len(users)}"
+    for resource, name in dict.fromkeys((resource, name) for resource, name, _ in granted):
+        place = f"`{name}`" if resource == "topic" else f"group `{name}`"
+        yield f"| {place} | {' | '.join(granted.get((resource, name, user), '') for user in users)} |"
 
 
 def _graph() -> Iterator[str]:

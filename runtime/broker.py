@@ -1,5 +1,6 @@
 """Broker options, spelled out once: the libraries' defaults are made for speed, not for keeping records."""
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
 from runtime.errors import FatalError
-from runtime.settings import ServiceSettings
+from runtime.settings import KafkaAccess, ServiceSettings
 
 # Half of the default 1 MiB keeps many partitions' batches in memory small; a batch holds a few hundred records.
 MAX_BATCH_BYTES = 256 * 1024
@@ -22,6 +23,7 @@ def open_broker(settings: ServiceSettings) -> KafkaBroker:
     """Return an unconnected broker that hands records over raw: no per-record parsing, no dependency injection."""
     return KafkaBroker(
         settings.kafka_servers.split(","),
+        security=settings.faststream_security(),
         client_id=settings.client_id,
         apply_types=False,
         allow_auto_create_topics=False,
@@ -29,13 +31,13 @@ def open_broker(settings: ServiceSettings) -> KafkaBroker:
     )
 
 
-def open_producer(settings: ServiceSettings) -> AIOKafkaProducer:
-    """Return an unstarted producer that waits for all replicas; create it inside a running loop."""
+def open_producer(access: KafkaAccess, *, client_id: str, idempotent: bool) -> AIOKafkaProducer:
+    """Return an unstarted producer that waits for all replicas in sync; create it inside a running loop."""
     return AIOKafkaProducer(
-        bootstrap_servers=settings.kafka_servers.split(","),
-        client_id=settings.client_id,
+        **access.client_options(),
+        client_id=client_id,
         acks="all",
-        enable_idempotence=settings.idempotent_producer,
+        enable_idempotence=idempotent,
         max_batch_size=MAX_BATCH_BYTES,
         linger_ms=0,
         request_timeout_ms=30_000,
@@ -43,7 +45,7 @@ def open_producer(settings: ServiceSettings) -> AIOKafkaProducer:
 
 
 class LateProducer:
-    """A producer that exists only while the loop runs; aiokafka's is made inside it."""
+    """A producer that exists only while the loop runs (aiokafka's is made inside it) and that can be replaced."""
 
     def __init__(self, make: Callable[[], Any] = lambda: None) -> None:
         self._make = make
@@ -58,6 +60,19 @@ class LateProducer:
         self._producer = self._make()
         await self._producer.start()
 
+    async def renew(self, within_s: float = 5.0) -> None:
+        """Replace the producer after an error that it cannot survive; what it holds unsent is its caller's to repeat.
+
+        Args:
+            within_s: how long to wait for the old one, which without a broker waits for what is no longer wanted.
+
+        Raises:
+            aiokafka.errors.KafkaError: the broker does not answer; call again before sending.
+
+        """
+        await asyncio.wait({asyncio.create_task(self.stop())}, timeout=within_s)
+        await self.start()
+
     async def check_topics(self, topics: Iterable[str], partitions: int) -> None:
         """Refuse a log of another shape: an application's partition depends on the partition count.
 
@@ -70,7 +85,7 @@ class LateProducer:
         for topic in topics:
             found = len(cluster.partitions_for_topic(topic) or ())
             if found == 0:
-                raise FatalError(f"topic {topic} is missing; run `paperless topics`")
+                raise FatalError(f"topic {topic} is missing; run `paperless topics` (or its user may not see it)")
             if found != partitions:
                 msg = (
                     f"topic {topic} has {found} partitions, {partitions} are expected: the count is fixed for a log's "

@@ -30,7 +30,6 @@ COMMIT_INTERVAL_S = 0.2
 TAKEN_BATCH_GRACE_S = 0.01
 REVOKE_TIMEOUT_S = 8.0
 DRAIN_TIMEOUT_S = 8.0
-AFTER_LOSS = "send these records again, or reset the group's offset to accept the loss"
 
 
 class Run(NamedTuple):
@@ -48,6 +47,9 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
     One lock serialises batch, rebalance hooks, ticker and drain. Nothing escapes `_on_batch`: FastStream would skip the
     batch and the next commit would pass it.
     """
+
+    # What to do when the owner of the offsets (here the group) and the log do not fit.
+    after_loss = "send these records again, or reset the group's offset to accept the loss"
 
     def __init__(self, parts: Parts, topics: Sequence[str], window: WindowOptions | None = None) -> None:
         self.topics = tuple(topics)
@@ -67,6 +69,10 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
         self._next_commit_at = 0.0
         self._draining = False
         self._subscriber: Any = None
+        for topic in self.topics:
+            # A series that is there from the start is seen to stand still.
+            self._metrics.count("records_consumed_total", 0, topic=topic)
+            self._metrics.count("records_redelivered_total", 0, topic=topic)
 
     @abstractmethod
     async def _handle(self, runs: list[Run]) -> None:
@@ -95,7 +101,7 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
             starts[tp] = first[tp] if held is None else held
             if not first[tp] <= starts[tp] <= end.get(tp, starts[tp]):
                 place, log_is = f"{tp.topic}/{tp.partition}", f"{first[tp]} to {end.get(tp, 'its end')}"
-                raise FatalError(f"{place}: offset {held} is outside the log, which is {log_is}; {AFTER_LOSS}")
+                raise FatalError(f"{place}: offset {held} is outside the log, which is {log_is}; {self.after_loss}")
         return starts
 
     @property
@@ -183,7 +189,8 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
             try:
                 runs = list(self._fresh(records))
                 if runs:
-                    await self._handle(runs)
+                    with self._parts.tracing.batch(records):
+                        await self._handle(runs)
             except FatalError as error:
                 self._stop_for(str(error))
             except Exception as error:
@@ -205,6 +212,8 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
             if len(fresh) < len(batch):
                 self._metrics.count("records_redelivered_total", len(batch) - len(fresh), topic=topic)
             if fresh and self._continues(TopicPartition(topic, number), expected, fresh[0].offset):
+                delay_s = (self.clock.wall_ms() - fresh[-1].timestamp) / 1000
+                self._metrics.observe("record_delay_seconds", max(0.0, delay_s), topic=topic)
                 yield Run(state, topic, number, fresh)
 
     def _continues(self, tp: TopicPartition, expected: int, offset: int) -> bool:
@@ -212,7 +221,7 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
             return True
         if self._gaps.get(tp) == expected:
             msg = f"{tp.topic}/{tp.partition}: offsets {expected} to {offset - 1} are gone from the log, unread"
-            raise FatalError(f"{msg}; {AFTER_LOSS}")
+            raise FatalError(f"{msg}; {self.after_loss}")
         self._gaps[tp] = expected
         self.consumer.seek(tp, expected)
         return False
@@ -229,7 +238,6 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
                     if self.clock.now() >= self._next_commit_at:
                         self._next_commit_at = self.clock.now() + COMMIT_INTERVAL_S
                         await self._commit()
-                        self._measure()
                 except FatalError as error:
                     self._stop_for(str(error))
                 except Exception as error:
@@ -298,12 +306,6 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
     def open_records(self) -> int:
         """Return how many records are open in all windows."""
         return sum(len(state.window) for state in self.partitions.values())
-
-    def _measure(self) -> None:
-        self._metrics.gauge("window_open_records", self.open_records())
-        for topic, lag in self.lag().items():
-            self._metrics.gauge("consumer_lag_records", lag, topic=topic)
-        self._metrics.gauge("partitions_paused", len(self.consumer.paused()) if self.consumer else 0)
 
 
 def _by_partition(records: Sequence[Record]) -> Iterator[tuple[str, int, list[Record]]]:

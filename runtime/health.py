@@ -3,10 +3,28 @@
 from aiokafka import TopicPartition
 
 from runtime.consumer import PartitionConsumer
+from runtime.metrics import Metrics
 
 # A batch takes well under a second; one that takes this long waits for something that does not come.
 BUSY_LIMIT_S = 30.0
 POLL_LIMIT_S = 15.0
+
+
+def measure(member: PartitionConsumer, metrics: Metrics) -> None:
+    """Set the gauges to what holds now: a stuck member still tells how it is."""
+    metrics.clear("consumer_lag_records", "window_open_records", "window_oldest_seconds")
+    now = member.clock.now()
+    for number, state in member.partitions.items():
+        partition, since = str(number), state.window.oldest_since()
+        metrics.gauge("window_open_records", len(state.window), partition=partition)
+        metrics.gauge("window_oldest_seconds", 0 if since is None else now - since, partition=partition)
+        for topic, offset in state.next_offsets.items():
+            lag = max(0, (member.highwater(topic, number) or 0) - offset)
+            metrics.gauge("consumer_lag_records", lag, topic=topic, partition=partition)
+    metrics.gauge("partitions_assigned", len(member.partitions))
+    metrics.gauge("partitions_paused", len(member.consumer.paused()) if member.consumer else 0)
+    metrics.gauge("member_ready", not unready_reasons(member))
+    metrics.gauge("publishing_failing", member.outbox.failing)
 
 
 def unready_reasons(member: PartitionConsumer) -> list[str]:

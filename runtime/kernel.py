@@ -14,7 +14,7 @@ from runtime.consumer import PartitionConsumer, Run
 from runtime.dead_letters import DeadLetterLimit, TooManyDeadLettersError, dead_letter, refusal_of
 from runtime.errors import FatalError
 from runtime.messages import Logic, Message, Record
-from runtime.partition_state import WindowOptions
+from runtime.partition_state import PartitionState, WindowOptions
 from runtime.parts import Parts
 
 # A bug that depends on nothing but the record fails every time; the second try is for the one that does not.
@@ -67,7 +67,7 @@ class Kernel(PartitionConsumer):
 
     def _take(self, run: Run, now: float, refused: Counter[tuple[str, str]]) -> None:
         """Handle one run; the loop is the hot path of every service."""
-        take, logic = run.state.take, self._logic
+        take, logic = run.state.take, self._logic_of(run.state)
         messages: list[Message] = []
         accepted = 0
         for record in run.records:
@@ -82,6 +82,9 @@ class Kernel(PartitionConsumer):
         self._limit.accept(accepted)
         self.outbox.add(messages, run.partition)
 
+    def _logic_of(self, state: PartitionState) -> Logic:
+        return self._parts.tracing.around(self._logic, state.traces, self.outbox)
+
     def _again(
         self, run: Run, record: Record, now: float, error: Exception, refused: Counter[tuple[str, str]]
     ) -> tuple[Message, ...]:
@@ -90,7 +93,7 @@ class Kernel(PartitionConsumer):
             if isinstance(error, Reject):
                 break
             try:
-                return run.state.take(record, self._logic, now)
+                return run.state.take(record, self._logic_of(run.state), now)
             except Exception as next_error:  # noqa: BLE001  as in `_take`
                 error = next_error
         reject = refusal_of(record, error)
@@ -118,8 +121,9 @@ class Kernel(PartitionConsumer):
                 highwater=self.highwater(topic, number) if topic else None,
                 limit=DEADLINES_PER_TICK,
             )
+            logic = self._logic_of(state)
             for key in keys:
-                self.outbox.add(state.fire(key, self._logic, now), number)
+                self.outbox.add(state.fire(key, logic, now), number)
             fired += len(keys)
         if fired:
             self._metrics.count("deadlines_passed_total", fired)

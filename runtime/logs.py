@@ -1,6 +1,7 @@
 """Structured logs: one JSON object a line on standard error; personal data never reaches a line."""
 
 import logging
+import sys
 import time
 from collections.abc import MutableMapping
 from typing import Any
@@ -17,6 +18,9 @@ def configure(service: str, level: str) -> None:
     """Send this process's logs, and its libraries', to standard error as JSON lines."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
+        # Not bound to the context, which threads of libraries do not have.
+        lambda _, __, event: {"service": service, **event},
+        _add_span,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -29,7 +33,6 @@ def configure(service: str, level: str) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    structlog.contextvars.bind_contextvars(service=service)
     handler = logging.StreamHandler()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -45,6 +48,15 @@ def configure(service: str, level: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level)
     logging.getLogger("aiokafka").setLevel(max(logging.WARNING, root.level))
+
+
+def _add_span(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    # Loaded by whoever records spans; where nobody does, there is none to name.
+    tracing = sys.modules.get("opentelemetry.trace")
+    span = tracing and tracing.get_current_span().get_span_context()
+    if span and span.is_valid:
+        event.update(trace_id=f"{span.trace_id:032x}", span_id=f"{span.span_id:016x}")
+    return event
 
 
 def _drop_personal_fields(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -63,7 +75,7 @@ class _LibraryRate(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         library = record.name.partition(".")[0]
-        if library not in {"aiokafka", "kafka", "uvicorn"}:
+        if library not in {"aiokafka", "kafka", "opentelemetry", "uvicorn"}:
             return True
         second = int(time.monotonic())
         last, lines = self._windows.get(library, (second, 0))

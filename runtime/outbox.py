@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol
 
 import structlog
@@ -30,14 +30,21 @@ class Outbox:
     """Collects messages and sends them in closed batches; at-least-once, in order per partition within one try.
 
     `flush` returns only when everything is stored by the broker: an error is not proof of absence, so what failed is
-    sent again, with backoff and jitter, for as long as it takes.
+    sent again, with backoff and jitter, for as long as it takes. After an error that is not a passing one, `renew`
+    replaces the producer first: an idempotent one has used up the sequence numbers of what failed, so the broker would
+    refuse all it sends to that partition from then on.
     """
 
-    def __init__(self, producer: Callable[[], BatchProducer]) -> None:
-        self._producer = producer
+    def __init__(
+        self, producer: Callable[[], BatchProducer], renew: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        self._producer, self._renew = producer, renew
+        self._ended = False
         self._pending: defaultdict[Target, list[Message]] = defaultdict(list)
         self.failing = False
         self.sent = 0
+        # Called once, when all that is queued now is sent.
+        self.when_sent: list[Callable[[], object]] = []
 
     def add(self, messages: Iterable[Message], partition: int) -> None:
         """Queue messages for one partition of their topics."""
@@ -51,6 +58,7 @@ class Outbox:
     def discard(self) -> None:
         """Forget what is queued (its cause will be handled again)."""
         self._pending.clear()
+        self.when_sent.clear()
 
     async def flush(self) -> None:
         """Send all that is queued and wait until the broker has it."""
@@ -62,12 +70,18 @@ class Outbox:
             before_sleep=self._warn,
         ):
             with attempt:
+                if self._ended and self._renew:
+                    await self._renew()
+                self._ended = False
                 await self._send_pending()
         self.failing = False
+        while self.when_sent:
+            self.when_sent.pop()()
 
     def _warn(self, state: RetryCallState) -> None:
         self.failing = True
         error = state.outcome.exception() if state.outcome else None
+        self._ended = self._ended or not getattr(error, "retriable", False)
         log.warning("publishing failed, trying again", attempt=state.attempt_number, error=repr(error))
 
     async def _send_pending(self) -> None:

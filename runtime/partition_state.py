@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from math import inf
 
 from runtime.messages import Effects, Logic, Message, Record
+from runtime.tracing import Traces
 from runtime.window import RetryBudget, Window
 
 # Two fetches are told apart by when they came back, which is known to the millisecond.
@@ -45,6 +46,7 @@ class PartitionState:
     def __init__(self, starts: Mapping[str, int], options: WindowOptions | None) -> None:
         self.next_offsets = dict(starts)
         self.window = Window()
+        self.traces: Traces = {}
         self._options = options
         self._fetched_at = -inf
         self._barrier: tuple[float, int] | None = None
@@ -74,7 +76,8 @@ class PartitionState:
         if effects.rearm is not None:
             self.window.rearm(effects.rearm.key, now + effects.rearm.patience_s, effects.rearm.state)
         if effects.open is not None:
-            opened = self.window.open(effects.open.key, offset, now + effects.open.patience_s, effects.open.state)
+            key, patience_s, state = effects.open
+            opened = self.window.open(key, offset, now + patience_s, state, now)
             if opened and self._budget:
                 self._budget.earn(1)
 

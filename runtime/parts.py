@@ -8,17 +8,19 @@ from runtime.clock import Clock, SystemClock
 from runtime.metrics import Metric, Metrics
 from runtime.outbox import Outbox
 from runtime.settings import ServiceSettings
+from runtime.tracing import Tracing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """Settings, time, metrics and the way out of one process; `on_fatal` asks the process to stop."""
+    """Settings, time, metrics, traces and the way out of one process; `on_fatal` asks the process to stop."""
 
     settings: ServiceSettings
     clock: Clock
     metrics: Metrics
     outbox: Outbox
     producer: LateProducer = field(default_factory=LateProducer)
+    tracing: Tracing = field(default_factory=Tracing)
     on_fatal: Callable[[], None] = lambda: None
 
     @staticmethod
@@ -28,14 +30,19 @@ class Parts:
         metrics: Sequence[Metric],
         on_fatal: Callable[[], None],
         clock: Clock | None = None,
+        *,
+        tracing: Tracing | None = None,
     ) -> "Parts":
         """Make the parts of a service; nothing connects before its app starts."""
-        producer = LateProducer(lambda: open_producer(settings))
+        producer = LateProducer(
+            lambda: open_producer(settings, client_id=settings.client_id, idempotent=settings.idempotent_producer)
+        )
         return Parts(
             settings=settings,
             clock=clock or SystemClock(),
             metrics=Metrics(service, metrics),
-            outbox=Outbox(producer),
+            outbox=Outbox(producer, producer.renew),
             producer=producer,
+            tracing=tracing or Tracing(),
             on_fatal=on_fatal,
         )

@@ -16,7 +16,7 @@ from faststream.asgi import AsgiFastStream, AsgiResponse, get
 from runtime.broker import open_broker
 from runtime.consumer import PartitionConsumer
 from runtime.errors import FatalError
-from runtime.health import unready_reasons
+from runtime.health import measure, unready_reasons
 from runtime.metrics import Metrics
 from runtime.parts import Parts
 from runtime.settings import ServiceSettings
@@ -68,14 +68,14 @@ def build_app(
         broker,
         asgi_routes=[
             ("/health", _health(consumer, details)),
-            ("/metrics", _metrics(parts.metrics)),
+            ("/metrics", _metrics(consumer, parts.metrics)),
             *routes,
         ],
         logger=None,
         on_startup=[parts.producer.start, check],
         after_startup=[consumer.start, _settle_garbage_collector],
         on_shutdown=[consumer.drain],
-        after_shutdown=[parts.producer.stop],
+        after_shutdown=[parts.producer.stop, parts.tracing.stop],
     )
 
 
@@ -104,9 +104,10 @@ def _health(consumer: PartitionConsumer, details: Callable[[], dict[str, object]
     return health
 
 
-def _metrics(metrics: Metrics) -> Any:
+def _metrics(consumer: PartitionConsumer, metrics: Metrics) -> Any:
     @get
     async def exposition(_: object) -> AsgiResponse:
+        measure(consumer, metrics)
         return AsgiResponse(metrics.exposition(), 200, {"content-type": "text/plain; version=0.0.4; charset=utf-8"})
 
     return exposition
@@ -153,6 +154,11 @@ def serve(app: Any, settings: ServiceSettings, stopper: Stopper, fatal: Callable
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=5,
+        # Address and headers of a request; a token and the longest address have under 1 KB.
+        h11_max_incomplete_event_size=16 * 1024,
+        # A caller must not choose the address that it is limited by.
+        proxy_headers=False,
+        server_header=False,
     )
     stopper.server = uvicorn.Server(config)
     # uvicorn raises the signal again after a graceful stop; it must find a handler that leaves the exit code alone.

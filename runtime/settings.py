@@ -1,15 +1,84 @@
-"""Settings of a service process: one frozen class, read from the environment, printed at start with secrets masked."""
+"""Settings of a process: frozen classes, read from the environment, printed at start with secrets masked."""
 
-from pydantic import Field
+import os
+import ssl
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from faststream.security import BaseSecurity, SASLPlaintext, SASLScram512
+from pydantic import BaseModel, Field, FilePath, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+# What may come from a file instead of a variable, as container secrets are mounted.
+SECRETS = (SecretStr, SecretStr | None)
 
-class ServiceSettings(BaseSettings):
-    """What every consumer process is told; a service sets its own prefix and defaults."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="forbid")
+class EnvironmentSettings(BaseSettings):
+    """Settings from the environment; errors repeat no value.
+
+    Where the variable of a secret is not set, `<VARIABLE>_FILE` names a file that holds it; a file that cannot be read
+    raises `OSError` with its path.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _secrets_from_files(cls, given: dict[str, Any]) -> dict[str, Any]:
+        secrets = [name for name, field in cls.model_fields.items() if field.annotation in SECRETS]
+        files = {name: os.environ.get(f"{cls.model_config['env_prefix']}{name}_FILE".upper()) for name in secrets}
+        wanted = {name: file for name, file in files.items() if file and name not in given}
+        return given | {name: Path(file).read_text("utf-8").strip() for name, file in wanted.items()}
+
+
+class KafkaAccess(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True):
+    """One user's way to a broker; every client of a process is made from it."""
 
     kafka_servers: str = Field(default="127.0.0.1:9092", description="Bootstrap servers, comma-separated host:port.")
+    kafka_security_protocol: Literal["PLAINTEXT", "SASL_PLAINTEXT", "SASL_SSL", "SSL"] = Field(
+        default="PLAINTEXT", description="PLAINTEXT, SASL_PLAINTEXT, SASL_SSL or SSL; `…SSL` encrypts, `SASL…` logs in."
+    )
+    kafka_sasl_mechanism: Literal["SCRAM-SHA-512", "PLAIN"] = Field(
+        default="SCRAM-SHA-512", description="SCRAM-SHA-512 or PLAIN; how a user logs in."
+    )
+    kafka_username: str | None = Field(default=None, description="The broker's user, with SASL.")
+    kafka_password: SecretStr | None = Field(default=None, description="The user's password, with SASL.")
+    kafka_ca_file: FilePath | None = Field(
+        default=None, description="CA certificates (PEM) that vouch for the broker; by default the system's."
+    )
+
+    @model_validator(mode="after")
+    def _user_where_one_logs_in(self) -> Self:
+        # Here, not at the first connection.
+        if "SASL" in self.kafka_security_protocol and not (self.kafka_username and self.kafka_password):
+            raise ValueError(
+                f"security protocol {self.kafka_security_protocol} needs a user: set …KAFKA_USERNAME, and "
+                "…KAFKA_PASSWORD or …KAFKA_PASSWORD_FILE"
+            )
+        return self
+
+    def client_options(self) -> dict[str, Any]:
+        """Return what every aiokafka client (producer, consumer, admin) is made with."""
+        encrypted = self.kafka_security_protocol.endswith("SSL")
+        return {
+            "bootstrap_servers": self.kafka_servers.split(","),
+            "security_protocol": self.kafka_security_protocol,
+            "ssl_context": ssl.create_default_context(cafile=self.kafka_ca_file) if encrypted else None,
+            "sasl_mechanism": self.kafka_sasl_mechanism,
+            "sasl_plain_username": self.kafka_username,
+            "sasl_plain_password": self.kafka_password and self.kafka_password.get_secret_value(),
+        }
+
+    def faststream_security(self) -> BaseSecurity:
+        """Return the same for a FastStream broker, which takes it by kind."""
+        _, protocol, context, mechanism, user, password = self.client_options().values()
+        kind = SASLScram512 if mechanism == "SCRAM-SHA-512" else SASLPlaintext
+        return kind(user, password, ssl_context=context) if "SASL" in protocol else BaseSecurity(ssl_context=context)
+
+
+class ServiceSettings(EnvironmentSettings, KafkaAccess):
+    """What every consumer process is told; a service sets its own prefix and defaults."""
+
     client_id: str = Field(default="paperless", description="Client id shown in the broker's logs.")
     group_id: str = Field(default="paperless", description="Consumer group; its committed offsets are the state.")
     group_instance_id: str | None = Field(

@@ -21,7 +21,7 @@ class Window(Mapping[bytes, State]):
 
     def __init__(self) -> None:
         self._entries: dict[bytes, tuple[int, float, State]] = {}
-        self._offsets: deque[tuple[int, bytes]] = deque()
+        self._offsets: deque[tuple[int, bytes, float]] = deque()
         self._deadlines: list[tuple[float, bytes]] = []
 
     def __len__(self) -> int:
@@ -36,12 +36,12 @@ class Window(Mapping[bytes, State]):
     def __getitem__(self, key: bytes) -> State:
         return self._entries[key][2]
 
-    def open(self, key: bytes, offset: int, deadline: float, state: State) -> bool:
+    def open(self, key: bytes, offset: int, deadline: float, state: State, now: float = 0.0) -> bool:
         """Open an entry; offsets must not decrease. Return False when the key is open: a duplicate moves nothing."""
         if key in self._entries:
             return False
         self._entries[key] = (offset, deadline, state)
-        self._offsets.append((offset, key))
+        self._offsets.append((offset, key, now))
         heappush(self._deadlines, (deadline, key))
         return True
 
@@ -61,12 +61,16 @@ class Window(Mapping[bytes, State]):
         """Return the offset of the oldest open entry, None when nothing is open."""
         offsets, entries = self._offsets, self._entries
         while offsets:
-            offset, key = offsets[0]
+            offset, key, _ = offsets[0]
             entry = entries.get(key)
             if entry is not None and entry[0] == offset:
                 return offset
             offsets.popleft()
         return None
+
+    def oldest_since(self) -> float | None:
+        """Return when the oldest open entry was opened, None when nothing is open."""
+        return None if self.oldest_offset() is None else self._offsets[0][2]
 
     def next_deadline(self) -> float | None:
         """Return the earliest deadline of an open entry, None when nothing is open."""

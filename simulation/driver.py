@@ -12,14 +12,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
-from pydantic_settings import SettingsConfigDict
 
 from domain import domain
-from runtime.broker import open_producer
+from runtime.broker import LateProducer, open_producer
 from runtime.clock import Clock, SystemClock
-from runtime.settings import ServiceSettings
+from runtime.outbox import Outbox
+from runtime.settings import KafkaAccess
+from services.tracing import open_tracing
 from simulation.arrivals import Arrival, SimulatedDay, arrivals
 from simulation.manifest import DaySent, Manifest, Status, plan_digest, versions, write_manifest
 from simulation.population import Population
@@ -37,20 +37,12 @@ _TURN = 50
 _PROGRESS_S = 0.1
 
 
-class DriverSettings(ServiceSettings):
-    """Settings of the driver's producer; from `DRIVER_*` where not given."""
-
-    model_config = SettingsConfigDict(env_prefix="DRIVER_", frozen=True, extra="forbid")
-
-    client_id: str = "paperless-driver"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrivePlan:
     """What to play: a scenario, a seed, and the pace in wall seconds per simulated day (None: as fast as it goes).
 
     `applications` replaces the scenario's volume by an exact total. `idempotent_producer` must be off on the embedded
-    broker.
+    broker, which also does not know its log's end.
     """
 
     scenario: Scenario
@@ -121,7 +113,7 @@ def _silent(_: Progress) -> None:
 async def drive(
     plan: DrivePlan,
     *,
-    servers: str,
+    access: KafkaAccess,
     progress: Callable[[Progress], None] = _silent,
     clock: Clock | None = None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -135,7 +127,7 @@ async def drive(
 
     Args:
         plan: what to play and how fast.
-        servers: bootstrap servers, comma-separated host:port.
+        access: how the driver's user reaches the broker.
         progress: called every 0.1 s at most.
         clock: wall time.
         sleep: waits on the same clock.
@@ -147,21 +139,26 @@ async def drive(
         ManifestError: the manifest cannot be written.
 
     """
-    found = await survey(servers)
+    found = await survey(access, end_offsets_reliable=plan.idempotent_producer)
     days = plan.days()
     manifest = _begin(plan, days, found, recording) if recording else None
-    producer = open_producer(DriverSettings(kafka_servers=servers, idempotent_producer=plan.idempotent_producer))
+    producer = LateProducer(
+        lambda: open_producer(access, client_id="paperless-driver", idempotent=plan.idempotent_producer)
+    )
     run = _Run(plan, days, progress=progress, clock=clock or SystemClock(), sleep=sleep, stop=stop or asyncio.Event())
+    tracing = open_tracing("driver")
     status: Status = "failed"
     try:
-        await _start(producer, servers)
-        await run.play(Sender(producer, found.partitions, run.tally, run.clock, run.show))
+        await _start(producer, access)
+        outbox = Outbox(producer, producer.renew)
+        await run.play(Sender(outbox, found.partitions, run.tally, run.clock, run.show, tracing=tracing))
         status = "stopped" if run.result().stopped else "sent"
     except asyncio.CancelledError:
         status = "stopped"
         raise
     finally:
         await producer.stop()
+        tracing.stop()
         if manifest and recording:
             ended = {"status": status, "days": run.result().days, "ended_at": datetime.now(UTC)}
             write_manifest(manifest.model_copy(update=ended), recording.path)
@@ -255,12 +252,12 @@ class _Run:
         return Progress(tally.sent, self._planned, tally.at, self.clock.now() - self._started, tally.slip_s)
 
 
-async def _start(producer: AIOKafkaProducer, servers: str) -> None:
+async def _start(producer: LateProducer, access: KafkaAccess) -> None:
     try:
         await producer.start()
     except KafkaError as error:
         raise LogError(
-            f"broker {servers}: no producer ({error}); the embedded broker needs idempotent_producer=False"
+            f"broker {access.kafka_servers}: no producer ({error}); the embedded broker needs idempotent_producer=False"
         ) from error
 
 

@@ -12,10 +12,12 @@ from pydantic_settings import BaseSettings
 
 from contracts.generate import files as contract_files
 from contracts.generate import run
+from runtime.settings import SECRETS
 from services.intake.settings import IntakeSettings
 from services.scoring.api_settings import ScoringApiSettings
 from services.scoring.settings import ScoringSettings
 from services.vneid_mock.settings import VneidSettings
+from simulation import kubernetes
 
 SETTINGS: tuple[type[BaseSettings], ...] = (IntakeSettings, VneidSettings, ScoringSettings, ScoringApiSettings)
 HEAD = """\
@@ -27,7 +29,7 @@ Written by `make generate` from the settings classes; do not edit. A service rea
 
 def files() -> Mapping[str, str]:
     """Return the text of every derived file by its path in the project."""
-    return {**contract_files(), "docs/settings.md": settings_page()}
+    return {**contract_files(), **kubernetes.files(), "docs/settings.md": settings_page()}
 
 
 def settings_page() -> str:
@@ -45,6 +47,8 @@ def _section(settings: type[BaseSettings]) -> Iterator[str]:
     yield "|---|---|---|---|"
     for name, field in settings.model_fields.items():
         yield f"| `{prefix}{name.upper()}` | {_default(field)} | {_bounds(field)} | {field.description} |"
+        if field.annotation in SECRETS:
+            yield f"| `{prefix}{name.upper()}_FILE` | none |  | A file that holds it, where the variable is not set. |"
     yield ""
 
 

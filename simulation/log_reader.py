@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Self
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED, dead_letter_topics
+from runtime.settings import KafkaAccess
 from simulation.checkers import Letter, LoggedRecord
 
 MAX_RECORDS = 5_000
@@ -29,13 +30,13 @@ class LogReader:
 
     """
 
-    def __init__(self, servers: str) -> None:
-        self._servers = servers
+    def __init__(self, access: KafkaAccess) -> None:
+        self._access = access
         self._consumer: Any = None
 
     async def __aenter__(self) -> Self:
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._servers.split(","),
+            **self._access.client_options(),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             fetch_max_wait_ms=FETCH_WAIT_MS,
@@ -69,10 +70,10 @@ class LogReader:
         return mark is not None and await self._consumer.position(target) >= mark
 
 
-async def read_partition(servers: str, partition: int) -> PartitionLog:
+async def read_partition(access: KafkaAccess, partition: int) -> PartitionLog:
     """Return what a verification needs of one partition."""
     letters = dict(dead_letter_topics())
-    async with LogReader(servers) as log:
+    async with LogReader(access) as log:
         found = await log.read([APPLICATIONS_SUBMITTED.name, APPLICATIONS_DECIDED.name, *letters], partition)
     return PartitionLog(
         _logged(found[APPLICATIONS_SUBMITTED.name]),

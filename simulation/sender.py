@@ -11,7 +11,8 @@ from contracts.partition import partition_of
 from contracts.topics import APPLICATIONS_SUBMITTED
 from runtime.clock import Clock
 from runtime.messages import Message
-from runtime.outbox import BatchProducer, Outbox
+from runtime.outbox import Outbox
+from runtime.tracing import Tracing
 from simulation.manifest import DaySent
 from simulation.population import Submission, submitted_at
 
@@ -62,13 +63,20 @@ class _Chunk:
 class Sender:
     """Order within a partition is kept within one try; a failed send is repeated until the broker has it.
 
-    `delivered` is called after each chunk that the broker has acknowledged.
+    `delivered` is called after each chunk that the broker has acknowledged; `tracing` starts the traces.
     """
 
     def __init__(
-        self, producer: BatchProducer, partitions: int, tally: Tally, clock: Clock, delivered: Callable[[], None]
+        self,
+        outbox: Outbox,
+        partitions: int,
+        tally: Tally,
+        clock: Clock,
+        delivered: Callable[[], None],
+        *,
+        tracing: Tracing | None = None,
     ) -> None:
-        self._outbox = Outbox(lambda: producer)
+        self._outbox, self._tracing = outbox, tracing or Tracing()
         self._partitions, self._tally, self._clock, self._delivered = partitions, tally, clock, delivered
         self._filling: _Chunk | None = None
         self._flight: tuple[_Chunk, asyncio.Task[None]] | None = None
@@ -90,12 +98,17 @@ class Sender:
         chunk, self._filling = self._filling, None
         by_partition: defaultdict[int, list[Message]] = defaultdict(list)
         for submission in chunk.submissions:
-            by_partition[partition_of(submission.key, self._partitions)].append(_message(submission))
+            by_partition[partition_of(submission.key, self._partitions)].append(self._message(submission))
         for partition, messages in by_partition.items():
             self._outbox.add(messages, partition)
         self._tally.slipped(chunk.due, self._clock.now())
         self._flight = chunk, asyncio.create_task(self._outbox.flush())
         await asyncio.sleep(0)
+
+    def _message(self, submission: Submission) -> Message:
+        headers = _headers(f"{submission.application_id}/submitted")
+        message = Message(APPLICATIONS_SUBMITTED.name, submission.key, submission.value, headers)
+        return self._tracing.begin(message, self._outbox)
 
     async def drain(self) -> None:
         """Wait for what is in flight, for a bounded time; what was not handed over is forgotten."""
@@ -118,8 +131,3 @@ class Sender:
         task.result()
         self._tally.acknowledge(chunk.day, chunk.submissions)
         self._delivered()
-
-
-def _message(submission: Submission) -> Message:
-    headers = _headers(f"{submission.application_id}/submitted")
-    return Message(APPLICATIONS_SUBMITTED.name, submission.key, submission.value, headers)

@@ -9,6 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from contracts.topics import ALL, APPLICATIONS_SUBMITTED, LOG_IDENTITY
+from runtime.settings import KafkaAccess
 
 # A fetch at the end of a partition answers within the broker's wait; this is for a broker that is busy.
 _WITHIN_S = 15.0
@@ -30,29 +31,30 @@ class LogSurvey:
     identity: str | None
 
 
-async def survey(servers: str) -> LogSurvey:
+async def survey(access: KafkaAccess, *, end_offsets_reliable: bool = False) -> LogSurvey:
     """Return the state of the log.
 
     Args:
-        servers: bootstrap servers, comma-separated host:port.
+        access: how to reach the broker; its user may describe the main topics and read the log's identity.
+        end_offsets_reliable: the broker knows its log's end, so nothing of what citizens filed is fetched to find it.
 
     Raises:
         LogError: the broker does not answer, or the main topics are missing or differ in their partition counts.
 
     """
     try:
-        counts = await _partition_counts(servers)
+        counts = await _partition_counts(access)
         partitions = _common(counts)
-        identity = LOG_IDENTITY in counts
-        return await _read(servers, partitions, with_identity=identity)
+        return await _read(access, partitions, with_identity=LOG_IDENTITY in counts, reliable=end_offsets_reliable)
     except (KafkaError, OSError, TimeoutError) as error:
         raise LogError(
-            f"broker {servers}: no answer ({error or type(error).__name__}); start it, or correct the address"
+            f"broker {access.kafka_servers}: no answer ({error or type(error).__name__}); start it, or correct address"
+            " and credentials"
         ) from error
 
 
-async def _partition_counts(servers: str) -> dict[str, int]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=servers.split(","), request_timeout_ms=10_000)
+async def _partition_counts(access: KafkaAccess) -> dict[str, int]:
+    admin = AIOKafkaAdminClient(**access.client_options(), request_timeout_ms=10_000)
     try:
         await admin.start()
         names = [name for name in await admin.list_topics() if name == LOG_IDENTITY or name in _MAIN]
@@ -79,25 +81,27 @@ def _common(counts: Mapping[str, int]) -> int:
     return found[APPLICATIONS_SUBMITTED.name]
 
 
-async def _read(servers: str, partitions: int, *, with_identity: bool) -> LogSurvey:
+async def _read(access: KafkaAccess, partitions: int, *, with_identity: bool, reliable: bool) -> LogSurvey:
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=servers.split(","),
+        **access.client_options(),
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         fetch_max_wait_ms=50,
     )
     try:
         await consumer.start()
-        ends = await _ends(consumer, partitions)
+        ends = await _ends(consumer, partitions, reliable=reliable)
         identity = await _identity(consumer) if with_identity else None
     finally:
         await consumer.stop()
     return LogSurvey(partitions=partitions, start_offsets=ends, identity=identity)
 
 
-async def _ends(consumer: AIOKafkaConsumer, partitions: int) -> dict[int, int]:
-    """Return the high-water marks; a fetch tells them, `end_offsets` of the embedded broker stays too low."""
+async def _ends(consumer: AIOKafkaConsumer, partitions: int, *, reliable: bool) -> dict[int, int]:
+    """Return the log's ends; `end_offsets` of the embedded broker stays too low, there a fetch tells them."""
     targets = [TopicPartition(APPLICATIONS_SUBMITTED.name, partition) for partition in range(partitions)]
+    if reliable:
+        return {target.partition: offset for target, offset in (await consumer.end_offsets(targets)).items()}
     consumer.assign(targets)
     await consumer.seek_to_end(*targets)
     async with asyncio.timeout(_WITHIN_S):

@@ -17,9 +17,11 @@ from aiokafka.errors import KafkaError
 
 from contracts.topics import LOG_IDENTITY
 from domain import domain
+from runtime.settings import KafkaAccess
 from services.intake.core import RuleBook
 from services.scoring.reading import Reading
 from services.vneid_mock.plan_files import plan_of
+from simulation.api_token import authorization
 from simulation.checkers import (
     PartitionAudit,
     Verdict,
@@ -28,6 +30,7 @@ from simulation.checkers import (
     partitions_that_differ,
 )
 from simulation.log_reader import LogReader, read_partition
+from simulation.members import ask_members, unowned
 from simulation.oracle import Oracle
 
 QUIET_POLLS = 3
@@ -43,7 +46,7 @@ class VerifyError(RuntimeError):
 class Target:
     """A running system: the broker, the health URLs of its consumers by name, and the scoring API."""
 
-    kafka_servers: str
+    kafka: KafkaAccess
     health_urls: Mapping[str, str]
     api_url: str
 
@@ -62,9 +65,9 @@ class Foresight:
 
 
 async def wait_for_quiescence(
-    target: Target, *, within_s: float, progress: Callable[[str], None] = lambda _: None
+    target: Target, *, partitions: int, within_s: float, progress: Callable[[str], None] = lambda _: None
 ) -> dict[str, dict[str, Any]]:
-    """Return the services' health once nothing moves: no lag on any topic, nothing open or scheduled, several times.
+    """Return the members' health once nothing moves: no lag on any topic, nothing open or scheduled, several times.
 
     Raises:
         VerifyError: a service does not answer, or something still moves after `within_s` seconds.
@@ -74,8 +77,9 @@ async def wait_for_quiescence(
     quiet = 0
     async with httpx.AsyncClient(timeout=5) as client:
         while True:
-            health = {name: await _health(client, url) for name, url in target.health_urls.items()}
+            health = await ask_members(client, target.health_urls)
             moving = [line for name, body in health.items() for line in _moving(name, body)]
+            moving += unowned(health, partitions)
             quiet = 0 if moving else quiet + 1
             if quiet == QUIET_POLLS:
                 return health
@@ -84,15 +88,6 @@ async def wait_for_quiescence(
                 raise VerifyError(msg)
             progress("; ".join(moving))
             await asyncio.sleep(POLL_S)
-
-
-async def _health(client: httpx.AsyncClient, url: str) -> dict[str, Any]:
-    try:
-        body: dict[str, Any] = (await client.get(f"{url}/health")).json()
-    except (httpx.HTTPError, ValueError) as error:
-        # It may be restarting; the deadline decides.
-        return {"ready": False, "reasons": [f"does not answer: {error!r}"], "open": 0, "lag": {}}
-    return body
 
 
 def _moving(name: str, health: Mapping[str, Any]) -> list[str]:
@@ -127,15 +122,15 @@ async def verify(
 
     """
     await _check_log(target, log_identity)
-    health = await wait_for_quiescence(target, within_s=within_s, progress=progress)
+    health = await wait_for_quiescence(target, partitions=partitions, within_s=within_s, progress=progress)
     foresight = _checked_foresight(foresight, health.values(), progress)
     live, held = await live_reading(target)
-    audits = await _audit(target.kafka_servers, range(partitions), partitions, foresight, progress)
+    audits = await _audit(target.kafka, range(partitions), partitions, foresight, progress)
     differing = partitions_that_differ(live, held, audits)
     content = {}
     if differing:
         progress(f"partitions {', '.join(map(str, differing))} differ: comparing their applications one by one")
-        audits |= await _audit(target.kafka_servers, differing, partitions, foresight, progress, with_content=True)
+        audits |= await _audit(target.kafka, differing, partitions, foresight, progress, with_content=True)
         content = {number: await live_content(target, number) for number in differing}
     return judge_readings(live, audits, content)
 
@@ -144,10 +139,10 @@ async def _check_log(target: Target, expected: str | None) -> None:
     if expected is None:
         return
     try:
-        async with asyncio.timeout(IDENTITY_WITHIN_S), LogReader(target.kafka_servers) as log:
+        async with asyncio.timeout(IDENTITY_WITHIN_S), LogReader(target.kafka) as log:
             records = (await log.read([LOG_IDENTITY], 0))[LOG_IDENTITY]
     except (KafkaError, TimeoutError) as error:
-        raise VerifyError(f"broker {target.kafka_servers}: no answer ({error!r}); is it running?") from error
+        raise VerifyError(f"broker {target.kafka.kafka_servers}: no answer ({error!r}); is it running?") from error
     found = records[0].value.decode() if records else "without identity"
     if found != expected:
         raise VerifyError(f"the manifest is of log {expected}, the broker serves log {found}; use that run's manifest")
@@ -172,10 +167,15 @@ async def live_reading(target: Target) -> tuple[Reading, dict[int, int]]:
     """Return the live store's reading, and how many outcomes it holds by partition.
 
     Raises:
-        VerifyError: the scoring API does not answer.
+        VerifyError: the scoring API does not answer, or the store has closed months.
 
     """
     body = await _get(target, "/reading")
+    if body.get("closed_before"):
+        raise VerifyError(
+            f"the store has deleted the outcomes of the months before {body['closed_before']}: what is gone cannot be"
+            " held against the log; verify before months are closed"
+        )
     return Reading.from_json(body), {int(number): count for number, count in body["outcomes"].items()}
 
 
@@ -187,7 +187,7 @@ async def live_content(target: Target, partition: int) -> dict[str, int]:
 
 async def _get(target: Target, path: str) -> dict[str, Any]:
     try:
-        async with httpx.AsyncClient(timeout=60) as client:
+        async with httpx.AsyncClient(headers=authorization(), timeout=60) as client:
             response = await client.get(f"{target.api_url}{path}")
             response.raise_for_status()
     except httpx.HTTPError as error:
@@ -198,7 +198,7 @@ async def _get(target: Target, path: str) -> dict[str, Any]:
 
 
 async def _audit(
-    servers: str,
+    access: KafkaAccess,
     numbers: Sequence[int] | range,
     partitions: int,
     foresight: Foresight | None,
@@ -212,7 +212,7 @@ async def _audit(
     pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
     with _deaf_to_ctrl_c():
         jobs = [
-            loop.run_in_executor(pool, audit_of, servers, number, partitions, foresight, with_content)
+            loop.run_in_executor(pool, audit_of, access, number, partitions, foresight, with_content)
             for number in numbers
         ]
     try:
@@ -244,20 +244,20 @@ def _deaf_to_ctrl_c() -> Iterator[None]:
 
 
 def audit_of(
-    servers: str,
+    access: KafkaAccess,
     number: int,
     partitions: int,
     foresight: Foresight | None,
     with_content: bool,  # noqa: FBT001  a worker's plain arguments
 ) -> tuple[int, PartitionAudit]:
     """Read one partition's logs and audit it; runs in a worker process."""
-    return number, asyncio.run(_audit_one(servers, number, partitions, foresight, with_content=with_content))
+    return number, asyncio.run(_audit_one(access, number, partitions, foresight, with_content=with_content))
 
 
 async def _audit_one(
-    servers: str, number: int, partitions: int, foresight: Foresight | None, *, with_content: bool
+    access: KafkaAccess, number: int, partitions: int, foresight: Foresight | None, *, with_content: bool
 ) -> PartitionAudit:
-    log = await read_partition(servers, number)
+    log = await read_partition(access, number)
     return audit_partition(
         partition=number,
         partitions=partitions,

@@ -2,8 +2,9 @@
 
 import sys
 
+from runtime.errors import FatalError
 from runtime.logs import configure
-from runtime.process import serve
+from runtime.process import EXIT_FATAL, serve
 from services.intake.app import build
 from services.intake.settings import IntakeSettings
 
@@ -12,7 +13,11 @@ def main() -> int:
     """Run until a signal; return the exit code."""
     settings = IntakeSettings()
     configure("intake", settings.log_level)
-    intake = build(settings)
+    try:
+        intake = build(settings)
+    except FatalError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201  the last line an operator sees
+        return EXIT_FATAL
     return serve(intake.app, settings, intake.stopper, lambda: intake.kernel.fatal)
 
 

@@ -13,14 +13,17 @@ from contracts.topics import (
 )
 from domain import domain
 from runtime.clock import Clock
+from runtime.errors import FatalError
 from runtime.kernel import Kernel
 from runtime.metrics import KERNEL_METRICS, Metric
 from runtime.partition_state import WindowOptions
 from runtime.parts import Parts
 from runtime.process import Stopper, build_app
+from runtime.tracing import Tracing
 from services.intake.core import RuleBook
 from services.intake.handlers import IntakeHandlers
 from services.intake.settings import IntakeSettings
+from services.tracing import open_tracing
 
 CONSUMES = (APPLICATIONS_SUBMITTED, DOCUMENTS_PROVIDED)
 PRODUCES = (DOCUMENTS_REQUESTED, APPLICATIONS_DECIDED)
@@ -28,7 +31,7 @@ METRICS = (
     *KERNEL_METRICS,
     Metric("counter", "outcomes_total", "Outcomes emitted, repeats included.", ("outcome",)),
     Metric("counter", "outcomes_presumed_total", "Outcomes emitted with an incomplete set of answers."),
-    Metric("counter", "applications_asked_again_total", "Requests after the first of an application."),
+    Metric("counter", "applications_asked_again_total", "Requests after an application's first, by cause.", ("cause",)),
 )
 
 
@@ -40,10 +43,20 @@ class Intake(NamedTuple):
     stopper: Stopper
 
 
-def build(settings: IntakeSettings, clock: Clock | None = None) -> Intake:
-    """Wire intake; nothing connects before the app starts."""
+def build(settings: IntakeSettings, clock: Clock | None = None, tracing: Tracing | None = None) -> Intake:
+    """Wire intake; nothing connects before the app starts.
+
+    Raises:
+        FatalError: others could forge the contexts that decisions are made from.
+
+    """
+    if settings.forgeable:
+        raise FatalError(
+            f"INTAKE_SIGNING_KEY: the default is known to everybody, and others reach {settings.kafka_servers}; set it"
+            " to 16 to 64 random characters, the same for every member, or name a file with INTAKE_SIGNING_KEY_FILE"
+        )
     stopper = Stopper()
-    parts = Parts.of("intake", settings, METRICS, stopper.stop, clock)
+    parts = Parts.of("intake", settings, METRICS, stopper.stop, clock, tracing=tracing or open_tracing("intake"))
     handlers = IntakeHandlers(
         RuleBook.of(domain(), settings.attempts),
         key=settings.signing_key.get_secret_value().encode(),

@@ -118,12 +118,17 @@ class IntakeHandlers:
         known = cast("Open", (attempt, value, best, *sealed))
         if provided.attempt < attempt:
             return Effects(rearm=Waiting(key, self._patience_s, known))
-        return self._ask_again(key, known)
+        return self._counted(self._ask_again(key, known), "incomplete")
 
     def on_deadline(self, key: bytes, state: State) -> Effects:
         """Return the effects of silence: ask again, or presume with what is known at the attempt limit."""
-        effects = self._ask_again(key, cast("Open", state))
+        effects = self._counted(self._ask_again(key, cast("Open", state)), "silence")
         return effects._replace(retry=effects.rearm is not None)
+
+    def _counted(self, effects: Effects, cause: str) -> Effects:
+        if effects.rearm is not None:
+            self._count("applications_asked_again_total", cause=cause)
+        return effects
 
     def _ask_again(self, key: bytes, state: Open) -> Effects:
         attempt, value, best, context, plain = state
@@ -131,7 +136,6 @@ class IntakeHandlers:
         if attempt >= self._book.attempts:
             known = {} if best is None else answers_of(DocumentsProvided.model_validate_json(best))
             return Effects((self._outcome(decide(facts, known, self._book)),), close=key)
-        self._count("applications_asked_again_total")
         submitted = ApplicationSubmitted.model_validate_json(value)
         request = self._request(submitted, attempt + 1, components_to_look_up(facts, self._book), context)
         again = Waiting(key, self._patience_s, (attempt + 1, value, best, context, plain))

@@ -6,7 +6,10 @@ from runtime.logs import configure
 from runtime.process import EXIT_FATAL, serve
 from services.scoring.app import build
 from services.scoring.settings import ScoringSettings
-from services.scoring.store_errors import StoreError
+from services.scoring.store_errors import StoreError, StoreUnavailableError
+
+# EX_TEMPFAIL of sysexits.h: the store may only be starting too; a supervisor starts the process again.
+EXIT_TEMPORARY = 75
 
 
 def main() -> int:
@@ -15,9 +18,9 @@ def main() -> int:
     configure("scoring", settings.log_level)
     try:
         scoring = build(settings)
-    except StoreError as error:
+    except (StoreError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201  the last line an operator sees
-        return EXIT_FATAL
+        return EXIT_TEMPORARY if isinstance(error, StoreUnavailableError) else EXIT_FATAL
     return serve(scoring.app, settings, scoring.stopper, lambda: scoring.writer.fatal)
 
 

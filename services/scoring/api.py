@@ -4,44 +4,29 @@ Every request reads one moment of the store and lets go of it: the writer never 
 """
 
 import asyncio
-import json
 import signal
 import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from http import HTTPStatus
-from typing import Annotated, Any, Literal
+from typing import NoReturn
 
 import structlog
 import typer
 import uvicorn
-from fastapi import APIRouter, FastAPI, Path, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from fastapi import FastAPI, Request, Response
+from pydantic import ValidationError
 
-from contracts.events import ApplicationId
 from domain import Domain, domain
+from runtime.errors import FatalError
 from runtime.logs import configure
 from runtime.metrics import Metric, Metrics
+from services.http_guard import MAX_HEAD_BYTES, HttpGuard, token_digests
 from services.scoring import api_problems
-from services.scoring.api_csv import rates_csv, why_csv
-from services.scoring.api_models import (
-    Application,
-    AuthorityFilter,
-    Health,
-    Problem,
-    ProvinceRates,
-    RatesTable,
-    WhyTable,
-)
-from services.scoring.api_problems import NotKnownError, check_procedure, check_province
+from services.scoring.api_routes import applications, operations, readings, tables
 from services.scoring.api_settings import ScoringApiSettings
-from services.scoring.api_views import application_view
-from services.scoring.rates import province_rates, rates_table
 from services.scoring.reader import StoreReader
-from services.scoring.store_errors import StoreError
-from services.scoring.why import why_table
 
 log = structlog.get_logger(__name__)
 
@@ -51,35 +36,22 @@ METRICS = (
 )
 GRACE_S = 5
 EXIT_USAGE = 2
-PROBLEM: dict[str, Any] = {"model": Problem, "content": {api_problems.MEDIA_TYPE: {}}}
-RESPONSES: dict[int | str, dict[str, Any]] = {422: PROBLEM, 503: PROBLEM}
-CSV: dict[str, Any] = {"content": {"text/csv": {}}, "description": "JSON, or CSV by `Accept` or `format=csv`."}
-Month = Annotated[str, StringConstraints(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
+# The number of runtime.process, which would bring the Kafka client along.
+EXIT_FATAL = 78
 
 
-class _Query(BaseModel):
-    """A misspelt filter is an error: ignoring it would answer another question."""
+def create_app(
+    reader: StoreReader, facts: Domain | None = None, *, tokens: tuple[bytes, ...] = (), per_minute: int = 3_000
+) -> FastAPI:
+    """Return the API over a store; the store need not exist yet, then /health says so.
 
-    model_config = ConfigDict(extra="forbid")
+    Args:
+        reader: of the store.
+        facts: the domain; by default the packaged one.
+        tokens: digests of the tokens that open the API; none leaves it open.
+        per_minute: requests by one token, or one address.
 
-    month: Annotated[Month | None, Query(description="Month of the decision.", examples=["2025-10"])] = None
-    procedure: Annotated[str | None, Query(description="Procedure code.", examples=["1.001193"])] = None
-    format: Annotated[Literal["json", "csv"] | None, Query(description="Instead of the `Accept` header.")] = None
-
-
-class RatesQuery(_Query):
-    authority: Annotated[
-        AuthorityFilter,
-        Query(description="Who runs the procedures; published provincial figures are about `province`."),
-    ] = "province"
-
-
-class WhyQuery(RatesQuery):
-    province: Annotated[str | None, Query(description="Province code.", examples=["01"])] = None
-
-
-def create_app(reader: StoreReader, facts: Domain | None = None) -> FastAPI:
-    """Return the API over a store; the store need not exist yet, then /health says so."""
+    """
     known = facts or domain()
     metrics = Metrics("scoring_api", METRICS)
     app = FastAPI(
@@ -87,11 +59,16 @@ def create_app(reader: StoreReader, facts: Domain | None = None) -> FastAPI:
         version="1",
         summary="End-to-end rates of Vietnam's provinces, exactly what a recount would give.",
         description="Every rate has its numerator and denominator; see `definitions`. Times carry the offset +07:00.",
+        # Pages for a browser load scripts of others; where a token would be typed in, there are none.
+        docs_url=None if tokens else "/docs",
+        redoc_url=None,
     )
     api_problems.install(app)
-    app.include_router(_tables(reader, known))
-    app.include_router(_applications(reader, known))
-    app.include_router(_operations(reader, metrics))
+    app.include_router(tables(reader, known))
+    app.include_router(applications(reader, known))
+    app.include_router(readings(reader))
+    app.include_router(operations(reader, metrics))
+    app.add_middleware(HttpGuard, tokens=tokens, per_minute=per_minute)
 
     @app.middleware("http")
     async def _measure(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
@@ -106,133 +83,18 @@ def create_app(reader: StoreReader, facts: Domain | None = None) -> FastAPI:
     return app
 
 
-def _tables(reader: StoreReader, facts: Domain) -> APIRouter:
-    router = APIRouter(tags=["tables"], responses=RESPONSES)
-
-    @router.get("/rates", response_model=RatesTable, responses={200: CSV})
-    def rates(request: Request, query: Annotated[RatesQuery, Query()]) -> Any:
-        """The league table: 34 provinces by D1, the country, and who runs the procedures."""
-        check_procedure(facts, query.procedure)
-        table = rates_table(
-            reader.cells(), facts, authority=query.authority, month=query.month, procedure=query.procedure
-        )
-        if _wants_csv(request, query):
-            return _csv(
-                rates_csv([("total", [table.total]), ("authority", table.by_authority), ("province", table.rows)])
-            )
-        return table
-
-    @router.get("/rates/{province}", response_model=ProvinceRates, responses={200: CSV, 404: PROBLEM})
-    def rates_of_province(
-        request: Request,
-        province: Annotated[str, Path(description="Province code.", examples=["01"])],
-        query: Annotated[_Query, Query()],
-    ) -> Any:
-        """One province, by authority, month and procedure."""
-        check_province(facts, province, HTTPStatus.NOT_FOUND)
-        check_procedure(facts, query.procedure)
-        table = province_rates(reader.cells(), facts, province, month=query.month, procedure=query.procedure)
-        if _wants_csv(request, query):
-            sections = [("authority", table.by_authority), ("month", table.by_month), ("procedure", table.by_procedure)]
-            return _csv(rates_csv(sections))
-        return table
-
-    @router.get("/why", response_model=WhyTable, responses={200: CSV})
-    def why(request: Request, query: Annotated[WhyQuery, Query()]) -> Any:
-        """Why not end to end: reasons, components, databases, and what lifting a reason would give."""
-        check_province(facts, query.province, HTTPStatus.UNPROCESSABLE_ENTITY)
-        check_procedure(facts, query.procedure)
-        table = why_table(
-            reader.cells(),
-            facts,
-            province=query.province,
-            authority=query.authority,
-            month=query.month,
-            procedure=query.procedure,
-        )
-        return _csv(why_csv(table)) if _wants_csv(request, query) else table
-
-    return router
-
-
-def _applications(reader: StoreReader, facts: Domain) -> APIRouter:
-    router = APIRouter(tags=["applications"], responses=RESPONSES | {404: PROBLEM})
-
-    @router.get("/applications/{application_id}")
-    def application(application_id: Annotated[ApplicationId, Path(description="UUIDv7 text.")]) -> Application:
-        """The current outcome of one application."""
-        row = reader.application(application_id)
-        if row is None:
-            detail = f"application {application_id} is not decided, or not yet; open applications are not stored"
-            raise NotKnownError(HTTPStatus.NOT_FOUND, "application_id", detail)
-        return application_view(row, facts)
-
-    return router
-
-
-def _operations(reader: StoreReader, metrics: Metrics) -> APIRouter:
-    router = APIRouter(tags=["operations"])
-
-    @router.get("/health", responses={503: {"model": Health}})
-    def health(response: Response) -> Health:
-        """Ready when the store can be read."""
-        found = _health(reader)
-        response.status_code = HTTPStatus.OK if found.ready else HTTPStatus.SERVICE_UNAVAILABLE
-        return found
-
-    @router.get("/metrics", response_class=Response)
-    def exposition() -> Response:
-        """Metrics as Prometheus reads them."""
-        return Response(metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
-
-    @router.get("/reading", response_class=Response, responses={200: {"content": {"application/json": {}}}})
-    def reading() -> Response:
-        """Cells, fingerprints and counters of one moment: what verify holds against the recount and the oracle.
-
-        `outcomes` counts the stored outcomes by partition, as fingerprints must.
-        """
-        found = reader.reading().to_json() | {"outcomes": reader.outcome_counts()}
-        body = json.dumps(found, ensure_ascii=False, separators=(",", ":"))
-        return Response(body, media_type="application/json")
-
-    @router.get("/reading/{partition}")
-    def hashes(partition: Annotated[int, Path(ge=0, description="Partition number.")]) -> dict[str, str]:
-        """Content hash (16 hex digits) by application: which application makes two readings of a partition differ."""
-        return {name: f"{content:016x}" for name, content in reader.content_hashes(partition).items()}
-
-    return router
-
-
-def _health(reader: StoreReader) -> Health:
-    try:
-        version, offsets = reader.state()
-    except StoreError as error:
-        return Health(ready=False, reasons=[str(error)], store=reader.url, schema_version=None, next_offsets={})
-    return Health(ready=True, reasons=[], store=reader.url, schema_version=version, next_offsets=offsets)
-
-
-def _wants_csv(request: Request, query: _Query) -> bool:
-    if query.format is not None:
-        return query.format == "csv"
-    accepted = request.headers.get("accept", "")
-    return "text/csv" in accepted and "application/json" not in accepted
-
-
-def _csv(text: str) -> Response:
-    return Response(text, media_type="text/csv; charset=utf-8")
-
-
 def serve(settings: ScoringApiSettings) -> int:
     """Serve until SIGTERM or SIGINT and return the exit code.
 
     Raises:
+        FatalError: others could reach it without a token.
         OSError: the port is taken.
         ValueError: the store's address is none.
 
     """
-    app = create_app(StoreReader(settings.store))
-    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_S)
-    server = uvicorn.Server(config)
+    tokens = token_digests("SCORING_API", settings.http_host, settings.tokens, open_to_all=settings.open)
+    reader = StoreReader(settings.store, password=settings.store_password)
+    server = uvicorn.Server(_server_options(create_app(reader, tokens=tokens, per_minute=settings.per_minute)))
     # uvicorn raises the signal again after a graceful stop; it must find a handler that leaves the exit code alone.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
@@ -240,35 +102,56 @@ def serve(settings: ScoringApiSettings) -> int:
         # asyncio sets this only on listeners it made itself; without it every small answer waits 40 ms for an ACK.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         address = "http://{}:{}".format(*listener.getsockname()[:2])
-        log.info("serving", address=address, docs=f"{address}/docs", store=settings.store)
+        log.info("serving", address=address, tokens=len(tokens), store=reader.url)
         asyncio.run(server.serve(sockets=[listener]))
     return 0
+
+
+def _server_options(app: FastAPI) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=GRACE_S,
+        h11_max_incomplete_event_size=MAX_HEAD_BYTES,
+        # A caller must not choose the address that it is limited by.
+        proxy_headers=False,
+        server_header=False,
+    )
 
 
 def main() -> None:
     """Serve the scoring store's rates over HTTP, read-only.
 
-    Settings come from the environment: SCORING_API_STORE (sqlite:///PATH), SCORING_API_HTTP_HOST,
-    SCORING_API_HTTP_PORT (0 picks a free one), SCORING_API_LOG_LEVEL.
+    Settings come from the environment: SCORING_API_STORE (sqlite:///PATH or postgresql://…), SCORING_API_HTTP_HOST,
+    SCORING_API_HTTP_PORT (0 picks a free one), SCORING_API_TOKENS_FILE (one token a line); all are in docs/settings.md.
 
     Example: SCORING_API_STORE=sqlite:///scoring.db SCORING_API_HTTP_PORT=8104 python -m services.scoring.api
     """
+    settings = _settings()
+    configure("scoring_api", settings.log_level)
     try:
-        settings = ScoringApiSettings()
-        configure("scoring_api", settings.log_level)
         raise typer.Exit(serve(settings))
-    except ValidationError as error:
-        fields = "; ".join(f"SCORING_API_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
-        _refuse(fields)
+    except FatalError as error:
+        _refuse(str(error), EXIT_FATAL)
     except ValueError as error:
         _refuse(f"SCORING_API_STORE: {error}")
     except OSError as error:
         _refuse(f"SCORING_API_HTTP_PORT {settings.http_port}: {error.strerror}; choose another, or 0 for a free one")
 
 
-def _refuse(message: str) -> None:
+def _settings() -> ScoringApiSettings:
+    try:
+        return ScoringApiSettings()
+    except ValidationError as error:
+        _refuse("; ".join(f"SCORING_API_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()))
+    except OSError as error:
+        _refuse(f"a SCORING_API_*_FILE cannot be read: {error}")
+
+
+def _refuse(message: str, code: int = EXIT_USAGE) -> NoReturn:
     print(f"error: {message}", file=sys.stderr)  # noqa: T201  the last line an operator sees
-    raise typer.Exit(EXIT_USAGE)
+    raise typer.Exit(code)
 
 
 if __name__ == "__main__":

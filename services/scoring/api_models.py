@@ -207,9 +207,11 @@ class Application(View):
     conflict: Annotated[bool, Field(description="Two different submissions were seen under this id.")]
     province: str
     province_name_vi: str
+    commune: Annotated[str | None, Field(description="Where it was filed; null if stored by an early version.")]
     procedure: str
     procedure_name_vi: str
     authority: Authority
+    rules_version: Annotated[int | None, Field(description="Of the rules that decided it; null as above.")]
     channel: Channel
     assisted: bool
     submitted_at: str
@@ -230,6 +232,7 @@ class Health(View):
     store: str
     schema_version: int | None
     next_offsets: dict[int, int]
+    closed_before: Annotated[str | None, Field(description="First month whose outcomes are all stored.")] = None
 
 
 class FieldError(View):

@@ -56,11 +56,15 @@ def install(app: FastAPI) -> None:
             for entry in error.errors()
         ]
         detail = "; ".join(f"{each.field}: {each.detail}" for each in errors)
-        return problem(request, HTTPStatus.UNPROCESSABLE_ENTITY, f"{detail}; see /docs for what is allowed", errors)
+        return problem(
+            request, HTTPStatus.UNPROCESSABLE_ENTITY, f"{detail}; /openapi.json says what is allowed", errors
+        )
 
     @app.exception_handler(HTTPException)
     def _(request: Request, error: HTTPException) -> Response:
-        return problem(request, error.status_code, f"{error.detail}: {request.url.path}; see /docs for what there is")
+        return problem(
+            request, error.status_code, f"{error.detail}: {request.url.path}; /openapi.json says what there is"
+        )
 
     @app.exception_handler(StoreError)
     def _(request: Request, error: StoreError) -> Response:

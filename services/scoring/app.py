@@ -9,15 +9,18 @@ from runtime.clock import Clock
 from runtime.metrics import KERNEL_METRICS, Metric
 from runtime.parts import Parts
 from runtime.process import Stopper, build_app
+from runtime.tracing import Tracing
 from services.scoring.handlers import StoreWriter
 from services.scoring.log_identity import read_log_identity
 from services.scoring.settings import ScoringSettings
 from services.scoring.store import Store
+from services.tracing import open_tracing
 
 CONSUMES = (APPLICATIONS_DECIDED,)
 METRICS = (
     *KERNEL_METRICS,
     Metric("counter", "outcomes_total", "Outcomes by what the roll-up did with them.", ("result",)),
+    Metric("histogram", "store_transaction_seconds", "Time of one transaction that the store took."),
 )
 
 
@@ -29,7 +32,7 @@ class Scoring(NamedTuple):
     stopper: Stopper
 
 
-def build(settings: ScoringSettings, clock: Clock | None = None) -> Scoring:
+def build(settings: ScoringSettings, clock: Clock | None = None, tracing: Tracing | None = None) -> Scoring:
     """Wire the consumer; the store opens at once, the broker when the app starts.
 
     Raises:
@@ -37,12 +40,13 @@ def build(settings: ScoringSettings, clock: Clock | None = None) -> Scoring:
 
     """
     stopper = Stopper()
-    parts = Parts.of("scoring", settings, METRICS, stopper.stop, clock)
+    parts = Parts.of("scoring", settings, METRICS, stopper.stop, clock, tracing=tracing or open_tracing("scoring"))
     identity: list[str] = []
-    writer = StoreWriter(Store(settings.store), parts, identity=lambda: identity[-1], partitions=settings.partitions)
+    store = Store(settings.store, password=settings.store_password, migrate=settings.migrate)
+    writer = StoreWriter(store, parts, identity=lambda: identity[-1], partitions=settings.partitions)
 
     async def know_log() -> None:
-        identity.append(await read_log_identity(settings.kafka_servers, LOG_IDENTITY))
+        identity.append(await read_log_identity(settings, LOG_IDENTITY))
 
     app = build_app(
         writer,

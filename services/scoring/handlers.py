@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from typing import Any, TypeVar
 
 import structlog
 from aiokafka import TopicPartition
@@ -20,6 +21,7 @@ from services.scoring.store import Applied, Positioned, Store
 from services.scoring.store_errors import StoreError, StoreUnavailableError
 
 log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 
 class StoreWriter(PartitionConsumer):
@@ -29,18 +31,22 @@ class StoreWriter(PartitionConsumer):
     again until it does: outcomes are never skipped. Dead letters are published before the offsets pass them.
     """
 
+    after_loss = "put back a backup of the store that this log continues, or begin with an empty store"
+
     def __init__(self, store: Store, parts: Parts, *, identity: Callable[[], str], partitions: int) -> None:
         super().__init__(parts, [APPLICATIONS_DECIDED.name])
         self._store, self._identity, self._partitions_total = store, identity, partitions
         self._limit = DeadLetterLimit()
+        engine = store.url.partition(":")[0]
+        self._transaction = {"db.system.name": engine, "db.operation.name": "apply", "db.collection.name": "outcome"}
 
     async def _start_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int | None]:
-        try:
-            self._store.bind_log(self._identity())
-            held = self._store.offsets()
-        except StoreError as error:
-            raise FatalError(str(error)) from error
+        held = await self._stored(self._bind)
         return {tp: held.get(tp.partition) for tp in partitions}
+
+    def _bind(self) -> dict[int, int]:
+        self._store.bind_log(self._identity())
+        return self._store.offsets()
 
     async def _handle(self, runs: list[Run]) -> None:
         refused: Counter[str] = Counter()
@@ -51,7 +57,9 @@ class StoreWriter(PartitionConsumer):
         except TooManyDeadLettersError as error:
             raise FatalError(str(error)) from error
         await self.outbox.flush()
-        applied = await self._apply(batch, {run.partition: run.records[-1].offset + 1 for run in runs})
+        records = (record for run in runs for record in run.records)
+        with self._parts.tracing.together("apply outcome", records, self._transaction):
+            applied = await self._apply(batch, runs)
         for run in runs:
             run.state.skip(run.records[-1])
         for name, amount in applied.counters.items():
@@ -77,19 +85,34 @@ class StoreWriter(PartitionConsumer):
         self.outbox.add([letter], record.partition)
         refused[reject.reason] += 1
 
-    async def _apply(self, batch: list[Positioned], ends: dict[int, int]) -> Applied:
-        async for attempt in AsyncRetrying(
-            retry=retry_if_exception_type(StoreUnavailableError),
-            wait=wait_random_exponential(multiplier=0.1, max=5.0),
-            before_sleep=self._warn,
-        ):
-            with attempt:
-                # In a thread: a slow disk must not stop the heartbeats.
-                applied = await asyncio.to_thread(self._store.apply, batch, ends)
-        self.trouble = None
+    async def _apply(self, batch: list[Positioned], runs: list[Run]) -> Applied:
+        starts = {run.partition: run.records[0].offset for run in runs}
+        ends = {run.partition: run.records[-1].offset + 1 for run in runs}
+        return await self._stored(self._timed_apply, batch, ends, starts)
+
+    def _timed_apply(self, *batch: Any) -> Applied:
+        began = self.clock.now()
+        applied = self._store.apply(*batch)
+        self._metrics.observe("store_transaction_seconds", self.clock.now() - began)
         return applied
+
+    async def _stored(self, work: Callable[..., T], *arguments: object) -> T:
+        """Return what the store's method returns, tried until the store is available."""
+        try:
+            async for attempt in AsyncRetrying(
+                retry=retry_if_exception_type(StoreUnavailableError),
+                wait=wait_random_exponential(multiplier=0.1, max=5.0),
+                before_sleep=self._warn,
+            ):
+                with attempt:
+                    # In a thread: a slow disk or network must not stop the heartbeats.
+                    found = await asyncio.to_thread(work, *arguments)
+        except StoreError as error:
+            raise FatalError(str(error)) from error
+        self.trouble = None
+        return found
 
     def _warn(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         self.trouble = f"the store does not take records: {error}"
-        log.warning("the store did not take a batch, trying again", attempt=state.attempt_number, error=str(error))
+        log.warning("the store is not available, trying again", attempt=state.attempt_number, error=str(error))

@@ -3,18 +3,19 @@
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from runtime.errors import FatalError
+from runtime.settings import KafkaAccess
 
 READ_TIMEOUT_MS = 10_000
 
 
-async def read_log_identity(servers: str, topic: str) -> str:
+async def read_log_identity(access: KafkaAccess, topic: str) -> str:
     """Return the log's id.
 
     Raises:
         FatalError: the topic is empty, so the log was not set up by `paperless topics`.
 
     """
-    consumer = AIOKafkaConsumer(bootstrap_servers=servers.split(","), group_id=None, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(**access.client_options(), group_id=None, enable_auto_commit=False)
     try:
         await consumer.start()
         tp = TopicPartition(topic, 0)

@@ -1,15 +1,22 @@
 """Reads of the store: each one short, each one of a single moment, and none that a writer would have to wait for."""
 
-import sqlite3
+import threading
+from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
-from typing import NamedTuple
+from contextlib import contextmanager
+from typing import Final, NamedTuple
+
+from pydantic import SecretStr
 
 from contracts.topics import APPLICATIONS_DECIDED
 from services.scoring import schema
+from services.scoring.engines import open_session
 from services.scoring.reading import CellKey, Fingerprint, Measures, Reading
+from services.scoring.session import Session
 from services.scoring.signed import unsigned
-from services.scoring.store_errors import SchemaVersionError, StoreUnavailableError
+
+# As many reads at once as a small server has use for; more would wait for each other there.
+CONNECTIONS: Final = 8
 
 
 class OutcomeRow(NamedTuple):
@@ -30,105 +37,125 @@ class OutcomeRow(NamedTuple):
     assisted: int
     on_time: int
     minutes: int
+    commune: str
+    rules_version: int
 
 
-def reading_of(connection: sqlite3.Connection) -> Reading:
-    """Return cells, fingerprints and counters of one moment."""
-    with snapshot(connection):
-        return Reading(
-            cells_of(connection),
-            {
-                at: Fingerprint(applications, unsigned(hash_sum))
-                for at, applications, hash_sum in connection.execute(schema.FINGERPRINTS)
-                if applications or hash_sum
-            },
-            dict(connection.execute(schema.COUNTERS)),
-        )
+class StoreState(NamedTuple):
+    """How far the store has come; `closed_before` is the first month with outcomes, empty if none was deleted."""
+
+    schema_version: int
+    offsets: dict[int, int]
+    closed_before: str
 
 
-def cells_of(connection: sqlite3.Connection) -> dict[CellKey, Measures]:
+def reading_of(session: Session) -> Reading:
+    """Return cells, fingerprints and counters; call it inside `session.reading()`."""
+    return Reading(
+        cells_of(session),
+        {
+            at: Fingerprint(applications, unsigned(hash_sum))
+            for at, applications, hash_sum in session.rows(schema.FINGERPRINTS)
+            if applications or hash_sum
+        },
+        dict(session.rows(schema.COUNTERS)),
+    )
+
+
+def cells_of(session: Session) -> dict[CellKey, Measures]:
     """Return every cell."""
-    return {CellKey(*row[:5]): Measures(*row[5:]) for row in connection.execute(schema.CELLS)}
-
-
-@contextmanager
-def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
-    """Let all reads inside see one moment."""
-    connection.execute("BEGIN")
-    try:
-        yield
-    finally:
-        connection.execute("ROLLBACK")
+    return {CellKey(*row[:5]): Measures(*row[5:]) for row in session.rows(schema.CELLS)}
 
 
 class StoreReader:
-    """Read-only access for any number of threads: a connection per read, closed with it, so that no snapshot lingers.
+    """Read-only access for any number of threads; no snapshot outlives its read.
 
-    Cells are kept until the writer commits again. Every method may raise `StoreUnavailableError` or, for a store that
-    another version of the program has written, `SchemaVersionError`.
+    SQLite opens the file for each read; to PostgreSQL up to `CONNECTIONS` connections are kept and made anew when they
+    are lost. Cells are kept until the writer commits again. Every method may raise `StoreUnavailableError`,
+    `StoreForbiddenError` or, for a store that another version of the program has written, `SchemaVersionError`.
     """
 
-    def __init__(self, url: str) -> None:
-        schema.store_path(url)  # A wrong address is an error at start, not at the first request.
-        self.url = url
+    def __init__(self, url: str, *, password: SecretStr | None = None) -> None:
+        self._url, self._password = url, password
+        # A wrong address is an error at start, not at the first request.
+        self.url = self._new_session().name
         self._cells: tuple[object, dict[CellKey, Measures]] | None = None
+        self._idle: deque[Session] = deque()
+        self._places = threading.BoundedSemaphore(CONNECTIONS)
+
+    def close(self) -> None:
+        """Close the connections that are kept."""
+        while self._idle:
+            self._idle.pop().close()
 
     def cells(self) -> Mapping[CellKey, Measures]:
         """Return every cell of one moment; not to be changed by the caller."""
-        with self._open() as connection, snapshot(connection):
+        with self._moment() as session:
             # With its time of creation: another store may have been put in its place at the very same offsets.
-            version = connection.execute(schema.META, ("created_at",)).fetchone(), _offsets(connection)
+            version = session.rows(schema.META, ("created_at",)), _offsets(session)
             held = self._cells
             if held is None or held[0] != version:
-                held = self._cells = version, cells_of(connection)
+                held = self._cells = version, cells_of(session)
             return held[1]
 
     def application(self, application_id: str) -> OutcomeRow | None:
-        """Return the current outcome of an application, or None if it was not decided (yet)."""
-        with self._open() as connection:
-            row = connection.execute(schema.OUTCOME, (application_id,)).fetchone()
-            return OutcomeRow(*row) if row else None
+        """Return the current outcome of an application, or None if it was not decided (yet) or its month is closed."""
+        with self._moment() as session:
+            found = session.rows(schema.OUTCOME, (application_id,))
+            return OutcomeRow(*found[0]) if found else None
 
     def reading(self) -> Reading:
         """Return cells, fingerprints and counters of one moment."""
-        with self._open() as connection:
-            return reading_of(connection)
+        with self._moment() as session:
+            return reading_of(session)
 
     def outcome_counts(self) -> dict[int, int]:
         """Return how many outcomes are held by partition: what the fingerprint's count must equal."""
-        with self._open() as connection:
-            return dict(connection.execute(schema.OUTCOME_COUNTS))
+        with self._moment() as session:
+            return dict(session.rows(schema.OUTCOME_COUNTS))
 
     def content_hashes(self, partition: int) -> dict[str, int]:
         """Return the content hash of every application of a partition, to find the one by which two readings differ."""
-        with self._open() as connection:
-            rows = connection.execute(schema.CONTENT_HASHES, (partition,))
+        with self._moment() as session:
+            rows = session.rows(schema.CONTENT_HASHES, (partition,))
             return {name: unsigned(content_hash) for name, content_hash in rows}
 
-    def state(self) -> tuple[int, dict[int, int]]:
-        """Return the schema's version and the next offset to consume, by partition."""
-        with self._open() as connection:
-            return schema.schema_version(connection), _offsets(connection)
+    def state(self) -> StoreState:
+        """Return the schema's version, the next offset to consume by partition, and which months are closed."""
+        with self._moment() as session:
+            return StoreState(schema.schema_version(session), _offsets(session), schema.closed_before(session))
 
     @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        try:
-            with closing(schema.connect(self.url, read_only=True)) as connection:
-                _check_version(schema.schema_version(connection))
-                yield connection
-        except sqlite3.Error as error:
-            raise StoreUnavailableError(f"store {self.url}: {error}; is the disk full or the file damaged?") from error
+    def _moment(self) -> Iterator[Session]:
+        """Lend a session inside a snapshot; one that failed is not used again."""
+        with self._places:
+            session = self._idle_session() or self._new_session()
+            try:
+                with session.reading():
+                    schema.check_current(schema.schema_version(session))
+                    yield session
+            except BaseException:
+                session.close()
+                raise
+            if session.keeps_open:
+                self._idle.append(session)
+            else:
+                session.close()
+
+    def _idle_session(self) -> Session | None:
+        """Return a kept session that still answers; the server may have been restarted since."""
+        while True:
+            try:
+                session = self._idle.pop()
+            except IndexError:
+                return None
+            if session.alive():
+                return session
+            session.close()
+
+    def _new_session(self) -> Session:
+        return open_session(self._url, password=self._password, read_only=True, application="scoring_api")
 
 
-def _offsets(connection: sqlite3.Connection) -> dict[int, int]:
-    return dict(connection.execute(schema.OFFSETS, (APPLICATIONS_DECIDED.name,)))
-
-
-def _check_version(found: int) -> None:
-    newest = schema.newest_version()
-    schema.check_version(found, at_most=newest)
-    if found < newest:
-        raise SchemaVersionError(
-            f"the store has schema version {found}, this program reads {newest};"
-            " start the scoring consumer, it migrates the store"
-        )
+def _offsets(session: Session) -> dict[int, int]:
+    return dict(session.rows(schema.OFFSETS, (APPLICATIONS_DECIDED.name,)))

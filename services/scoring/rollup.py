@@ -80,6 +80,10 @@ class OutcomeLike(OutcomePattern, Protocol):
     def due_at(self) -> datetime: ...
     @property
     def decided_at(self) -> datetime: ...
+    @property
+    def commune(self) -> str: ...
+    @property
+    def rules_version(self) -> int: ...
 
 
 class Decided(NamedTuple):
@@ -97,6 +101,8 @@ class Decided(NamedTuple):
     submitted_at: int
     due_at: int
     decided_at: int
+    commune: str
+    rules_version: int
 
 
 class Changes(NamedTuple):
@@ -131,6 +137,8 @@ def decided_of(event: OutcomeLike, value: bytes) -> Decided:
         submitted_at,
         _epoch_s(event.due_at),
         decided_at,
+        event.commune,
+        event.rules_version,
     )
 
 

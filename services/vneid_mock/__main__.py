@@ -2,6 +2,7 @@
 
 import sys
 
+from runtime.errors import FatalError
 from runtime.logs import configure
 from runtime.process import EXIT_FATAL, serve
 from services.vneid_mock.app import build
@@ -15,7 +16,7 @@ def main() -> int:
     configure("vneid_mock", settings.log_level)
     try:
         mock = build(settings)
-    except PlanError as error:
+    except (PlanError, FatalError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201  the last line an operator sees
         return EXIT_FATAL
     return serve(mock.app, settings, mock.stopper, lambda: mock.kernel.fatal)

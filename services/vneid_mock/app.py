@@ -11,6 +11,9 @@ from runtime.metrics import KERNEL_METRICS, Metric
 from runtime.partition_state import WindowOptions
 from runtime.parts import Parts
 from runtime.process import Stopper, build_app
+from runtime.tracing import Tracing
+from services.http_guard import HttpGuard, token_digests
+from services.tracing import open_tracing
 from services.vneid_mock.control import PlanState, control_app
 from services.vneid_mock.handlers import VneidHandlers
 from services.vneid_mock.plan_files import load_plan
@@ -21,6 +24,7 @@ PRODUCES = (DOCUMENTS_PROVIDED,)
 METRICS = (
     *KERNEL_METRICS,
     Metric("counter", "replies_total", "Replies by what became of them: sent, scheduled, silent.", ("kind",)),
+    Metric("counter", "look_ups_total", "Look-ups by database and what it said.", ("database", "answer")),
 )
 CONTROL_PATHS = ("/plan", "/plans", "/plan/reset", "/plan/schema")
 
@@ -34,28 +38,35 @@ class VneidMock(NamedTuple):
     plan: PlanState
 
 
-def build(settings: VneidSettings, clock: Clock | None = None) -> VneidMock:
+def build(settings: VneidSettings, clock: Clock | None = None, tracing: Tracing | None = None) -> VneidMock:
     """Wire the mock; nothing connects before the app starts.
 
     Raises:
         PlanError: the named plan does not exist or its file is wrong.
+        FatalError: others could reach the control API without a token.
 
     """
+    tokens = token_digests(
+        "VNEID_CONTROL", settings.http_host, settings.control_tokens, open_to_all=settings.control_open
+    )
     plan = PlanState(load_plan(settings.plan), settings.seed)
     stopper = Stopper()
-    parts = Parts.of("vneid_mock", settings, METRICS, stopper.stop, clock)
+    parts = Parts.of(
+        "vneid_mock", settings, METRICS, stopper.stop, clock, tracing=tracing or open_tracing("vneid_mock")
+    )
     kernel = Kernel(
         VneidHandlers(
             plan,
             partitions=settings.partitions,
             count=lambda kind: parts.metrics.count("replies_total", kind=kind),
+            looked_up=lambda database, answer: parts.metrics.count("look_ups_total", database=database, answer=answer),
         ),
         parts,
         topics=[topic.name for topic in CONSUMES],
         window=WindowOptions(opens=DOCUMENTS_REQUESTED.name, max_open=settings.max_open),
         dead_letter_topic=lambda topic: by_name(topic).dead_letter("vneid_mock"),
     )
-    control = control_app(plan)
+    control = HttpGuard(control_app(plan), tokens, settings.control_per_minute)
     app = build_app(
         kernel,
         parts,

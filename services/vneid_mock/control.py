@@ -4,11 +4,13 @@ Errors are problem documents (RFC 9457). Requests that alter the plan are counte
 by hand cannot be predicted from its seed.
 """
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
+import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -18,8 +20,11 @@ from starlette.routing import BaseRoute, Route
 from services.vneid_mock.faults import FaultPlan
 from services.vneid_mock.plan_files import PlanError, UnknownPlanError, named_plan, named_plans, plan_of
 
+log = structlog.get_logger(__name__)
+
 # The largest packaged plan has under 1 KB; 64 overrides have under 16 KB.
 MAX_BODY_BYTES = 64 * 1024
+BODY_WITHIN_S = 10.0
 
 
 class PlanState:
@@ -39,6 +44,7 @@ class PlanState:
     def change(self, plan: FaultPlan) -> None:
         """Put another plan in force; an equal one is no change."""
         if plan != self.plan:
+            log.warning("plan changed by hand", plan=plan.name, before=self.plan.name)
             self.plan = plan
             self.changed_by_hand += 1
 
@@ -101,18 +107,27 @@ def _whole_plan(fields: Mapping[str, Any]) -> FaultPlan:
 
 
 async def _fields(request: Request) -> dict[str, Any]:
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise HTTPException(413, f"body: over {MAX_BODY_BYTES} bytes; send one plan")
     try:
+        async with asyncio.timeout(BODY_WITHIN_S):
+            body = await _body(request)
         fields = json.loads(body)
+    except TimeoutError:
+        detail = f"body: not here after {BODY_WITHIN_S:g} s; send it at once"
+        raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, detail) from None
     except (ValueError, RecursionError) as error:
         raise HTTPException(HTTPStatus.BAD_REQUEST, f"body: not JSON ({error}); send an object") from None
     if not isinstance(fields, dict):
         raise HTTPException(HTTPStatus.BAD_REQUEST, "body: not an object; send fields of the plan, see /plan/schema")
     return fields
+
+
+async def _body(request: Request) -> bytes:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise HTTPException(413, f"body: over {MAX_BODY_BYTES} bytes; send one plan")
+    return body
 
 
 async def _on_plan_error(_: Request, error: Exception) -> Response:

@@ -18,10 +18,13 @@ from services.vneid_mock.registry import LookUp, prepare
 
 
 class Responses(NamedTuple):
-    """The reply to one attempt: the record's value, and after how many seconds of wall time each copy is sent."""
+    """The reply to one attempt: the record's value, after how many seconds of wall time each copy is sent, and what
+    each database said (`unreachable`: nothing at this attempt).
+    """
 
     value: bytes
     delays: tuple[float, ...]
+    look_ups: list[tuple[str, str]]
 
 
 class LookedUp(NamedTuple):
@@ -53,16 +56,17 @@ def respond(request: DocumentsRequested, plan: FaultPlan, seed: int) -> Response
     case = _case_of(request)
     databases = {look_up.databases[0] for look_up in case.look_ups} if plan.overrides else ()
     delays = deliveries(plan, seed, case.subject, request.attempt, databases)
+    known = _known(case, plan, seed, request.attempt)
     reply = {
         "application_id": request.application_id,
         "attempt": request.attempt,
         "answers": [
             {"component": component, "answer": answer, "database": database, "at": at}
-            for component, answer, database, at in _known(case, plan, seed, request.attempt)
+            for component, answer, database, at in known
         ],
         "context": request.context,
     }
-    return Responses(orjson.dumps(reply), delays)
+    return Responses(orjson.dumps(reply), delays, _look_ups_made(case, known))
 
 
 def final_answers(
@@ -122,6 +126,14 @@ def _known(case: _Case, plan: FaultPlan, seed: int, attempt: int) -> list[Looked
         for look_up, fate in zip(look_ups, fates, strict=True)
         if fate is not None and fate <= attempt
     ]
+
+
+def _look_ups_made(case: _Case, known: list[LookedUp]) -> list[tuple[str, str]]:
+    made: list[tuple[str, str]] = [(one.database, one.answer) for one in known]
+    if len(known) < len(case.look_ups):
+        answered = {one.component for one in known}
+        made += [(one.databases[0], "unreachable") for one in case.look_ups if one.slug not in answered]
+    return made
 
 
 def _answer(case: _Case, look_up: LookUp, seed: int, fate: int) -> LookedUp:

@@ -25,17 +25,27 @@ class VneidHandlers:
         plan: the plan in force, read once per record.
         partitions: the partition count of the log.
         count: counts replies by kind; a metric, not a decision.
+        looked_up: counts look-ups by database and answer; another one.
 
     """
 
-    def __init__(self, plan: PlanState, *, partitions: int, count: Callable[[str], None] = lambda _: None) -> None:
-        self._plan, self._partitions, self._count = plan, partitions, count
+    def __init__(
+        self,
+        plan: PlanState,
+        *,
+        partitions: int,
+        count: Callable[[str], None] = lambda _: None,
+        looked_up: Callable[[str, str], None] = lambda _, __: None,
+    ) -> None:
+        self._plan, self._partitions, self._count, self._looked_up = plan, partitions, count, looked_up
         self._provided = header_maker("/services/vneid_mock", DOCUMENTS_PROVIDED.event_type)
 
     def on_record(self, record: Record, waiting: Mapping[bytes, State]) -> Effects:  # noqa: ARG002  `Logic`
         """Return the replies to one request: none, one or more, at once or scheduled."""
         request = read_event(record, DocumentsRequested, self._partitions)
-        value, delays = respond(request, self._plan.plan, self._plan.seed)
+        value, delays, look_ups = respond(request, self._plan.plan, self._plan.seed)
+        for database, answer in look_ups:
+            self._looked_up(database, answer)
         if not delays:
             self._count("silent")
             return NOTHING

@@ -1,6 +1,6 @@
 """The mock's settings, read from `VNEID_*`."""
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from contracts.topics import DEFAULT_PARTITIONS
@@ -22,4 +22,14 @@ class VneidSettings(ServiceSettings):
     plan: str = Field(default="mild", description="Fault plan: calm, mild, rough, or a path to a TOML file.")
     max_open: int = Field(
         default=20_000, ge=1, description="Scheduled replies per partition; beyond it, reading pauses."
+    )
+    control_tokens: SecretStr | None = Field(
+        default=None, description="Bearer tokens of the control API, parted by white space; each of them opens it."
+    )
+    control_open: bool = Field(
+        default=False,
+        description="Listen beyond loopback without tokens: whoever reaches the port may change the plan.",
+    )
+    control_per_minute: int = Field(
+        default=120, ge=1, description="Requests to the control API by one token, or one address."
     )

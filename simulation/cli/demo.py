@@ -1,9 +1,10 @@
-"""`paperless demo`: the whole flow on this machine, from nothing to a verdict."""
+"""`paperless demo`: the whole flow, from nothing to a verdict; on this machine, or on a system that runs already."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,22 +12,22 @@ import typer
 from rich.console import Console
 
 from domain import domain
-from services.vneid_mock.plan_files import load_plan
 from simulation.checkers import Verdict
 from simulation.cli.options import (
     API,
     DEFAULT_STATE,
     EXIT_INTERRUPTED,
+    Api,
     Applications,
+    Health,
     Json,
+    Kafka,
     Pace,
-    Plan,
     ScenarioName,
-    Seed,
     State,
-    System,
     Within,
     fetch,
+    find_system,
     seconds_per_day,
 )
 from simulation.cli.output import (
@@ -40,80 +41,129 @@ from simulation.cli.output import (
     write_json,
 )
 from simulation.cli.send import MANIFEST, play, stopped_text, summary
-from simulation.cli.system import TOPICS_HOOK, Members
+from simulation.cli.stage import Stage, attached_stage, local_mock, local_stage, running_mock
+from simulation.cli.system import Members
 from simulation.cli.verification import check
 from simulation.driver import DrivePlan, DriveResult
-from simulation.local import detached
 from simulation.local.layout import LocalOptions
 from simulation.local.processes import Usage
-from simulation.local.supervisor import LocalSystem
 from simulation.manifest import read_manifest
 from simulation.scenario import load_scenario
-from simulation.topics import ensure_topics
 from simulation.verify import wait_for_quiescence
 
-Running = LocalSystem | detached.AttachedSystem
+DEFAULT_SEED = 1
+DEFAULT_PLAN = "mild"
+
+MaybeSeed = Annotated[
+    int | None, typer.Option(help="Names every draw; the same seed gives the same rates. By default 1.", min=0)
+]
+MaybePlan = Annotated[
+    str | None, typer.Option(help="Fault plan of the VNeID mock: calm, mild, rough, or a TOML file. By default mild.")
+]
+LastWords = Annotated[str, typer.Option("--last-words", envvar="PAPERLESS_LAST_WORDS", hidden=True)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Show:
+    """One demo: what is sent, how the mock misbehaves, where manifest and result go, and what is said at the end."""
+
+    plan: DrivePlan
+    mock: Mapping[str, Any]
+    manifest: Path
+    json: Path | None
+    within_s: float
+    last_words: str
+
+    @property
+    def applications(self) -> int:
+        return sum(day.applications for day in self.plan.days())
 
 
 def demo(
     scenario: ScenarioName = "national-day",
     applications: Applications = None,
     pace: Pace = "watch",
-    seed: Seed = 1,
-    plan: Plan = "mild",
+    seed: MaybeSeed = None,
+    plan: MaybePlan = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the system running afterwards.")] = False,
     json: Json = None,
     state: State = DEFAULT_STATE,
+    kafka: Kafka = None,
+    api: Api = None,
+    health: Health = None,
     intake_members: Members = 2,
     within: Within = 120,
+    last_words: LastWords = "",
 ) -> None:
     """Play a day of what the provinces' counters record, show the rates move, and verify every number.
 
     Starts broker and services as processes of this machine, sends about 121,000 applications, and exits 0 only when
-    nothing was lost, counted twice or wrong.
+    nothing was lost, counted twice or wrong. With --kafka it plays on a system that runs already, with the seed and
+    the fault plan of its mock, and leaves it running.
 
     Example: `paperless demo --pace max --seed 7 --json build/demo/verdict.json`
 
     Example: `paperless demo --scenario one-province --applications 5000 --plan rough --keep`
     """
-    options = LocalOptions(state_dir=state, seed=seed, plan=plan, intake_members=intake_members)
-    drive_plan = DrivePlan(
-        scenario=load_scenario(scenario, domain()),
-        seed=seed,
-        applications=applications,
-        seconds_per_day=seconds_per_day(pace),
+    console = make_console()
+    show = Show(
+        plan=DrivePlan(
+            scenario=load_scenario(scenario, domain()),
+            seed=DEFAULT_SEED if seed is None else seed,
+            applications=applications,
+            seconds_per_day=seconds_per_day(pace),
+        ),
+        mock={},
+        manifest=state / MANIFEST,
+        json=json,
+        within_s=within,
+        last_words=last_words,
     )
     clear_json(json)
-    ok = asyncio.run(_demo(options, drive_plan, keep=keep, json=json, within_s=within))
+    if kafka is None:
+        options = LocalOptions(
+            state_dir=state,
+            seed=show.plan.seed,
+            plan=plan or DEFAULT_PLAN,
+            intake_members=intake_members,
+            applications=show.applications,
+        )
+        show = replace(show, mock=local_mock(options), last_words=_last_words(state, keep=keep))
+        stage: AbstractAsyncContextManager[Stage] = local_stage(options, keep=keep, tell=console.print)
+    else:
+        system = find_system(state, kafka, api, health)
+        mock = running_mock(system, seed=seed, plan=plan)
+        drive_plan = replace(show.plan, seed=mock["seed"], idempotent_producer=system.idempotent_producer)
+        show = replace(show, plan=drive_plan, mock=mock)
+        stage = attached_stage(system, mock, show.manifest, tell=console.print)
+    ok = asyncio.run(_demo(stage, show, console))
     raise typer.Exit(0 if ok else 1)
 
 
-async def _demo(options: LocalOptions, plan: DrivePlan, *, keep: bool, json: Path | None, within_s: float) -> bool:
-    console = make_console()
-    total = sum(day.applications for day in plan.days())
+async def _demo(opening: AbstractAsyncContextManager[Stage], show: Show, console: Console) -> bool:
+    plan = show.plan
     console.print(
-        f"{plan.scenario.title_vi}: {total:,} applications, seed {options.seed},"
-        f" fault plan {options.plan}, pace {plan.pace}"
+        f"{plan.scenario.title_vi}: {show.applications:,} applications, seed {plan.seed},"
+        f" fault plan {show.mock['plan']['name']}, pace {plan.pace}"
     )
-    mock = {"plan": load_plan(options.plan).model_dump(mode="json")}
     started = time.monotonic()
-    async with _running(options.model_copy(update={"applications": total}), keep=keep, console=console) as running:
-        system = System(running.address, running.endpoints, idempotent_producer=False)
+    async with opening as stage:
+        system = stage.system
         ready = time.monotonic()
-        console.print(f"started in {ready - started:.1f} s: {', '.join(one.name for one in running.processes())}")
-        before = running.rss_and_cpu()
-        manifest = options.state_dir / MANIFEST
-        sent = await play(system, plan, mock, manifest)
+        console.print(f"{stage.opened} in {ready - started:.1f} s: {', '.join(stage.parts)}")
+        before = stage.usage()
+        sent = await play(system, plan, show.mock, show.manifest)
         if sent.stopped:
             console.print(stopped_text(sent))
             raise typer.Exit(EXIT_INTERRUPTED)
-        await wait_for_quiescence(system.target, within_s=within_s)
+        manifest = read_manifest(show.manifest)
+        await wait_for_quiescence(system.target, partitions=manifest.partitions, within_s=show.within_s)
         quiet = time.monotonic()
-        after = await _settled_usage(running)
-        verdict = await check(system, read_manifest(manifest), within_s)
+        after = await _settled_usage(stage)
+        verdict = await check(system, manifest, show.within_s)
         done = time.monotonic()
-        rates = {name: fetch(f"{running.endpoints[API]}/rates", authority=name) for name in ("province", "all")}
-        why = fetch(f"{running.endpoints[API]}/why")
+        rates = {name: fetch(f"{system.endpoints[API]}/rates", authority=name) for name in ("province", "all")}
+        why = fetch(f"{system.endpoints[API]}/why")
     _show(console, verdict, rates, why)
     timing = {
         "start_s": round(ready - started, 2),
@@ -127,31 +177,18 @@ async def _demo(options: LocalOptions, plan: DrivePlan, *, keep: bool, json: Pat
         f"{sent.sent:,} applications in {timing['traffic_s']} s ({timing['applications_per_s']:,.0f}/s),"
         f" verified in {timing['verify_s']} s"
     )
-    write_json(json, {**verdict_json(verdict), "rates": rates, "timing": timing})
-    _next(console, options, json, keep=keep)
+    write_json(show.json, {**verdict_json(verdict), "rates": rates, "timing": timing})
+    if show.json:
+        console.print(f"the same as JSON: {show.json}")
+    console.print(show.last_words, soft_wrap=True)
     return verdict.ok
 
 
-@asynccontextmanager
-async def _running(options: LocalOptions, *, keep: bool, console: Console) -> AsyncIterator[Running]:
-    """Run the system in this process's care, or leave it running in a supervisor of its own."""
-    if keep:
-        # Blocking: in a thread, Ctrl-C would leave behind what the thread is still starting.
-        running = detached.start(options, create_topics=TOPICS_HOOK)
-        try:
-            yield running
-        except (asyncio.CancelledError, typer.Exit):
-            detached.stop(options.state_dir)
-            raise
-        return
-    async with LocalSystem(options, create_topics=ensure_topics, tell=console.print) as system:
-        yield system
-
-
-async def _settled_usage(running: Running) -> Mapping[str, Usage]:
+async def _settled_usage(stage: Stage) -> Mapping[str, Usage]:
     """Return the usage once the sampler has seen the end of the traffic (it looks every second)."""
-    await asyncio.sleep(1.1)
-    return running.rss_and_cpu()
+    if stage.usage():
+        await asyncio.sleep(1.1)
+    return stage.usage()
 
 
 def usage_json(before: Mapping[str, Usage], after: Mapping[str, Usage], sent: DriveResult) -> dict[str, Any]:
@@ -175,13 +212,8 @@ def _show(console: Console, verdict: Verdict, rates: Mapping[str, Any], why: Map
     print_verdict(verdict)
 
 
-def _next(console: Console, options: LocalOptions, json: Path | None, *, keep: bool) -> None:
-    state = "" if options.state_dir == DEFAULT_STATE else f" --state {options.state_dir}"
-    if json:
-        console.print(f"the same as JSON: {json}")
+def _last_words(state_dir: Path, *, keep: bool) -> str:
+    state = "" if state_dir == DEFAULT_STATE else f" --state {state_dir}"
     if keep:
-        console.print(
-            f"left running: paperless rates{state}; paperless why --province 79{state}; paperless down{state}"
-        )
-    else:
-        console.print("look around in a running system: paperless demo --keep, then paperless rates, paperless why")
+        return f"left running: paperless rates{state}; paperless why --province 79{state}; paperless down{state}"
+    return "look around in a running system: paperless demo --keep, then paperless rates, paperless why"

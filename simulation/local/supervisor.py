@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
+from runtime.settings import KafkaAccess
 from simulation.local.broker import EmbeddedBroker
 from simulation.local.errors import LocalSystemError
 from simulation.local.fleet import BROKER, Fleet, ProcessView
@@ -28,7 +29,7 @@ TEND_EVERY_S = 0.1
 SAMPLE_EVERY_S = 1.0
 # The shell's convention for "ended by signal n".
 EXIT_BY_SIGNAL = 128
-CreateTopics = Callable[[str], Awaitable[object]]
+CreateTopics = Callable[[KafkaAccess], Awaitable[object]]
 
 
 class LocalSystem:
@@ -104,7 +105,7 @@ class LocalSystem:
         self._record()
         broker = await self._start_broker()
         if self._create_topics is not None:
-            await self._create_topics(self.address)
+            await self._create_topics(KafkaAccess(kafka_servers=self.address))
         self._start_services(broker)
         self._watch = asyncio.create_task(self._tend(), name="supervisor")
         await self.wait_ready()

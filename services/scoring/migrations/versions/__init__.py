@@ -1,0 +1,1 @@
+"""One script per change, in the order of their numbers."""

@@ -1,0 +1,85 @@
+"""A connection to a store, of whichever engine: the few operations that SQLite and PostgreSQL do each in their own way.
+
+Statements are written with `?`; a session renders them for its driver.
+"""
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple, Protocol
+
+Row = tuple[Any, ...]
+
+
+class Upsert(NamedTuple):
+    """Rows for a table: new ones are inserted, those whose key is there change as `update` says.
+
+    Columns are named, so that a program goes on writing when a migration has added one that it does not know.
+    """
+
+    table: str
+    key: tuple[str, ...]
+    values: tuple[str, ...]
+    update: str
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.key + self.values
+
+    def statement(self, source: str) -> str:
+        """Return the statement over a source of rows: `VALUES (…)`, or a query that ends in a WHERE clause."""
+        return (
+            f"INSERT INTO {self.table} ({', '.join(self.columns)}) {source}"
+            f" ON CONFLICT ({', '.join(self.key)}) DO UPDATE SET {self.update}"
+        )
+
+
+class Session(Protocol):
+    """One connection, for one thread at a time; statements run inside `reading` or `writing`.
+
+    Both raise `StoreUnavailableError` (nothing lost; try again), `StoreDamagedError` or `StoreForbiddenError`. After
+    a lost connection the next of them connects again.
+    """
+
+    name: str
+    """The store's address without its password."""
+    keeps_open: bool
+    """Whether a reader gains by keeping the connection for its next read."""
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Let all statements inside see one moment."""
+
+    def writing(self) -> AbstractContextManager[None]:
+        """Make all statements inside one transaction: committed at the end, rolled back on any error."""
+
+    def lock(self, topic: str, partitions: Sequence[int]) -> None:
+        """Wait for every other writer of these partitions, and keep them out until the transaction ends."""
+
+    def rows(self, statement: str, values: Sequence[object] = ()) -> list[Row]:
+        """Return the rows of a query."""
+
+    def run(self, statement: str, values: Sequence[object] = ()) -> int:
+        """Run a statement and return how many rows it changed."""
+
+    def run_many(self, statement: str, rows: Sequence[Sequence[object]]) -> None:
+        """Run a statement once for each row of values."""
+
+    def put(self, upsert: Upsert, rows: Sequence[Sequence[object]]) -> None:
+        """Insert or update rows of `upsert.columns`, in the order of the key."""
+
+    def rows_of(self, query: str, ids: Sequence[str]) -> Iterable[Row]:
+        """Return the rows of a query that ends where a list of ids has to follow (`… WHERE application_id`)."""
+
+    def tables(self) -> set[str]:
+        """Return the names of the tables there are."""
+
+    def errors(self) -> AbstractContextManager[None]:
+        """Turn the driver's errors into the store's, as `reading` and `writing` do."""
+
+    def for_migration(self) -> Any:
+        """Return the driver's connection, for a library that commits it by its own means."""
+
+    def alive(self) -> bool:
+        """Tell whether the connection still answers."""
+
+    def close(self) -> None:
+        """Close the connection; a later statement opens it again."""
