@@ -1,15 +1,61 @@
 """What every store must do; a store for another database passes by subclassing."""
 
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from services.scoring.reader import StoreReader
+from services.scoring.reading import CellKey
 from services.scoring.rollup import Measures, Rollup
 from services.scoring.store import Positioned, Store
-from services.scoring.store_errors import ForeignLogError
-from tests.unit.scoring_examples import BIRTH, as_log, decided, outcomes, partition
+from services.scoring.store_errors import (
+    ForeignLogError,
+    SchemaVersionError,
+    StoreBehindError,
+    StoreError,
+    StoreUnavailableError,
+)
+from tests.unit.scoring_examples import BIRTH, application_id, as_log, decided, outcomes, partition
 
-FEW = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+# One suite for all stores: that its tests run in several classes is the point.
+ACCEPTED = [HealthCheck.function_scoped_fixture, HealthCheck.differing_executors]
+FEW = settings(max_examples=25, suppress_health_check=ACCEPTED)
+
+
+ROOT = Path(__file__).parents[2]
+WRITER = """
+    import sys
+    from services.scoring.store import Store
+    from tests.component.store_contract import long_log
+
+    store, log = Store(sys.argv[1]), long_log()
+    while True:
+        ends = store.offsets()
+        batch = [record for record in log if record.offset >= ends.get(record.partition, 0)][:40]
+        if not batch:
+            break
+        store.apply(batch)
+        print(sum(store.offsets().values()), flush=True)
+"""
+
+
+def long_log() -> list[Positioned]:
+    """4,000 outcomes of 900 applications that move from cell to cell, so that cells fill and empty."""
+    return as_log(
+        [
+            decided(n % 900, revision=1 + n // 900, minutes=n % 50, province=("01", "79", "48")[n % 3])
+            for n in range(4_000)
+        ]
+    )
 
 
 def recounted(log: list[Positioned]) -> Rollup:
@@ -18,8 +64,31 @@ def recounted(log: list[Positioned]) -> Rollup:
     return rollup
 
 
+def cells_of_rows(store: Store) -> dict[CellKey, Measures]:
+    """What the stored outcomes add up to, counted anew."""
+    with store._session.reading():
+        rows = store._session.rows(
+            "SELECT month, province, procedure, channel, text, count(*), sum(presumed), sum(assisted), sum(on_time),"
+            " sum(minutes) FROM outcome JOIN pattern ON id = pattern_id GROUP BY 1, 2, 3, 4, 5"
+        )
+    return {CellKey(*row[:5]): Measures(*map(int, row[5:])) for row in rows}
+
+
+def write_until_killed(url: str, batches: int) -> None:
+    """Let another process write batches of `long_log`, and kill -9 it after so many."""
+    command = [sys.executable, "-c", textwrap.dedent(WRITER), url]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": "."}) as writer:
+        assert writer.stdout is not None
+        for _ in itertools.islice(writer.stdout, batches):
+            pass
+        # A moment more, so that the signal meets a transaction and not only the end of one.
+        time.sleep(0.003)
+        writer.send_signal(signal.SIGKILL)
+
+
 class StoreContract:
-    """Subclasses give `address`: a function that returns the address of a new, empty store."""
+    """Subclasses give `address`, a function that returns the address of a new, empty store, and `empty`, that of a
+    database without tables."""
 
     def test_a_decision_saved_twice_counts_once(self, address):
         log = as_log([decided(1)])
@@ -125,3 +194,96 @@ class StoreContract:
         right = recounted(records).reading()
         at = partition(unique[lost].decided)
         assert reading.fingerprints.get(at) != right.fingerprints[at]
+
+    def test_a_store_killed_again_and_again_loses_and_doubles_nothing(self, address):
+        """kill -9 after some batches: cells, rows and offsets are of one moment; the end is a full recount."""
+        url, log = address(), long_log()
+        for batches in (3, 11, 1):
+            write_until_killed(url, batches)
+            with Store(url) as store:
+                ends = store.offsets()
+                seen = [record for record in log if record.offset < ends.get(record.partition, 0)]
+                assert seen
+                assert store.reading() == recounted(seen).reading()
+                assert cells_of_rows(store) == store.reading().cells
+        write_until_killed(url, 10_000)
+        with Store(url) as store:
+            assert store.reading() == recounted(log).reading()
+
+    def test_a_store_put_back_under_its_consumer_is_refused(self, address):
+        """A restored backup, or a standby that lagged: going on would leave a gap that nobody sees."""
+        [one, two, three] = [record for record in as_log([decided(n) for n in range(30)]) if record.partition == 0][:3]
+        with Store(address()) as store:
+            store.apply([one], starts={0: 0})
+            before = store.reading(), store.offsets()
+            with pytest.raises(StoreBehindError, match=r"offset 1 of .*/0, its consumer at 2.*restart the consumer"):
+                store.apply([three], starts={0: 2})
+            assert (store.reading(), store.offsets()) == before
+            assert store.apply([one, two, three], starts={0: 0}).skipped == 1
+
+    def test_a_log_may_begin_anywhere(self, address):
+        record = Positioned(0, 7, decided(1))
+        with Store(address()) as store:
+            store.apply([record], starts={0: 7})
+            assert store.offsets() == {0: 8}
+
+    def test_a_store_of_a_newer_program_is_refused(self, address):
+        url = address()
+        with Store(url) as store, store._session.writing():
+            store._session.run("UPDATE alembic_version SET version_num = '0099'")
+        for open_it in (Store, lambda url: StoreReader(url).cells()):
+            with pytest.raises(SchemaVersionError, match=r"version 99.*upgrade the program"):
+                open_it(url)
+
+    def test_an_older_schema_is_refused_where_a_job_migrates(self, empty):
+        with pytest.raises(SchemaVersionError, match=r"version 0.*run `python -m services\.scoring\.migrate`"):
+            Store(empty, migrate=False)
+        Store(empty).close()
+        Store(empty, migrate=False).close()
+
+    def test_a_store_of_the_old_numbered_files_is_refused(self, address):
+        url = address()
+        with Store(url) as store, store._session.writing():
+            store._session.run("DROP TABLE alembic_version")
+        with pytest.raises(SchemaVersionError, match="start an empty store"):
+            Store(url)
+
+    def test_a_reader_before_the_first_start_says_so(self, empty):
+        with pytest.raises(StoreError, match=r"scoring consumer"):
+            StoreReader(empty).cells()
+
+    def test_a_reader_sees_every_committed_batch(self, address):
+        url = address()
+        first, second = as_log([decided(1), decided(2)])
+        reader = StoreReader(url)
+        with Store(url) as store:
+            store.apply([first])
+            assert dict(reader.cells()) == store.reading().cells
+            store.apply([second])
+            assert dict(reader.cells()) == store.reading().cells
+            assert reader.reading() == recounted([first, second]).reading()
+            assert reader.outcome_counts() == {
+                at: sum(record.partition == at for record in (first, second))
+                for at in {first.partition, second.partition}
+            }
+        reader.close()
+
+    def test_an_application_can_be_looked_up_by_its_id(self, address):
+        url = address()
+        with Store(url) as store:
+            store.apply(as_log([decided(7, province="79", minutes=90)]))
+        reader = StoreReader(url)
+        row = reader.application(application_id(7))
+        assert row is not None
+        assert (row.province, row.minutes, row.decided_at - row.submitted_at) == ("79", 90, 90 * 60)
+        assert (row.commune, row.rules_version) == ("00004", 1)
+        assert reader.application(application_id(8)) is None
+        reader.close()
+
+    def test_a_reader_cannot_write(self, address):
+        url = address()
+        Store(url).close()
+        session = StoreReader(url)._new_session()
+        with pytest.raises(StoreUnavailableError, match=r"read-?\s?only"), session.reading():
+            session.run("DELETE FROM cell")
+        session.close()

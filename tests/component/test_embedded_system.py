@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from runtime.settings import KafkaAccess
 from simulation.local import detached
 from simulation.local.errors import (
     AlreadyRunningError,
@@ -65,8 +66,8 @@ def wait_for(condition: Callable[[], bool]) -> None:
 async def test_entering_gives_a_ready_system_and_leaving_nothing(tmp_path):
     asked: list[str] = []
 
-    async def create_topics(address: str) -> None:
-        asked.append(address)
+    async def create_topics(access: KafkaAccess) -> None:
+        asked.append(access.kafka_servers)
 
     async with LocalSystem(options(tmp_path), layout=two_services, create_topics=create_topics) as system:
         processes = started(system)
@@ -119,7 +120,7 @@ async def test_the_brokers_death_ends_the_run(tmp_path):
 
 async def test_an_unready_service_is_named_with_its_reason(tmp_path):
     with pytest.raises(NotReadyError, match="scoring: no_assignment") as failure:
-        async with LocalSystem(options(tmp_path, ready_within_s=1), layout=unready_service):
+        async with LocalSystem(options(tmp_path, ready_within_s=5), layout=unready_service):
             pass
     assert "intake" not in str(failure.value)
     assert nobody_left(recorded(tmp_path).processes.values())
@@ -146,7 +147,7 @@ async def test_an_exception_in_the_body_stops_everything(tmp_path):
 
 
 async def test_failing_topics_leave_no_broker_behind(tmp_path):
-    async def create_topics(address: str) -> None:
+    async def create_topics(access: KafkaAccess) -> None:
         raise LocalSystemError("applications.submitted has 3 partitions, not 6")
 
     system = LocalSystem(options(tmp_path), layout=two_services, create_topics=create_topics)

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
@@ -17,8 +17,7 @@ from runtime.metrics import KERNEL_METRICS
 from runtime.partition_state import WindowOptions
 from runtime.parts import Parts
 from runtime.settings import ServiceSettings
-from simulation.local.broker import EmbeddedBroker
-from simulation.local.ports import Ports
+from tests.component.conftest import Broker
 from tests.unit.fakes_runtime import AskLogic
 
 PARTITIONS = 2
@@ -58,19 +57,11 @@ class Asking(AskLogic):
         return Message(self._topics.out, key, value, [])
 
 
-@pytest.fixture(scope="module")
-def address(tmp_path_factory) -> Iterator[str]:
-    broker = EmbeddedBroker(Ports().take("broker"), tmp_path_factory.mktemp("broker") / "broker.log")
-    asyncio.run(broker.start())
-    yield broker.address
-    asyncio.run(broker.stop())
-
-
 @pytest.fixture
-async def topics(address) -> Topics:
+async def topics(broker: Broker) -> Topics:
     mark = uuid.uuid4().hex[:8]
     topics = Topics(f"asked.{mark}", f"answered.{mark}", f"out.{mark}", f"group-{mark}")
-    admin = AIOKafkaAdminClient(bootstrap_servers=address)
+    admin = AIOKafkaAdminClient(bootstrap_servers=broker.address)
     await admin.start()
     names = [topics.asked, topics.answered, topics.out, topics.dead_letter(topics.asked)]
     await admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in names])
@@ -79,28 +70,21 @@ async def topics(address) -> Topics:
 
 
 @pytest.fixture
-async def producer(address) -> AsyncIterator[AIOKafkaProducer]:
-    producer = AIOKafkaProducer(bootstrap_servers=address, acks="all")
+async def producer(broker: Broker) -> AsyncIterator[AIOKafkaProducer]:
+    producer = AIOKafkaProducer(bootstrap_servers=broker.address, acks="all")
     await producer.start()
     yield producer
     await producer.stop()
 
 
-def settings_of(address: str, topics: Topics) -> ServiceSettings:
-    # The first join takes half of the session time-out on the embedded broker.
-    return ServiceSettings(
-        kafka_servers=address,
-        group_id=topics.group,
-        idempotent_producer=False,
-        end_offsets_reliable=False,
-        session_timeout_ms=2_000,
-    )
+def settings_of(broker: Broker, topics: Topics) -> ServiceSettings:
+    return ServiceSettings.model_validate({**broker.settings, "group_id": topics.group})
 
 
 @asynccontextmanager
-async def member(address: str, topics: Topics, *, patience_s: float = 60.0, **window: Any) -> AsyncIterator[Kernel]:
+async def member(broker: Broker, topics: Topics, *, patience_s: float = 60.0, **window: Any) -> AsyncIterator[Kernel]:
     """One running member of the group, wired as a service wires it; it leaves by draining."""
-    settings = settings_of(address, topics)
+    settings = settings_of(broker, topics)
     parts = Parts.of("kernel", settings, KERNEL_METRICS, lambda: None)
     kernel = Kernel(
         Asking(topics, patience_s=patience_s),
@@ -109,16 +93,16 @@ async def member(address: str, topics: Topics, *, patience_s: float = 60.0, **wi
         window=WindowOptions(opens=topics.asked, answered_on=topics.answered, **window),
         dead_letter_topic=topics.dead_letter,
     )
-    broker = open_broker(settings)
-    kernel.attach(broker)
+    consuming = open_broker(settings)
+    kernel.attach(consuming)
     await parts.producer.start()
-    await broker.start()
+    await consuming.start()
     await kernel.start()
     try:
         yield kernel
     finally:
         await kernel.drain()
-        await broker.stop()
+        await consuming.stop()
         await parts.producer.stop()
 
 
@@ -128,8 +112,8 @@ async def until(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0.02)
 
 
-async def read(address: str, topic: str, count: int) -> list[ConsumerRecord]:
-    consumer = AIOKafkaConsumer(bootstrap_servers=address, auto_offset_reset="earliest", group_id=None)
+async def read(broker: Broker, topic: str, count: int) -> list[ConsumerRecord]:
+    consumer = AIOKafkaConsumer(bootstrap_servers=broker.address, auto_offset_reset="earliest", group_id=None)
     await consumer.start()
     try:
         consumer.assign([TopicPartition(topic, number) for number in range(PARTITIONS)])
@@ -143,8 +127,8 @@ async def read(address: str, topic: str, count: int) -> list[ConsumerRecord]:
         await consumer.stop()
 
 
-async def committed(address: str, topics: Topics, topic: str, partition: int = 0) -> int | None:
-    consumer = AIOKafkaConsumer(bootstrap_servers=address, group_id=topics.group, enable_auto_commit=False)
+async def committed(broker: Broker, topics: Topics, topic: str, partition: int = 0) -> int | None:
+    consumer = AIOKafkaConsumer(bootstrap_servers=broker.address, group_id=topics.group, enable_auto_commit=False)
     await consumer.start()
     try:
         offset: int | None = await consumer.committed(TopicPartition(topic, partition))
@@ -158,72 +142,72 @@ async def send(producer: AIOKafkaProducer, topic: str, *keys: bytes, partition: 
         await producer.send_and_wait(topic, value, key=key, partition=partition)
 
 
-async def test_outputs_stay_on_their_partition_number(address, topics, producer):
+async def test_outputs_stay_on_their_partition_number(broker: Broker, topics, producer):
     await send(producer, topics.asked, b"a", partition=0)
     await send(producer, topics.asked, b"b", partition=1)
-    async with member(address, topics):
-        found = await read(address, topics.out, 2)
+    async with member(broker, topics):
+        found = await read(broker, topics.out, 2)
     assert {(record.partition, record.key) for record in found} == {(0, b"a"), (1, b"b")}
 
 
-async def test_what_was_open_is_read_again_after_a_restart(address, topics, producer):
+async def test_what_was_open_is_read_again_after_a_restart(broker: Broker, topics, producer):
     await send(producer, topics.asked, b"a", b"b", b"c")
-    async with member(address, topics):
-        await read(address, topics.out, 3)
+    async with member(broker, topics):
+        await read(broker, topics.out, 3)
         await send(producer, topics.answered, b"a")
-        await read(address, topics.out, 4)
-    assert (await committed(address, topics, topics.asked), await committed(address, topics, topics.answered)) == (1, 1)
-    async with member(address, topics):
-        found = await read(address, topics.out, 6)
+        await read(broker, topics.out, 4)
+    assert (await committed(broker, topics, topics.asked), await committed(broker, topics, topics.answered)) == (1, 1)
+    async with member(broker, topics):
+        found = await read(broker, topics.out, 6)
     assert sorted(record.key for record in found if record.value == b"request") == [b"a", b"b", b"b", b"c", b"c"]
 
 
-async def test_silence_of_an_idle_topic_becomes_certain(address, topics, producer):
+async def test_silence_of_an_idle_topic_becomes_certain(broker: Broker, topics, producer):
     await send(producer, topics.asked, b"a")
-    async with member(address, topics, patience_s=0.3) as kernel:
-        found = await read(address, topics.out, 2)
+    async with member(broker, topics, patience_s=0.3) as kernel:
+        found = await read(broker, topics.out, 2)
         await until(lambda: kernel.open_records() == 0)
     assert [record.value for record in found] == [b"request", b"presumed"]
 
 
-async def test_a_full_window_lets_replies_through(address, topics, producer):
+async def test_a_full_window_lets_replies_through(broker: Broker, topics, producer):
     keys = [b"%d" % number for number in range(30)]
     await send(producer, topics.asked, *keys)
-    async with member(address, topics, max_open=10) as kernel:
-        await read(address, topics.out, 10)
+    async with member(broker, topics, max_open=10) as kernel:
+        await read(broker, topics.out, 10)
         await send(producer, topics.answered, *keys)
-        await read(address, topics.out, 60)
+        await read(broker, topics.out, 60)
         await until(lambda: kernel.open_records() == 0)
         assert kernel.consumer.paused() == set()
-    assert await committed(address, topics, topics.asked) == 30
+    assert await committed(broker, topics, topics.asked) == 30
 
 
-async def test_poison_is_kept_with_its_headers_and_passed_over(address, topics, producer):
+async def test_poison_is_kept_with_its_headers_and_passed_over(broker: Broker, topics, producer):
     await producer.send_and_wait(topics.asked, b"bad", key=b"a", partition=0, headers=[("h", b"\xff\xfe")])
     await send(producer, topics.asked, b"b", value=b"bug")
     await send(producer, topics.asked, b"c")
-    async with member(address, topics):
-        letters = await read(address, topics.dead_letter(topics.asked), 2)
-        found = await read(address, topics.out, 1)
+    async with member(broker, topics):
+        letters = await read(broker, topics.dead_letter(topics.asked), 2)
+        found = await read(broker, topics.out, 1)
     reasons = {record.key: dict(record.headers)["dlq_reason"] for record in letters}
     assert reasons == {b"a": b"not_json", b"b": b"handler_error"}
     assert dict(letters[0].headers)["h"] == b"\xff\xfe"
     assert [record.key for record in found] == [b"c"]
 
 
-async def test_members_share_partitions_and_hand_them_over(address, topics, producer):
+async def test_members_share_partitions_and_hand_them_over(broker: Broker, topics, producer):
     # A question that is read again after its answer finds silence.
-    async with member(address, topics, patience_s=2.0) as first:
+    async with member(broker, topics, patience_s=2.0) as first:
         await until(lambda: sorted(first.partitions) == [0, 1])
         for number in range(40):
             await send(producer, topics.asked, b"%d" % number, partition=number % 2)
-        async with member(address, topics, patience_s=2.0) as second:
+        async with member(broker, topics, patience_s=2.0) as second:
             await until(lambda: len(first.partitions) == len(second.partitions) == 1)
             assert first.partitions.keys() != second.partitions.keys()
             for number in range(40):
                 await send(producer, topics.answered, b"%d" % number, partition=number % 2)
         await until(lambda: sorted(first.partitions) == [0, 1])
         await until(lambda: first.open_records() == 0 and first.lag() == {topics.asked: 0, topics.answered: 0})
-    decided = {record.key for record in await read(address, topics.out, 80) if record.value == b"decided"}
+    decided = {record.key for record in await read(broker, topics.out, 80) if record.value == b"decided"}
     assert decided == {b"%d" % number for number in range(40)}
-    assert await committed(address, topics, topics.asked) == 20
+    assert await committed(broker, topics, topics.asked) == 20

@@ -6,10 +6,13 @@ import threading
 import httpx
 import pytest
 from fastapi import FastAPI
+from pydantic import SecretStr
 
+from services.http_guard import token_digests
 from services.scoring.api import create_app
 from services.scoring.reader import StoreReader
 from services.scoring.rollup import Reading
+from services.scoring.schema import newest_version
 from services.scoring.store import Store
 from tests.unit.scoring_examples import (
     BIRTH,
@@ -22,6 +25,7 @@ from tests.unit.scoring_examples import (
     decided,
 )
 
+TOKEN = "a-token-of-the-operator"
 ON_PAPER = {"outcome": "partly_online", "reasons": ("supplement_on_paper",)}
 PARTS = (component("giay_khai_sinh", "paper", "missing", "ho_tich"),)
 LOG = as_log([
@@ -195,7 +199,7 @@ def test_health_turns_ready_when_the_store_appears(api, url):
     with Store(url) as store:
         store.apply(LOG)
         health = api.get("/health")
-        assert (health.status_code, health.json()["schema_version"]) == (200, 1)
+        assert (health.status_code, health.json()["schema_version"]) == (200, newest_version())
         assert sum(health.json()["next_offsets"].values()) == len(LOG)
 
 
@@ -206,6 +210,27 @@ def test_metrics_count_requests_by_route_not_by_address(api, store):
     exposition = api.get("/metrics").text
     assert 'scoring_api_requests_total{route="/rates/{province}",status="200"} 2.0' in exposition
     assert 'scoring_api_requests_total{route="unmatched",status="404"} 1.0' in exposition
+
+
+def test_a_guarded_api_documents_how_to_call_it_and_shows_no_page_that_asks_for_the_token(url, store):
+    digests = token_digests("ANY", "0.0.0.0", SecretStr(TOKEN), open_to_all=False)
+    guarded = Api(create_app(StoreReader(url), tokens=digests))
+    token = {"authorization": f"Bearer {TOKEN}"}
+    document = guarded.get("/openapi.json", headers=token).raise_for_status().json()
+    (scheme,) = document["components"]["securitySchemes"]
+    assert document["components"]["securitySchemes"][scheme]["scheme"] == "bearer"
+    asking = {path for path, item in document["paths"].items() if item["get"].get("security")}
+    assert asking == set(document["paths"]) - {"/health", "/metrics"}
+    refusals = {path: guarded.get(path.format(province="01", application_id="x", partition=0)) for path in asking}
+    assert {path: response.status_code for path, response in refusals.items()} == dict.fromkeys(asking, 401)
+    assert guarded.get("/docs", headers=token).status_code == 404
+    assert guarded.get("/rates", headers=token).status_code == 200
+
+
+def test_refused_requests_are_counted(url, store):
+    open_to_all = Api(create_app(StoreReader(url), per_minute=1))
+    assert [open_to_all.get("/rates").status_code for _ in range(2)] == [200, 429]
+    assert 'requests_total{route="unmatched",status="429"} 1.0' in open_to_all.get("/metrics").text
 
 
 def test_every_answer_in_the_documentation_is_described(api):

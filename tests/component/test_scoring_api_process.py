@@ -62,11 +62,35 @@ def test_a_wrong_setting_is_named():
     assert "SCORING_API_STORE" in refused(STORE="mysql://localhost", HTTP_PORT="0")
 
 
-def refused(**settings: str) -> str:
+def test_an_api_that_others_reach_refuses_to_start_open(tmp_path):
+    found = refused(78, STORE=f"sqlite:///{tmp_path}/scoring.db", HTTP_HOST="0.0.0.0", HTTP_PORT="0")
+    assert "SCORING_API_TOKENS_FILE" in found
+    assert "SCORING_API_OPEN=true" in found
+
+
+def test_a_token_file_that_is_not_there_is_named(tmp_path):
+    assert "no-tokens" in refused(TOKENS_FILE=str(tmp_path / "no-tokens"), HTTP_PORT="0")
+
+
+def test_tokens_from_a_file_guard_the_api_and_overlong_headers_are_refused(tmp_path):
+    tokens = tmp_path / "tokens"
+    tokens.write_text("the-first-long-token\nthe-second-long-token\n", "utf-8")
+    store = f"sqlite:///{tmp_path}/scoring.db"
+    Store(store).close()
+    with running(STORE=store, HTTP_PORT="0", TOKENS_FILE=str(tokens)) as (_, address):
+        assert httpx.get(f"{address}/rates").status_code == 401
+        assert httpx.get(f"{address}/health").status_code == 200
+        token = {"authorization": "Bearer the-second-long-token"}
+        answer = httpx.get(f"{address}/rates", headers=token)
+        assert (answer.status_code, answer.headers.get("server")) == (200, None)
+        assert httpx.get(f"{address}/rates", headers=token | {"x-long": "x" * 40_000}).status_code == 431
+
+
+def refused(code: int = 2, /, **settings: str) -> str:
     process = subprocess.run(
         command(), cwd=ROOT, env=environment(**settings), capture_output=True, text=True, timeout=30, check=False
     )
-    assert process.returncode == 2
+    assert process.returncode == code, process.stderr
     return process.stderr
 
 

@@ -1,18 +1,15 @@
-"""The services as processes on the embedded broker: poison, stops, shared partitions and refusals to start."""
+"""The services as processes on a broker: poison, stops, shared partitions and refusals to start."""
 
 import asyncio
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import AsyncIterator, Callable
+import uuid
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 
@@ -31,71 +28,25 @@ from services.intake.core import RuleBook
 from services.scoring.rollup import Rollup
 from services.scoring.store import Store
 from services.vneid_mock.plan_files import named_plan
-from simulation.local.broker import EmbeddedBroker
-from simulation.local.ports import Ports
 from simulation.oracle import Oracle
 from simulation.topics import ensure_topics
+from tests.component.conftest import Broker
+from tests.component.service_processes import WITHIN_S, Service
 from tests.unit.confluence_filings import filed, submitted
 from tests.unit.fakes_runtime import stored
 
-PARTITIONS, SEED, WITHIN_S, EXIT_FATAL = 2, 5, 30, 78
-PREFIX = {"intake": "INTAKE", "vneid_mock": "VNEID", "scoring": "SCORING"}
+PARTITIONS, SEED, EXIT_FATAL = 2, 5, 78
+CONSUMERS = ("intake", "vneid_mock", "scoring")
 EVENTS = filed(2)
-
-
-class Service:
-    """A service process; its standard error goes to a file."""
-
-    def __init__(self, name: str, servers: str, folder: Path, **options: object) -> None:
-        self.port = Ports().take(name)
-        self.log = folder / f"{name}-{self.port}.log"
-        given = {
-            "kafka_servers": servers,
-            "http_port": self.port,
-            "idempotent_producer": False,
-            "end_offsets_reliable": False,
-            "session_timeout_ms": 2_000,
-            "partitions": PARTITIONS,
-            **options,
-        }
-        env = {f"{PREFIX[name]}_{key}".upper(): str(value) for key, value in given.items()}
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", f"services.{name}"], env={**os.environ, **env}, stdout=log, stderr=log
-            )
-
-    async def health(self) -> dict[str, Any]:
-        try:
-            async with httpx.AsyncClient(trust_env=False) as client:
-                answer = await client.get(f"http://127.0.0.1:{self.port}/health")
-        except httpx.TransportError:
-            return {"ready": False, "partitions": [], "lag": {}, "open": -1}
-        body: dict[str, Any] = answer.json()
-        return body
-
-    async def wait_until(self, holds: Callable[[dict[str, Any]], bool]) -> None:
-        async with asyncio.timeout(WITHIN_S):
-            while not holds(await self.health()):
-                assert self.process.poll() is None, self.log.read_text()
-                await asyncio.sleep(0.05)
-
-    async def ready(self) -> None:
-        await self.wait_until(lambda health: health["ready"])
-
-    async def exit_code(self) -> int:
-        return await asyncio.to_thread(self.process.wait, WITHIN_S)
-
-    def kill(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
 
 
 class Flow:
     """A broker with topics, and the services on it."""
 
-    def __init__(self, servers: str, folder: Path) -> None:
-        self.servers, self.folder = servers, folder
+    def __init__(self, broker: Broker, folder: Path) -> None:
+        self.broker, self.folder = broker, folder
+        # A broker that serves many tests remembers groups, and for a while their killed members.
+        self._mark = uuid.uuid4().hex[:8]
         self.services: list[Service] = []
 
     def start(self, name: str, **options: object) -> Service:
@@ -105,17 +56,20 @@ class Flow:
             "scoring": {"store": f"sqlite:///{self.folder / 'scoring.db'}"},
         }
         given: Any = own[name]
-        service = Service(name, self.servers, self.folder, **{**given, **options})
+        group = {"group_id": f"{name}-{self._mark}"}
+        service = Service(
+            name, self.folder, **{**self.broker.settings, "partitions": PARTITIONS, **group, **given, **options}
+        )
         self.services.append(service)
         return service
 
     async def start_all(self) -> list[Service]:
-        services = [self.start(name) for name in PREFIX]
+        services = [self.start(name) for name in CONSUMERS]
         await asyncio.gather(*[service.ready() for service in services])
         return services
 
     async def read(self, topic: str, count: int) -> list[ConsumerRecord]:
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.servers, auto_offset_reset="earliest", group_id=None)
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.broker.address, auto_offset_reset="earliest", group_id=None)
         await consumer.start()
         try:
             consumer.assign([TopicPartition(topic, number) for number in range(PARTITIONS)])
@@ -130,24 +84,21 @@ class Flow:
 
 
 @asynccontextmanager
-async def flow_in(folder: Path, *, topics: bool = True) -> AsyncIterator[Flow]:
-    broker = EmbeddedBroker(Ports().take("broker"), folder / "broker.log")
-    await broker.start()
-    flow = Flow(broker.address, folder)
+async def flow_on(broker: Broker, folder: Path, *, topics: bool = True) -> AsyncIterator[Flow]:
+    flow = Flow(broker, folder)
     try:
         if topics:
-            await ensure_topics(broker.address, partitions=PARTITIONS)
+            await ensure_topics(broker.access, partitions=PARTITIONS)
         yield flow
     finally:
         for service in flow.services:
             service.kill()
-        await broker.stop()
 
 
 @asynccontextmanager
 async def producer_of(flow: Flow) -> AsyncIterator[AIOKafkaProducer]:
     # Larger than the default, so that the broker and the consumer, not this client, meet the large value.
-    producer = AIOKafkaProducer(bootstrap_servers=flow.servers, acks="all", max_request_size=2_000_000)
+    producer = AIOKafkaProducer(bootstrap_servers=flow.broker.address, acks="all", max_request_size=2_000_000)
     await producer.start()
     try:
         yield producer
@@ -214,8 +165,8 @@ def found_in(letter: ConsumerRecord) -> tuple[str, bytes | None]:
     return f"{reason} {partition}/{offset}", letter.value
 
 
-async def test_poison_of_every_kind_is_set_aside_and_the_flow_goes_on(tmp_path):
-    async with flow_in(tmp_path) as flow, producer_of(flow) as producer:
+async def test_poison_of_every_kind_is_set_aside_and_the_flow_goes_on(broker: Broker, tmp_path):
+    async with flow_on(broker, tmp_path) as flow, producer_of(flow) as producer:
         expected = await send_poison(producer)
         one = submitted(EVENTS[2])
         headers = [("x", b"\xff")]
@@ -232,8 +183,8 @@ async def test_poison_of_every_kind_is_set_aside_and_the_flow_goes_on(tmp_path):
             await service.wait_until(lambda health: health["ready"] and not any(health["lag"].values()))
 
 
-async def test_sigterm_ends_every_service_with_exit_code_0(tmp_path):
-    async with flow_in(tmp_path) as flow:
+async def test_sigterm_ends_every_service_with_exit_code_0(broker: Broker, tmp_path):
+    async with flow_on(broker, tmp_path) as flow:
         services = await flow.start_all()
         for service in services:
             service.process.send_signal(signal.SIGTERM)
@@ -241,28 +192,28 @@ async def test_sigterm_ends_every_service_with_exit_code_0(tmp_path):
         assert codes == [0, 0, 0], [service.log.read_text()[-2_000:] for service in services]
 
 
-async def test_missing_topics_refuse_the_start_for_good(tmp_path):
-    async with flow_in(tmp_path, topics=False) as flow:
-        services = [flow.start(name) for name in PREFIX]
+async def test_missing_topics_refuse_the_start_for_good(broker: Broker, tmp_path):
+    async with flow_on(broker, tmp_path, topics=False) as flow:
+        services = [flow.start(name) for name in CONSUMERS]
         codes = await asyncio.gather(*[service.exit_code() for service in services])
         assert codes == [EXIT_FATAL] * 3, [service.log.read_text()[-2_000:] for service in services]
         for service in services:
             assert "is missing; run `paperless topics`" in service.log.read_text()
         # Their asking has created nothing: topics can still be made as they must be.
-        assert set((await ensure_topics(flow.servers, partitions=PARTITIONS)).topics.values()) == {"created"}
+        assert set((await ensure_topics(flow.broker.access, partitions=PARTITIONS)).topics.values()) == {"created"}
 
 
-async def test_another_partition_count_refuses_the_start_for_good(tmp_path):
-    async with flow_in(tmp_path) as flow:
+async def test_another_partition_count_refuses_the_start_for_good(broker: Broker, tmp_path):
+    async with flow_on(broker, tmp_path) as flow:
         intake = flow.start("intake", partitions=PARTITIONS + 1)
         assert await intake.exit_code() == EXIT_FATAL, intake.log.read_text()[-2_000:]
         assert "set the service's partitions to 2" in intake.log.read_text()
 
 
-async def test_a_store_of_another_log_refuses_the_start_for_good(tmp_path):
+async def test_a_store_of_another_log_refuses_the_start_for_good(broker: Broker, tmp_path):
     with Store(f"sqlite:///{tmp_path / 'scoring.db'}") as store:
         store.bind_log("another-log")
-    async with flow_in(tmp_path) as flow:
+    async with flow_on(broker, tmp_path) as flow:
         scoring = flow.start("scoring")
         assert await scoring.exit_code() == EXIT_FATAL, scoring.log.read_text()[-2_000:]
         assert "belongs to log another-log" in scoring.log.read_text()
@@ -285,9 +236,9 @@ def expected_sums(events: tuple[dict[str, Any], ...]) -> tuple[object, object]:
     return rollup.cells, rollup.fingerprints
 
 
-@pytest.mark.timeout(90)
-async def test_a_member_that_joins_leaves_or_dies_loses_nothing(tmp_path):
-    async with flow_in(tmp_path) as flow:
+@pytest.mark.timeout(180)
+async def test_a_member_that_joins_leaves_or_dies_loses_nothing(broker: Broker, tmp_path):
+    async with flow_on(broker, tmp_path) as flow:
         first, mock, scoring = await flow.start_all()
         await file_all(flow, EVENTS[:20])
         second = flow.start("intake")

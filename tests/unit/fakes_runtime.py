@@ -13,7 +13,7 @@ from contracts.errors import Reject
 from runtime.dead_letters import DeadLetterLimit
 from runtime.kernel import Kernel
 from runtime.messages import NOTHING, Effects, Message, Record, State, Waiting
-from runtime.metrics import KERNEL_METRICS, Metrics
+from runtime.metrics import KERNEL_METRICS, SHARED_PREFIX, Metrics
 from runtime.outbox import Outbox
 from runtime.partition_state import WindowOptions
 from runtime.parts import Parts
@@ -285,7 +285,7 @@ class Bench:
     def counted(self, name: str, **labels: str) -> float:
         # Sums reach the registry when it is scraped.
         self.metrics.exposition()
-        return self.metrics.registry.get_sample_value(f"bench_{name}", labels) or 0.0
+        return self.metrics.registry.get_sample_value(f"{SHARED_PREFIX}_{name}", labels) or 0.0
 
 
 async def eventually(holds: Callable[[], bool], *, turns: int = 100_000) -> None:

@@ -195,6 +195,7 @@ def test_a_state_directory_that_is_a_file_is_refused(paperless, tmp_path):
         (["demo", "--seed", "-1"], "--seed"),
         (["demo", "--applications", "0"], "--applications"),
         (["up", "--intake-members", "9"], "--intake-members"),
+        (["topics", "--replication", "2", "--min-insync", "3"], "nothing could be written"),
         (["send", "--bogus"], "No such option: --bogus"),
         (["dmeo"], "No such command 'dmeo'"),
     ],
@@ -206,7 +207,7 @@ def test_a_wrong_option_is_a_usage_error(paperless, arguments, words):
     assert words in ended.error
 
 
-COMMANDS = ["demo", "up", "down", "send", "verify", "rates", "why", "topics"]
+COMMANDS = ["demo", "up", "down", "send", "verify", "rates", "why", "topics", "secrets"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

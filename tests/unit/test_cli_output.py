@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from runtime.settings import KafkaAccess
 from simulation.checkers import Verdict
 from simulation.cli.options import System, find_system, seconds_per_day
 from simulation.cli.output import agreement, clear_json, percent, print_verdict, verdict_json, write_json
@@ -14,6 +15,7 @@ FINE = Verdict(
     submitted=1_203, decided=1_200, dead_lettered=3, lost=0, counted_twice=0, re_delivered=17, presumed=2, overruled=1,
     conflicts=0, live_equals_recount=True, recount_equals_oracle=True, letters={"applications.submitted: not_json": 3},
 )  # fmt: skip
+BROKER = KafkaAccess(kafka_servers="127.0.0.1:9092")
 LONG = "live and recount: cell " + "pattern " * 60 + "n 1 != 2"
 
 
@@ -109,10 +111,10 @@ def test_addresses_make_a_system_without_a_state_directory(tmp_path):
 
 def test_members_of_intake_count_as_intake():
     endpoints = dict.fromkeys(("intake_2", "vneid_mock", "scoring", "scoring_api"), "http://127.0.0.1:1")
-    assert "intake_2" in System("127.0.0.1:9092", endpoints, idempotent_producer=True).target.health_urls
+    assert "intake_2" in System(BROKER, endpoints, idempotent_producer=True).target.health_urls
 
 
 def test_the_scoring_api_does_not_stand_for_scoring():
     endpoints = dict.fromkeys(("intake", "vneid_mock", "scoring_api"), "http://127.0.0.1:1")
     with pytest.raises(VerifyError, match="where scoring answers is not known"):
-        _ = System("127.0.0.1:9092", endpoints, idempotent_producer=True).target
+        _ = System(BROKER, endpoints, idempotent_producer=True).target

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from domain import domain
+from runtime.outbox import Outbox
 from simulation.driver import LINGER_S, DrivePlan, DriveResult, Progress, _Run
 from simulation.scenario import load_scenario
 from simulation.sender import Sender
@@ -24,7 +25,7 @@ async def play(
     loaded = load_scenario(scenario, domain())
     plan = DrivePlan(scenario=loaded, seed=7, applications=2_000, seconds_per_day=seconds_per_day)
     run = _Run(plan, plan.days(), progress=show, clock=clock, sleep=clock.sleep, stop=stop)
-    await run.play(Sender(broker, 3, run.tally, clock, run.show))
+    await run.play(Sender(Outbox(lambda: broker), 3, run.tally, clock, run.show))
     return run.result(), shown
 
 

@@ -9,11 +9,12 @@ import pytest
 from aiokafka import TopicPartition
 
 from contracts.topics import APPLICATIONS_DECIDED
-from runtime.metrics import KERNEL_METRICS, Metric, Metrics
+from runtime.metrics import Metrics
 from runtime.outbox import Outbox
 from runtime.parts import Parts
 from runtime.settings import ServiceSettings
 from services.scoring import handlers
+from services.scoring.app import METRICS
 from services.scoring.handlers import StoreWriter
 from services.scoring.rollup import Rollup
 from services.scoring.store import Store
@@ -22,7 +23,6 @@ from tests.unit.fakes_runtime import FakeConsumer, FakeProducer, ManualClock, Me
 from tests.unit.scoring_examples import PARTITIONS, decided, event, partition, value_of
 
 TOPIC, DEAD = APPLICATIONS_DECIDED.name, APPLICATIONS_DECIDED.dead_letter("scoring")
-RESULTS = Metric("counter", "outcomes_total", "Outcomes by result.", ("result",))
 
 
 class Desk:
@@ -32,7 +32,7 @@ class Desk:
         self.clock, self.log = ManualClock(), MemoryLog()
         self.producer, self.consumer = FakeProducer(self.log), FakeConsumer(self.clock)
         self.store = Store(url)
-        self.metrics = Metrics("bench", [*KERNEL_METRICS, RESULTS])
+        self.metrics = Metrics("bench", METRICS)
         self.writer = StoreWriter(
             self.store,
             Parts(
@@ -188,3 +188,34 @@ async def test_a_flood_of_poison_outcomes_stops_the_line(desk):
     await desk.batch(*[record._replace(offset=offset) for offset in range(500)])
     assert "bad deploy" in (desk.writer.fatal or "")
     assert (desk.log.all_of(DEAD), desk.store.offsets(), desk.consumer.commits) == ([], {}, [])
+
+
+async def test_a_store_that_is_away_at_assignment_is_waited_for(desk, monkeypatch):
+    """A database that restarts during a rebalance must not end the process."""
+    sleep, bind_log, tries = asyncio.sleep, desk.store.bind_log, []
+    monkeypatch.setattr(asyncio, "sleep", lambda _: sleep(0))
+
+    def away(identity):
+        tries.append(desk.writer.trouble)
+        if len(tries) < 3:
+            raise StoreUnavailableError("connection refused")
+        bind_log(identity)
+
+    monkeypatch.setattr(desk.store, "bind_log", away)
+    await desk.assign()
+    trouble = "the store does not take records: connection refused"
+    assert (tries, desk.writer.trouble, desk.writer.fatal) == ([None, trouble, trouble], None, None)
+    await desk.batch(reported(1, 0))
+    assert desk.sums() == expected(1)
+
+
+async def test_a_store_put_back_under_the_consumer_stops_the_line(url, desk):
+    await desk.assign()
+    records = [reported(1, 0)._replace(offset=offset) for offset in range(3)]
+    await desk.batch(records[0])
+    await desk.batch(records[1])
+    with Store(url) as store, store._session.writing():
+        store._session.run("UPDATE consumer_offset SET next_offset = 1 WHERE partition = ?", (records[0].partition,))
+    await desk.batch(records[2])
+    assert "stands at offset 1" in (desk.writer.fatal or "")
+    assert "restart the consumer" in (desk.writer.fatal or "")

@@ -3,7 +3,18 @@
 import asyncio
 
 import pytest
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    NotEnoughReplicasError,
+    NotLeaderForPartitionError,
+    OutOfOrderSequenceNumber,
+    ProducerFenced,
+    RequestTimedOutError,
+    UnknownProducerId,
+)
 
+from runtime.broker import LateProducer
 from runtime.messages import Message
 from runtime.outbox import Outbox
 from tests.unit.fakes_runtime import BrokerDownError, FakeProducer, MemoryLog, said
@@ -124,3 +135,101 @@ async def test_an_empty_outbox_asks_for_no_producer():
         raise AssertionError("there is nothing to send")
 
     await Outbox(none).flush()
+
+
+class Sequenced(FakeProducer):
+    """An idempotent producer: once a batch is lost to a fatal error, the broker refuses all it sends."""
+
+    def __init__(self, log: MemoryLog, *, dead: bool = False) -> None:
+        super().__init__(log)
+        self._dead = dead
+
+    async def send_batch(self, batch, topic, *, partition):
+        if self._dead:
+            raise OutOfOrderSequenceNumber
+        return await super().send_batch(batch, topic, partition=partition)
+
+
+@pytest.mark.parametrize("error", [OutOfOrderSequenceNumber, UnknownProducerId, ProducerFenced, KafkaError])
+async def test_a_producer_that_an_error_has_ended_is_replaced(log, error):
+    producers = [FakeProducer(log), FakeProducer(log)]
+    producers[0].errors = [error()]
+    renewed = []
+
+    async def renew():
+        renewed.append(producers.pop(0))
+
+    outbox = Outbox(lambda: producers[0], renew)
+    outbox.add([said(b"k", b"v")], 0)
+    await outbox.flush()
+    outbox.add([said(b"k", b"w")], 0)
+    await outbox.flush()
+    assert (values(log), len(renewed), outbox.failing) == ([b"v", b"w"], 1, False)
+
+
+@pytest.mark.parametrize("error", [NotEnoughReplicasError, NotLeaderForPartitionError, RequestTimedOutError])
+async def test_a_passing_error_is_tried_again_by_the_same_producer(log, error):
+    producer = FakeProducer(log)
+    producer.errors = [error()]
+
+    async def renew():
+        raise AssertionError("it is not broken")
+
+    outbox = Outbox(lambda: producer, renew)
+    outbox.add([said(b"k", b"v")], 0)
+    await outbox.flush()
+    assert values(log) == [b"v"]
+
+
+async def test_a_replacement_that_does_not_start_is_tried_again(log):
+    producers = [Sequenced(log, dead=True), FakeProducer(log)]
+    refusals = [KafkaConnectionError(), KafkaConnectionError()]
+
+    async def renew():
+        if refusals:
+            raise refusals.pop()
+        producers.pop(0)
+
+    outbox = Outbox(lambda: producers[0], renew)
+    outbox.add([said(b"k", b"v")], 0)
+    await outbox.flush()
+    assert (values(log), refusals) == ([b"v"], [])
+
+
+class Startable:
+    def __init__(self, *, refuses: bool = False, hangs: bool = False) -> None:
+        self._refuses, self._hangs = refuses, hangs
+        self.running = self.stopped = False
+        self.release = asyncio.Event()
+
+    async def start(self) -> None:
+        if self._refuses:
+            raise KafkaConnectionError
+        self.running = True
+
+    async def stop(self) -> None:
+        self.stopped = True
+        if self._hangs:
+            await self.release.wait()
+
+
+async def test_a_replacement_that_did_not_start_is_put_away_for_the_next():
+    made = [Startable(), Startable(refuses=True), Startable()]
+    first, refusing, second = made
+    late = LateProducer(lambda: made.pop(0))
+    await late.start()
+    with pytest.raises(KafkaConnectionError):
+        await late.renew()
+    await late.renew()
+    assert [one.stopped for one in (first, refusing, second)] == [True, True, False]
+    assert (late(), second.running) == (second, True)
+
+
+async def test_an_old_producer_that_hangs_is_left_behind():
+    made = [Startable(hangs=True), Startable()]
+    hanging, second = made
+    late = LateProducer(lambda: made.pop(0))
+    await late.start()
+    await late.renew(within_s=0.01)
+    assert (late(), second.running) == (second, True)
+    hanging.release.set()

@@ -7,12 +7,17 @@ from typing import Any
 import httpx
 import pytest
 
+from runtime.settings import KafkaAccess
 from services.vneid_mock.plan_files import load_plan
 from simulation import verify as verification
 from simulation.verify import Foresight, Target, VerifyError, wait_for_quiescence
 
 RESTING: dict[str, Any] = {"ready": True, "reasons": [], "open": 0, "lag": {"applications.submitted": 0}}
-TARGET = Target(kafka_servers="", health_urls={"intake": "http://127.0.0.1:1"}, api_url="http://127.0.0.1:2")
+TARGET = Target(
+    kafka=KafkaAccess(kafka_servers="127.0.0.1:9"),
+    health_urls={"intake": "http://127.0.0.1:1"},
+    api_url="http://127.0.0.1:2",
+)
 # Real time only bounds a test; nothing is asserted about it.
 SOON = 30.0
 
@@ -41,13 +46,13 @@ def health(monkeypatch) -> Callable[[Iterable[Any]], list[int]]:
 
 async def test_a_system_at_rest_is_looked_at_several_times(health):
     asked = health([RESTING])
-    assert await wait_for_quiescence(TARGET, within_s=SOON) == {"intake": RESTING}
+    assert await wait_for_quiescence(TARGET, partitions=6, within_s=SOON) == {"intake": RESTING}
     assert asked == [verification.QUIET_POLLS]
 
 
 async def test_one_quiet_look_between_two_others_is_no_rest(health):
     asked = health([RESTING, RESTING, {**RESTING, "open": 1}, RESTING])
-    await wait_for_quiescence(TARGET, within_s=SOON)
+    await wait_for_quiescence(TARGET, partitions=6, within_s=SOON)
     assert asked == [3 + verification.QUIET_POLLS]
 
 
@@ -64,7 +69,7 @@ async def test_one_quiet_look_between_two_others_is_no_rest(health):
 async def test_what_still_moves_is_named_when_time_is_up(health, body, words):
     health([body])
     with pytest.raises(VerifyError, match="not at rest after 0 s") as failure:
-        await wait_for_quiescence(TARGET, within_s=0)
+        await wait_for_quiescence(TARGET, partitions=6, within_s=0)
     assert words in str(failure.value)
     assert "wait longer with --within" in str(failure.value)
 
@@ -72,7 +77,7 @@ async def test_what_still_moves_is_named_when_time_is_up(health, body, words):
 async def test_a_service_that_comes_back_is_waited_for(health):
     told: list[str] = []
     health([httpx.ConnectError("refused"), {**RESTING, "open": 2}, RESTING])
-    await wait_for_quiescence(TARGET, within_s=SOON, progress=told.append)
+    await wait_for_quiescence(TARGET, partitions=6, within_s=SOON, progress=told.append)
     assert "does not answer" in told[0]
     assert told[1] == "intake: 2 open"
 

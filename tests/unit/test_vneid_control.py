@@ -1,17 +1,25 @@
 """The control API: an operator reads and changes the plan, and every change is on record."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import jsonschema
 import pytest
+from pydantic import SecretStr
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from runtime.errors import FatalError
+from services.vneid_mock import control
+from services.vneid_mock.app import build
 from services.vneid_mock.control import MAX_BODY_BYTES, PlanState, control_app
 from services.vneid_mock.plan_files import load_plan
+from services.vneid_mock.settings import VneidSettings
+
+TOKEN = "a-token-of-the-operator"
 
 
 @pytest.fixture
@@ -141,3 +149,43 @@ async def test_health_is_served_beside_the_plan(client):
 def test_a_seed_beyond_64_bits_is_refused_at_the_start():
     with pytest.raises(ValueError, match="does not fit 64 bits"):
         PlanState(load_plan("calm"), seed=2**64)
+
+
+async def test_a_body_that_never_ends_is_given_up(client, monkeypatch):
+    monkeypatch.setattr(control, "BODY_WITHIN_S", 0.01)
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.sleep(30)
+
+    response = await client.put("/plan", content=body())
+    assert response.status_code == 408
+    assert problem(response)["detail"].startswith("body: not here after")
+
+
+def mock(**settings: Any) -> httpx.AsyncClient:
+    app: Any = build(VneidSettings(**settings)).app
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://mock")
+
+
+@pytest.mark.parametrize("path", ["/plan", "/plans", "/plan/reset", "/plan/schema"])
+async def test_no_part_of_the_control_api_opens_without_the_operators_token(path):
+    async with mock(http_host="0.0.0.0", control_tokens=SecretStr(TOKEN)) as client:
+        method = "POST" if path == "/plan/reset" else "GET"
+        assert (await client.request(method, path)).status_code == 401
+        opened = await client.request(method, path, headers={"authorization": f"Bearer {TOKEN}"})
+        assert opened.status_code == 200
+
+
+async def test_an_operator_who_asks_too_often_is_told_so():
+    async with mock(control_per_minute=1) as client:
+        assert [(await client.get("/plan")).status_code for _ in range(2)] == [200, 429]
+
+
+def test_a_mock_that_others_reach_does_not_start_without_a_token():
+    with pytest.raises(FatalError, match="VNEID_CONTROL_TOKENS_FILE"):
+        build(VneidSettings(http_host="0.0.0.0"))
+
+
+def test_the_demo_says_that_its_mock_is_open():
+    assert build(VneidSettings(http_host="0.0.0.0", control_open=True)).plan.changed_by_hand == 0

@@ -64,7 +64,7 @@ def test_a_later_attempt_forgets_and_changes_nothing(request_, plan, seed):
 def test_final_answers_are_all_that_delivered_replies_told(request_, plan, seed, attempts):
     told: dict[str, DocumentAnswer] = {}
     for attempt in range(1, attempts + 1):
-        value, delays = respond(again(request_, attempt), plan, seed)
+        value, delays, _ = respond(again(request_, attempt), plan, seed)
         if delays:
             told |= {one.component: one for one in DocumentsProvided.model_validate_json(value).answers}
     final = final_answers(

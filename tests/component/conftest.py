@@ -1,0 +1,74 @@
+"""The broker that a suite runs on: the embedded one, and Apache Kafka in a container."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from runtime.settings import KafkaAccess
+from simulation.local.broker import EMBEDDED, Capabilities, EmbeddedBroker
+from simulation.local.ports import Ports
+from tests.containers.kafka import KafkaContainer, kafka, wipe
+from tests.containers.postgres import postgres, postgres_server
+
+__all__ = ["kafka", "postgres", "postgres_server"]
+APACHE_KAFKA = Capabilities(idempotent_producer=True, durable=True, end_offsets_reliable=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """A broker without topics; `capabilities` as the services must be told."""
+
+    address: str
+    capabilities: Capabilities
+
+    @property
+    def access(self) -> KafkaAccess:
+        return KafkaAccess(kafka_servers=self.address)
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """What a service is told about it; members that were killed are not waited for any longer than they must."""
+        return {
+            "kafka_servers": self.address,
+            "idempotent_producer": self.capabilities.idempotent_producer,
+            "end_offsets_reliable": self.capabilities.end_offsets_reliable,
+            "session_timeout_ms": 2_000,
+        }
+
+
+# The first of them also waits for the container to start, on a machine that may be busy.
+ON_KAFKA = (pytest.mark.container, pytest.mark.timeout(180))
+
+
+@pytest.fixture(params=["embedded", pytest.param("kafka", marks=ON_KAFKA)])
+def container(request: pytest.FixtureRequest) -> KafkaContainer | None:
+    """Apache Kafka, None for the turn of the embedded broker."""
+    return request.getfixturevalue("kafka") if request.param == "kafka" else None
+
+
+@pytest.fixture
+async def broker(container: KafkaContainer | None, tmp_path: Path) -> AsyncIterator[Broker]:
+    """An empty broker, one after the other of both kinds."""
+    if container is not None:
+        await wipe(bootstrap_servers=container.address())
+        yield Broker(container.address(), APACHE_KAFKA)
+        return
+    embedded = EmbeddedBroker(Ports().take("broker"), tmp_path / "broker.log")
+    await embedded.start()
+    try:
+        yield Broker(embedded.address, EMBEDDED)
+    finally:
+        await embedded.stop()
+
+
+@pytest.fixture
+async def embedded(tmp_path: Path) -> AsyncIterator[Broker]:
+    """The embedded broker alone, for what only it does."""
+    one = EmbeddedBroker(Ports().take("broker"), tmp_path / "embedded.log")
+    await one.start()
+    try:
+        yield Broker(one.address, EMBEDDED)
+    finally:
+        await one.stop()

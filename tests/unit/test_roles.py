@@ -1,0 +1,47 @@
+"""Rights on the broker follow from the registry: each part may do its work, and nothing of another's."""
+
+from contracts.roles import Grant, acl_table, role, roles
+from contracts.topics import ALL, LOG_IDENTITY, dead_letter_topics
+from services.intake.settings import IntakeSettings
+from services.scoring.settings import ScoringSettings
+from services.vneid_mock.settings import VneidSettings
+
+
+def test_every_end_of_a_topic_has_its_right():
+    table = set(acl_table())
+    for topic in ALL:
+        assert Grant(role(topic.produced_by).user, "topic", topic.name, "write") in table
+        for consumer in topic.consumed_by:
+            user = role(consumer).user
+            assert Grant(user, "topic", topic.name, "read") in table
+            assert Grant(user, "topic", topic.dead_letter(consumer), "write") in table
+
+
+def test_only_the_registrys_ends_and_the_verifier_touch_a_topic():
+    for topic in ALL:
+        readers = {one.name for one in roles() if topic.name in one.reads}
+        writers = {one.name for one in roles() if topic.name in one.writes}
+        assert (readers, writers) == ({*topic.consumed_by, "verifier"}, {topic.produced_by})
+    for name, _ in dead_letter_topics():
+        assert [one.name for one in roles() if name in one.reads] == ["verifier"]
+
+
+def test_the_logs_identity_is_written_by_one():
+    assert [one.name for one in roles() if LOG_IDENTITY in one.writes] == ["topics"]
+
+
+def test_personal_data_are_read_by_those_who_must():
+    personal = {topic.name for topic in ALL if topic.personal_data}
+    personal |= {name for name, source in dead_letter_topics() if source.personal_data}
+    assert {one.name for one in roles() if personal & set(one.reads)} == {"intake", "vneid_mock", "verifier"}
+
+
+def test_groups_are_those_of_the_services_settings():
+    settings = {"intake": IntakeSettings(), "vneid_mock": VneidSettings(), "scoring": ScoringSettings()}
+    assert {one.name: one.groups for one in roles() if one.groups} == {
+        name: (one.group_id,) for name, one in settings.items()
+    }
+
+
+def test_nobody_may_create_but_the_topics_job():
+    assert {grant.user for grant in acl_table() if grant.operation == "create"} == {"topics"}
