@@ -10,7 +10,6 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 UV ?= $(BIN)/uv
 ARGS ?=
-CODE := $(wildcard benchmarks contracts domain runtime services simulation tests)
 
 .PHONY: help
 help: ## Show this list
@@ -32,6 +31,14 @@ lint: $(VENV)/.dev ## Check style, types and import arrows
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+.PHONY: sbom
+sbom: $(VENV)/.dev ## Write the bill of materials, build/sbom.cdx.json, and hold it against the lock
+	$(BIN)/python -m tools.bill_of_materials
+
+.PHONY: audit
+audit: $(VENV)/.dev ## Look for known vulnerabilities; exit 3: not audited, no advisory service answered
+	$(BIN)/python -m tools.audit
 
 .PHONY: format
 format: $(VENV)/.dev ## Format the code and fix what can be fixed
