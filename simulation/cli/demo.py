@@ -149,7 +149,7 @@ async def _demo(opening: AbstractAsyncContextManager[Stage], show: Show, console
     started = time.monotonic()
     async with opening as stage:
         system = stage.system
-        ready = time.monotonic()
+        ready, traffic_from = time.monotonic(), time.time()
         console.print(f"{stage.opened} in {ready - started:.1f} s: {', '.join(stage.parts)}")
         before = stage.usage()
         sent = await play(system, plan, show.mock, show.manifest)
@@ -158,7 +158,7 @@ async def _demo(opening: AbstractAsyncContextManager[Stage], show: Show, console
             raise typer.Exit(EXIT_INTERRUPTED)
         manifest = read_manifest(show.manifest)
         await wait_for_quiescence(system.target, partitions=manifest.partitions, within_s=show.within_s)
-        quiet = time.monotonic()
+        quiet, traffic_to = time.monotonic(), time.time()
         after = await _settled_usage(stage)
         verdict = await check(system, manifest, show.within_s)
         done = time.monotonic()
@@ -168,6 +168,9 @@ async def _demo(opening: AbstractAsyncContextManager[Stage], show: Show, console
     timing = {
         "start_s": round(ready - started, 2),
         "traffic_s": round(quiet - ready, 2),
+        # Epoch seconds, so that whoever watches the machine knows which of its figures belong to the traffic.
+        "traffic_from": round(traffic_from, 3),
+        "traffic_to": round(traffic_to, 3),
         "verify_s": round(done - quiet, 2),
         "applications_per_s": round(sent.sent / (quiet - ready), 1),
         "sending": summary(sent),
