@@ -17,6 +17,11 @@ from runtime.settings import KafkaAccess, ServiceSettings
 MAX_BATCH_BYTES = 256 * 1024
 # One fetch of one partition; a backlog of one topic must not keep the other's records waiting for long.
 MAX_FETCH_BYTES = 1024 * 1024
+# A broker that is cut off does not say so: each request to it costs this time before another one is asked.
+REQUEST_TIMEOUT_MS = 15_000
+# Answers to a member that joins are held back until the others have joined too, so this must be the shorter one; and
+# long enough for the last commit before partitions are given away (`REVOKE_TIMEOUT_S`).
+REBALANCE_TIMEOUT_MS = 10_000
 
 
 def open_broker(settings: ServiceSettings) -> KafkaBroker:
@@ -25,6 +30,7 @@ def open_broker(settings: ServiceSettings) -> KafkaBroker:
         settings.kafka_servers.split(","),
         security=settings.faststream_security(),
         client_id=settings.client_id,
+        request_timeout_ms=REQUEST_TIMEOUT_MS,
         apply_types=False,
         allow_auto_create_topics=False,
         logger=None,
@@ -40,7 +46,7 @@ def open_producer(access: KafkaAccess, *, client_id: str, idempotent: bool) -> A
         enable_idempotence=idempotent,
         max_batch_size=MAX_BATCH_BYTES,
         linger_ms=0,
-        request_timeout_ms=30_000,
+        request_timeout_ms=REQUEST_TIMEOUT_MS,
     )
 
 
@@ -123,7 +129,7 @@ def subscribe(
         listener=listener,
         session_timeout_ms=settings.session_timeout_ms,
         heartbeat_interval_ms=min(1_000, settings.session_timeout_ms // 3),
-        rebalance_timeout_ms=30_000,
+        rebalance_timeout_ms=REBALANCE_TIMEOUT_MS,
         max_poll_interval_ms=300_000,
         fetch_max_wait_ms=100,
         max_partition_fetch_bytes=MAX_FETCH_BYTES,

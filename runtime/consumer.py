@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 import structlog
 from aiokafka import TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, KafkaTimeoutError
 from faststream.kafka import KafkaBroker
+from tenacity import RetryCallState, retry, retry_if_exception_type, wait_random_exponential
 
 from runtime.broker import subscribe
 from runtime.errors import FatalError
@@ -30,6 +31,10 @@ COMMIT_INTERVAL_S = 0.2
 TAKEN_BATCH_GRACE_S = 0.01
 REVOKE_TIMEOUT_S = 8.0
 DRAIN_TIMEOUT_S = 8.0
+
+
+def _warn(state: RetryCallState) -> None:
+    log.warning("no broker says where the log begins and ends, asking again", attempt=state.attempt_number)
 
 
 class Run(NamedTuple):
@@ -85,6 +90,12 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
         """Return where the owner of the offsets (here the group) left off, None where it never was."""
         return {tp: await self.consumer.committed(tp) for tp in partitions}
 
+    # That the client gave up waiting, for a broker that is cut off or has only begun to serve, is no answer.
+    @retry(
+        retry=retry_if_exception_type(KafkaTimeoutError),
+        wait=wait_random_exponential(multiplier=0.1, max=5.0),
+        before_sleep=_warn,
+    )
     async def _checked_starts(self, assigned: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """Return where to start reading; the log's start where nobody ever read.
 

@@ -138,6 +138,7 @@ class FakeConsumer:
         self.end: defaultdict[TopicPartition, int] = defaultdict(lambda: 10**9)
         self.commits: list[dict[TopicPartition, int]] = []
         self.commit_errors: list[Exception] = []
+        self.offset_errors: list[Exception] = []
         self.seeks: list[tuple[TopicPartition, int]] = []
         self.marks: dict[TopicPartition, int] = {}
         self.polled: dict[TopicPartition, int] = {}
@@ -154,6 +155,8 @@ class FakeConsumer:
         self.marks[tp], self.polled[tp] = mark, self._clock.wall_ms()
 
     async def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        if self.offset_errors:
+            raise self.offset_errors.pop(0)
         return {tp: self.first[tp] for tp in partitions}
 
     async def end_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:

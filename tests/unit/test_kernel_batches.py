@@ -2,7 +2,7 @@
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.errors import CommitFailedError, IllegalStateError
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaTimeoutError
 
 from runtime.dead_letters import DeadLetterLimit
 from tests.unit.fakes_runtime import ANSWERS, OPENS, PATIENCE_S, AskLogic, Bench, BrokerDownError, stored
@@ -75,6 +75,15 @@ async def test_a_log_shorter_than_the_commit_stops_the_line():
     await bench.assign()
     assert "asked/0: offset 9 is outside the log, which is 0 to 8" in (bench.kernel.fatal or "")
     assert (bench.stops, bench.consumer.seeks) == (["stop"], [])
+
+
+async def test_start_offsets_that_no_broker_tells_in_time_are_asked_for_again():
+    bench = Bench()
+    bench.consumer.offsets[TopicPartition(OPENS, 0)] = 3
+    bench.consumer.offset_errors = [KafkaTimeoutError("failed to get offsets in 40000 ms")]
+    await bench.assign()
+    assert (bench.kernel.fatal, bench.stops) == (None, [])
+    assert (TopicPartition(OPENS, 0), 3) in bench.consumer.seeks
 
 
 async def test_unknown_start_offsets_stop_the_line(monkeypatch):
