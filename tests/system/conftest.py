@@ -1,12 +1,15 @@
-"""A running system that several modules look at; whoever changes it puts it back."""
+"""Running systems that several modules look at; whoever changes one puts it back."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Generator, Iterator
 
 import pytest
 
+from tests.system.compose import Compose
 from tests.system.front_door import System, alive
 
 APPLICATIONS = 1_500
+IMAGE = "paperless:test"
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +28,30 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     finally:
         system.must("down")
     assert alive(pids) == []
+
+
+@pytest.fixture(scope="session")
+def image() -> str:
+    """The image of this working tree; what has not changed since the last build is not built again."""
+    builder = Compose("paperless-test-build", env={"PAPERLESS_IMAGE": IMAGE})
+    builder.must("build", "secrets", within_s=900)
+    return IMAGE
+
+
+@pytest.fixture(scope="session")
+def composed(image: str) -> Iterator[Compose]:
+    """The system of docker-compose.yml, shared: a test brings its own applications and leaves everything healthy."""
+    with Compose(f"paperless-test-{os.getpid()}", env={"PAPERLESS_IMAGE": image}) as system:
+        system.up()
+        assert system.decided() == 0
+        yield system
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what the containers say beside a failure."""
+    report = yield
+    systems = [value for value in getattr(item, "funcargs", {}).values() if isinstance(value, Compose)]
+    if report.failed:
+        report.sections += [(f"containers of {system.project}", system.state()) for system in systems]
+    return report

@@ -1,0 +1,202 @@
+"""What an operator does with `docker compose`, and what `paperless verify` says afterwards."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from tests.system.compose import Compose
+from tests.system.front_door import eventually
+
+pytestmark = [pytest.mark.container, pytest.mark.timeout(600)]
+
+OURS = ("intake", "vneid-mock", "scoring", "scoring-api")
+PROVINCE = ("--scenario", "one-province", "--pace", "max")
+# As fast as it goes, the traffic would be over before the first fault; so its day takes this long.
+SECONDS = 15
+READ_HEALTH = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:{}/health', timeout=5).read().decode())"
+
+
+def in_traffic(system: Compose, scenario: str) -> "subprocess.Popen[str]":
+    """Applications that go on arriving for a while; outcomes of the first have arrived when this returns.
+
+    Each test plays another day: what was filed before would be decided again, and count as a repeat.
+    """
+    before = system.consumed()
+    traffic = ("--scenario", scenario, "--applications", 6_000, "--pace", SECONDS)
+    sending = system.start_run("paperless", "send", *traffic)
+    eventually(lambda: system.consumed() > before or sending.poll() is not None)
+    return sending
+
+
+def ended(sending: "subprocess.Popen[str]") -> None:
+    out, err = sending.communicate(timeout=240)
+    assert sending.returncode == 0, (out, err)
+
+
+def all_agree(system: Compose) -> dict[str, int]:
+    """`paperless verify` finds the three readings equal; its counts."""
+    code, verdict = system.verify()
+    assert (code, verdict["readings"]) == (0, "live = recount = oracle"), verdict
+    counts: dict[str, int] = verdict["counts"]
+    assert (counts["lost"], counts["counted_twice"]) == (0, 0)
+    return counts
+
+
+def partitions_of(system: Compose, index: int) -> list[int]:
+    """The partitions that a member of intake says it has."""
+    said = system.exec("intake", "python", "-c", READ_HEALTH.format(8101), index=index)
+    return json.loads(said.out)["partitions"] if said.code == 0 else []
+
+
+def test_the_demo_exits_with_its_verdict_and_leaves_the_system_up(composed):
+    demo = composed.run("paperless", "demo", *PROVINCE, "--applications", 1_500)
+    assert demo.code == 0, demo
+    assert "verdict: ok" in demo.out
+    assert f"http://127.0.0.1:{composed.api_port}/docs" in demo.out
+    assert composed.healthy()
+    assert composed.get("/health")["ready"]
+
+
+def test_a_second_demo_files_the_same_again_and_counts_nothing_twice(composed):
+    first = composed.run("paperless", "demo", *PROVINCE, "--applications", 800)
+    decided = composed.decided()
+    second = composed.run("paperless", "demo", *PROVINCE, "--applications", 800)
+    assert (first.code, second.code) == (0, 0), (first, second)
+    assert "the log already holds" in second.out
+    assert composed.decided() == decided
+    assert all_agree(composed)["re_delivered"] >= 800
+
+
+def test_a_demo_with_another_seed_on_the_same_log_is_refused_with_the_way_out(composed):
+    composed.send(*PROVINCE, "--applications", 300)
+    usual = composed.env
+    composed.env = {**usual, "PAPERLESS_SEED": "7"}
+    try:
+        composed.up("vneid-mock")
+        refused = composed.run("paperless", "demo", *PROVINCE, "--applications", 300)
+    finally:
+        composed.env = usual
+        composed.up("vneid-mock")
+    assert refused.code == 2
+    assert "answered with seed 1" in refused.err
+    assert "start with an empty log" in refused.err
+    all_agree(composed)
+
+
+@pytest.fixture
+def three_members(composed: Compose) -> Iterator[Compose]:
+    yield composed
+    composed.up(scale={"intake": 1})
+
+
+def test_members_of_intake_come_and_go_in_the_middle_of_traffic(three_members):
+    sending = in_traffic(three_members, "national-day")
+    three_members.up(scale={"intake": 3})
+    shares = eventually(lambda: _even([partitions_of(three_members, index) for index in (1, 2, 3)]))
+    assert sorted(number for share in shares for number in share) == [0, 1, 2, 3, 4, 5]
+    three_members.up(scale={"intake": 1})
+    ended(sending)
+    all_agree(three_members)
+
+
+def _even(shares: list[list[int]]) -> list[list[int]]:
+    return shares if all(len(share) == 2 for share in shares) else []
+
+
+def test_every_container_may_be_restarted_in_the_middle_of_traffic(composed):
+    sending = in_traffic(composed, "before-october")
+    codes = {}
+    for service in OURS:
+        codes[service] = composed.stop(service)
+        composed.start(service)
+    for service in ("postgres", "kafka"):
+        composed.must("restart", service)
+    ended(sending)
+    composed.wait_healthy()
+    assert codes == dict.fromkeys(OURS, 0), "a service that is stopped drains and ends well"
+    all_agree(composed)
+
+
+def test_a_service_that_dies_comes_back_by_itself(composed):
+    sending = in_traffic(composed, "quiet-sunday")
+    for service in ("intake", "vneid-mock", "scoring"):
+        composed.crash(service)
+    ended(sending)
+    composed.wait_healthy()
+    all_agree(composed)
+
+
+def test_down_and_up_keep_the_data(composed):
+    composed.send(*PROVINCE, "--applications", 500)
+    before = all_agree(composed)["decided"]
+    composed.down(volumes=False)
+    composed.up()
+    assert composed.decided() == before
+    all_agree(composed)
+
+
+def test_a_store_that_was_changed_by_hand_fails_the_verdict(composed):
+    composed.send(*PROVINCE, "--applications", 300)
+    _count_of_a_cell(composed, "+ 1")
+    try:
+        code, verdict = composed.verify()
+    finally:
+        _count_of_a_cell(composed, "- 1")
+    assert code == 1
+    assert any(line.startswith("live and recount:") for line in verdict["differences"])
+    all_agree(composed)
+
+
+def _count_of_a_cell(system: Compose, change: str) -> None:
+    key = "month, province, procedure, channel, pattern_id"
+    sql = f"UPDATE cell SET n = n {change} WHERE ({key}) = (SELECT {key} FROM cell ORDER BY {key} LIMIT 1)"
+    system.must("exec", "--no-TTY", "postgres", *_psql(sql))
+    # The API keeps a reading until the store has moved on.
+    system.must("restart", "scoring-api")
+    system.wait_healthy()
+
+
+def _psql(sql: str) -> list[str]:
+    return ["psql", "--username=postgres", "--dbname=paperless", "--command", sql]
+
+
+@pytest.mark.parametrize("service", OURS)
+def test_a_container_of_ours_has_no_rights_and_nothing_to_write_to(composed, service):
+    status = composed.exec(service, "cat", "/proc/1/status", "/proc/self/status").out
+    rows = [line.split() for line in status.splitlines()]
+    assert {row[1] for row in rows if row[0] == "Uid:"} == {"10001"}
+    assert {int(row[1], 16) for row in rows if row[0] in {"CapEff:", "CapBnd:"}} == {0}
+    assert {row[1] for row in rows if row[0] == "NoNewPrivs:"} == {"1"}
+    refused = composed.exec(service, "touch", "/opt/paperless/x", "/var/lib/paperless/x")
+    assert refused.err.count("Read-only file system") == 2
+
+
+def test_who_has_no_business_with_the_store_cannot_reach_it(composed):
+    ask = "import socket; socket.create_connection(('{}', {}), 5)"
+    assert (
+        "Temporary failure in name resolution"
+        in composed.exec("intake", "python", "-c", ask.format("postgres", 5432)).err
+    )
+    assert composed.exec("scoring", "python", "-c", ask.format("postgres", 5432)).code == 0
+    assert composed.exec("scoring-api", "python", "-c", ask.format("kafka", 9092)).code != 0
+
+
+def test_no_secret_stands_in_a_container_s_configuration_or_log(composed):
+    secrets = {
+        name: composed.exec(service, "cat", f"/run/secrets/{file}").out
+        for name, service, file in (
+            ("signing key", "intake", "signing_key"),
+            ("writer", "scoring", "store_password"),
+            ("reader", "scoring-api", "store_password"),
+        )
+    }
+    assert all(len(secret) >= 40 for secret in secrets.values())
+    assert len(set(secrets.values())) == 3
+    shown = composed.logs(tail=2_000) + "".join(
+        json.dumps(composed.inspect(container))
+        for service in (*OURS, "postgres")
+        for container in composed.containers(service)
+    )
+    assert [name for name, secret in secrets.items() if secret in shown] == []

@@ -1,0 +1,83 @@
+"""Three brokers, every record on two of them before it is acknowledged: one may die, fall behind or be cut off."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.system.compose import BASE, CLUSTER, Compose
+from tests.system.front_door import eventually
+from tests.system.traffic import RECOVERED_WITHIN_S, traffic
+
+pytestmark = [pytest.mark.container, pytest.mark.timeout(900)]
+
+# What `kafka-topics.sh --describe --under-replicated-partitions` says, and what `kafka-leader-election.sh
+# --election-type preferred --all-topic-partitions` does, without the seconds that starting a Java machine takes.
+ASK = """
+import os, sys
+from confluent_kafka import ElectionType
+from confluent_kafka.admin import AdminClient
+admin = AdminClient({"bootstrap.servers": os.environ["INTAKE_KAFKA_SERVERS"], "log_level": 0})
+if sys.argv[1] == "elect":
+    print(sum(error is None for error in admin.elect_leaders(ElectionType.PREFERRED).result(30).values()))
+else:
+    partitions = [one for topic in admin.list_topics(timeout=10).topics.values() for one in topic.partitions.values()]
+    print(sum(len(one.isrs) < len(one.replicas) for one in partitions))
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster(image: str) -> Iterator[Compose]:
+    """The system of the cluster overlay, for this module alone: three brokers are much for a small machine."""
+    files, project = (BASE, CLUSTER), f"paperless-test-cluster-{os.getpid()}"
+    with Compose(project, files=files, env={"PAPERLESS_IMAGE": image}) as system:
+        system.up()
+        yield system
+
+
+def ask(system: Compose, what: str) -> int | None:
+    """How many partitions have a replica that is `behind`, or how many leaders `elect` has changed; None: no answer."""
+    answer = system.exec("intake", "python", "-c", ASK, what)
+    return int(answer.out) if answer.code == 0 else None
+
+
+def in_sync(system: Compose) -> bool:
+    """Whether every replica has what its leader has, as an operator asks before the next broker goes."""
+    return ask(system, "behind") == 0
+
+
+def out_of_sync(system: Compose) -> bool:
+    return bool(ask(system, "behind"))
+
+
+def test_one_broker_killed_and_after_its_return_another_lose_nothing(cluster: Compose):
+    with traffic(cluster) as flow:
+        for broker in ("kafka-2", "kafka"):
+            cluster.kill(broker)
+            eventually(lambda: out_of_sync(cluster), RECOVERED_WITHIN_S)
+            flow.goes_on(300)
+            cluster.start(broker)
+            eventually(lambda: in_sync(cluster), RECOVERED_WITHIN_S)
+            flow.goes_on()
+
+
+def test_leaders_that_change_or_are_cut_off_in_the_middle_of_traffic_lose_nothing(cluster: Compose):
+    with traffic(cluster) as flow:
+        cluster.disconnect("kafka-3")
+        eventually(lambda: out_of_sync(cluster), RECOVERED_WITHIN_S)
+        flow.goes_on(300)
+        cluster.connect("kafka-3")
+        eventually(lambda: in_sync(cluster), RECOVERED_WITHIN_S)
+        assert (ask(cluster, "elect") or 0) > 0, "no leader changed"
+        flow.goes_on()
+
+
+def test_two_brokers_killed_at_once_stop_the_traffic_until_they_are_back(cluster: Compose):
+    with traffic(cluster) as flow:
+        for broker in ("kafka", "kafka-2"):
+            cluster.kill(broker)
+        flow.stands_still()
+        for broker in ("kafka", "kafka-2"):
+            cluster.start(broker)
+        eventually(lambda: in_sync(cluster), RECOVERED_WITHIN_S)
+        flow.goes_on()
