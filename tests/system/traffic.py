@@ -20,8 +20,8 @@ from itertools import count
 from tests.system.compose import LABEL, Compose, docker
 from tests.system.front_door import POLL_S, eventually
 
-# A night has few applications, so days are short. All are over after five minutes, whatever became of the test.
-DAYS, SECONDS_PER_DAY, PER_DAY = 25, 12, 600
+# A night has few applications, so days are short. All are over after eight minutes, whatever became of the test.
+DAYS, SECONDS_PER_DAY, PER_DAY = 25, 20, 1_000
 FIRST_DAY = date(2026, 1, 1)
 # Beyond the session time-out (6 s): the group gives a silent member's partitions away.
 BEYOND_SESSION_S = 8.0
