@@ -2,14 +2,16 @@
 
 import os
 from collections.abc import Generator, Iterator
+from zlib import crc32
 
 import pytest
 
-from tests.system.compose import Compose
+from tests.system.compose import ROOT, Compose
 from tests.system.front_door import System, alive
 
 APPLICATIONS = 1_500
-IMAGE = "paperless:test"
+# Of this working tree alone: another one's tests, on the same machine at the same time, build another image.
+IMAGE = f"paperless:test-{crc32(str(ROOT).encode()):08x}"
 
 
 @pytest.fixture(scope="session")
