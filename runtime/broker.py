@@ -9,6 +9,7 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
+from faststream.security import BaseSecurity, SASLPlaintext, SASLScram512
 
 from runtime.errors import FatalError
 from runtime.settings import KafkaAccess, ServiceSettings
@@ -28,12 +29,23 @@ def open_broker(settings: ServiceSettings) -> KafkaBroker:
     """Return an unconnected broker that hands records over raw: no per-record parsing, no dependency injection."""
     return KafkaBroker(
         settings.kafka_servers.split(","),
-        security=settings.faststream_security(),
+        security=faststream_security(settings),
         client_id=settings.client_id,
         request_timeout_ms=REQUEST_TIMEOUT_MS,
         apply_types=False,
         allow_auto_create_topics=False,
         logger=None,
+    )
+
+
+def faststream_security(access: KafkaAccess) -> BaseSecurity:
+    """Return the options of aiokafka's clients as FastStream takes them: by kind."""
+    options = access.client_options()
+    kind = SASLScram512 if options["sasl_mechanism"] == "SCRAM-SHA-512" else SASLPlaintext
+    return (
+        kind(options["sasl_plain_username"], options["sasl_plain_password"], ssl_context=options["ssl_context"])
+        if "SASL" in options["security_protocol"]
+        else BaseSecurity(ssl_context=options["ssl_context"])
     )
 
 

@@ -15,7 +15,7 @@ from aiokafka import TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, KafkaTimeoutError
 from faststream.kafka import KafkaBroker
-from tenacity import RetryCallState, retry, retry_if_exception_type, wait_random_exponential
+from tenacity import retry, retry_if_exception_type, wait_random_exponential
 
 from runtime.broker import subscribe
 from runtime.errors import FatalError
@@ -31,10 +31,6 @@ COMMIT_INTERVAL_S = 0.2
 TAKEN_BATCH_GRACE_S = 0.01
 REVOKE_TIMEOUT_S = 8.0
 DRAIN_TIMEOUT_S = 8.0
-
-
-def _warn(state: RetryCallState) -> None:
-    log.warning("no broker says where the log begins and ends, asking again", attempt=state.attempt_number)
 
 
 class Run(NamedTuple):
@@ -94,7 +90,9 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
     @retry(
         retry=retry_if_exception_type(KafkaTimeoutError),
         wait=wait_random_exponential(multiplier=0.1, max=5.0),
-        before_sleep=_warn,
+        before_sleep=lambda state: log.warning(
+            "no broker says where the log begins and ends, asking again", attempt=state.attempt_number
+        ),
     )
     async def _checked_starts(self, assigned: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """Return where to start reading; the log's start where nobody ever read.

@@ -5,10 +5,11 @@ import ssl
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from faststream.security import BaseSecurity, SASLPlaintext, SASLScram512
 from pydantic import BaseModel, Field, FilePath, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+# Whom an address of this kind reaches: processes of this machine, and nobody else.
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 # What may come from a file instead of a variable, as container secrets are mounted.
 SECRETS = (SecretStr, SecretStr | None)
 
@@ -68,12 +69,6 @@ class KafkaAccess(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=T
             "sasl_plain_username": self.kafka_username,
             "sasl_plain_password": self.kafka_password and self.kafka_password.get_secret_value(),
         }
-
-    def faststream_security(self) -> BaseSecurity:
-        """Return the same for a FastStream broker, which takes it by kind."""
-        _, protocol, context, mechanism, user, password = self.client_options().values()
-        kind = SASLScram512 if mechanism == "SCRAM-SHA-512" else SASLPlaintext
-        return kind(user, password, ssl_context=context) if "SASL" in protocol else BaseSecurity(ssl_context=context)
 
 
 class ServiceSettings(EnvironmentSettings, KafkaAccess):

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from starlette.responses import JSONResponse
 
 from runtime.errors import FatalError
+from runtime.settings import LOOPBACK
 
 # Address and headers of a request; a token and the longest address of the project have under 1 KB. The server bounds
 # only what has not yet come in whole.
@@ -46,7 +47,7 @@ def token_digests(prefix: str, host: str, tokens: SecretStr | None, *, open_to_a
     found = tokens.get_secret_value().split() if tokens is not None else None
     if found is not None and min(map(len, found), default=0) < MIN_TOKEN_CHARACTERS:
         raise FatalError(f"{prefix}_TOKENS: empty, or a token has under {MIN_TOKEN_CHARACTERS} characters; draw 32")
-    if not (found or open_to_all or host in {"127.0.0.1", "::1", "localhost"}):
+    if not (found or open_to_all or host in LOOPBACK):
         raise FatalError(
             f"{prefix}: others reach {host}, and no token is asked for; name a file of tokens with {prefix}_TOKENS_FILE"
             " (one a line, each made by: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'), or say"

@@ -4,9 +4,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from contracts.topics import DEFAULT_PARTITIONS
-from runtime.settings import ServiceSettings
-
-LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+from runtime.settings import LOOPBACK, ServiceSettings
 
 
 class IntakeSettings(ServiceSettings):

@@ -6,6 +6,7 @@ import pytest
 from faststream.security import BaseSecurity, SASLScram512
 from pydantic import SecretStr, ValidationError
 
+from runtime.broker import faststream_security
 from runtime.settings import ServiceSettings
 from services.intake.settings import IntakeSettings
 from simulation.cli.options import access_to
@@ -23,12 +24,12 @@ def secured(protocol: str = "SASL_SSL") -> ServiceSettings:
 def test_without_settings_a_client_speaks_plain():
     options = ServiceSettings().client_options()
     assert (options["security_protocol"], options["ssl_context"]) == ("PLAINTEXT", None)
-    assert type(ServiceSettings().faststream_security()) is BaseSecurity
+    assert type(faststream_security(ServiceSettings())) is BaseSecurity
 
 
 def test_user_password_and_encryption_reach_every_client():
     access = secured()
-    options, security = access.client_options(), access.faststream_security()
+    options, security = access.client_options(), faststream_security(access)
     assert options["sasl_mechanism"] == "SCRAM-SHA-512"
     assert (options["sasl_plain_username"], options["sasl_plain_password"]) == ("intake", PASSWORD)
     assert isinstance(security, SASLScram512)
@@ -41,7 +42,7 @@ def test_user_password_and_encryption_reach_every_client():
 def test_login_without_encryption_is_possible_and_encrypts_nothing():
     options, security = secured("SASL_PLAINTEXT").client_options(), secured("SASL_PLAINTEXT")
     assert (options["security_protocol"], options["ssl_context"]) == ("SASL_PLAINTEXT", None)
-    assert security.faststream_security().use_ssl is False
+    assert faststream_security(security).use_ssl is False
 
 
 @pytest.mark.parametrize("missing", ["kafka_username", "kafka_password"])
