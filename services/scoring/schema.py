@@ -8,10 +8,10 @@ from functools import cache
 from importlib.resources import files
 from typing import Final
 
-from services.scoring.session import Session, Upsert
+from services.scoring.session import Session, Upsert, adding, replacing
 from services.scoring.store_errors import SchemaVersionError
 
-OUTCOME_ROWS: Final = Upsert(
+OUTCOME_ROWS: Final = replacing(
     "outcome",
     ("application_id",),
     (
@@ -19,21 +19,11 @@ OUTCOME_ROWS: Final = Upsert(
         "submitted_at", "due_at", "decided_at", "presumed", "assisted", "on_time", "minutes", "content_hash",
         "commune", "rules_version",
     ),
-    "partition = excluded.partition, revision = excluded.revision, submission = excluded.submission,"
-    " conflict = excluded.conflict, month = excluded.month, province = excluded.province,"
-    " procedure = excluded.procedure, channel = excluded.channel, pattern_id = excluded.pattern_id,"
-    " submitted_at = excluded.submitted_at, due_at = excluded.due_at, decided_at = excluded.decided_at,"
-    " presumed = excluded.presumed, assisted = excluded.assisted, on_time = excluded.on_time,"
-    " minutes = excluded.minutes, content_hash = excluded.content_hash, commune = excluded.commune,"
-    " rules_version = excluded.rules_version",
 )  # fmt: skip
-CELL_SUMS: Final = Upsert(
+CELL_SUMS: Final = adding(
     "cell",
     ("month", "province", "procedure", "channel", "pattern_id"),
     ("n", "presumed", "assisted", "on_time", "minutes"),
-    "n = cell.n + excluded.n, presumed = cell.presumed + excluded.presumed,"
-    " assisted = cell.assisted + excluded.assisted, on_time = cell.on_time + excluded.on_time,"
-    " minutes = cell.minutes + excluded.minutes",
 )
 OFFSET_ENDS: Final = Upsert(
     "consumer_offset",
@@ -41,13 +31,8 @@ OFFSET_ENDS: Final = Upsert(
     ("next_offset",),
     "next_offset = excluded.next_offset WHERE excluded.next_offset > consumer_offset.next_offset",
 )
-FINGERPRINT_ROWS: Final = Upsert(
-    "fingerprint",
-    ("partition",),
-    ("applications", "hash_sum"),
-    "applications = excluded.applications, hash_sum = excluded.hash_sum",
-)
-COUNTER_SUMS: Final = Upsert("counter", ("partition", "name"), ("value",), "value = counter.value + excluded.value")
+FINGERPRINT_ROWS: Final = replacing("fingerprint", ("partition",), ("applications", "hash_sum"))
+COUNTER_SUMS: Final = adding("counter", ("partition", "name"), ("value",))
 
 STANDINGS: Final = (
     "SELECT application_id, revision, submission, content_hash, month, province, procedure, channel, pattern_id,"

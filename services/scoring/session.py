@@ -33,6 +33,16 @@ class Upsert(NamedTuple):
         )
 
 
+def replacing(table: str, key: tuple[str, ...], values: tuple[str, ...]) -> Upsert:
+    """Return an upsert by which a row that is there takes all values of the new one."""
+    return Upsert(table, key, values, ", ".join(f"{name} = excluded.{name}" for name in values))
+
+
+def adding(table: str, key: tuple[str, ...], values: tuple[str, ...]) -> Upsert:
+    """Return an upsert by which values are added to those of a row that is there."""
+    return Upsert(table, key, values, ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in values))
+
+
 class Session(Protocol):
     """One connection, for one thread at a time; statements run inside `reading` or `writing`.
 
