@@ -12,15 +12,15 @@ from simulation.topics import wanted
 CLUSTER = "paperless"
 API = "kafka.strimzi.io/v1"
 # Three brokers, any two of which must have a record: one may fail, and nothing acknowledged is lost.
-REPLICATION = 3
-DURABLE = {"min.insync.replicas": "2", "unclean.leader.election.enable": "false"}
+REPLICATION, MIN_INSYNC = 3, 2
+DURABLE = {"unclean.leader.election.enable": "false"}
 HEAD = "# Written by `make generate` from {source}; do not edit."
 FOLDER = "deploy/kubernetes/strimzi"
 
 
 def files() -> Mapping[str, str]:
     """Return the manifests by their paths in the project."""
-    topics = (_topic(topic) for topic in wanted(DEFAULT_PARTITIONS, REPLICATION))
+    topics = (_topic(topic) for topic in wanted(DEFAULT_PARTITIONS, REPLICATION, MIN_INSYNC))
     return {
         f"{FOLDER}/topics.yaml": _manifest("contracts/topics.py", topics),
         f"{FOLDER}/users.yaml": _manifest("contracts/roles.py", map(_user, roles())),

@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError
 
 from contracts.topics import ALL, APPLICATIONS_SUBMITTED, LOG_IDENTITY
 from runtime.settings import KafkaAccess
+from simulation.log_reader import read_identity
 
 # A fetch at the end of a partition answers within the broker's wait; this is for a broker that is busy.
 _WITHIN_S = 15.0
@@ -45,7 +46,10 @@ async def survey(access: KafkaAccess, *, end_offsets_reliable: bool = False) -> 
     try:
         counts = await _partition_counts(access)
         partitions = _common(counts)
-        return await _read(access, partitions, with_identity=LOG_IDENTITY in counts, reliable=end_offsets_reliable)
+        ends = await _read_ends(access, partitions, reliable=end_offsets_reliable)
+        async with asyncio.timeout(_WITHIN_S):
+            identity = await read_identity(access) if LOG_IDENTITY in counts else None
+        return LogSurvey(partitions=partitions, start_offsets=ends, identity=identity)
     except (KafkaError, OSError, TimeoutError) as error:
         raise LogError(
             f"broker {access.kafka_servers}: no answer ({error or type(error).__name__}); start it, or correct address"
@@ -81,7 +85,7 @@ def _common(counts: Mapping[str, int]) -> int:
     return found[APPLICATIONS_SUBMITTED.name]
 
 
-async def _read(access: KafkaAccess, partitions: int, *, with_identity: bool, reliable: bool) -> LogSurvey:
+async def _read_ends(access: KafkaAccess, partitions: int, *, reliable: bool) -> dict[int, int]:
     consumer = AIOKafkaConsumer(
         **access.client_options(),
         enable_auto_commit=False,
@@ -90,11 +94,9 @@ async def _read(access: KafkaAccess, partitions: int, *, with_identity: bool, re
     )
     try:
         await consumer.start()
-        ends = await _ends(consumer, partitions, reliable=reliable)
-        identity = await _identity(consumer) if with_identity else None
+        return await _ends(consumer, partitions, reliable=reliable)
     finally:
         await consumer.stop()
-    return LogSurvey(partitions=partitions, start_offsets=ends, identity=identity)
 
 
 async def _ends(consumer: AIOKafkaConsumer, partitions: int, *, reliable: bool) -> dict[int, int]:
@@ -108,14 +110,3 @@ async def _ends(consumer: AIOKafkaConsumer, partitions: int, *, reliable: bool) 
         while any(consumer.highwater(target) is None for target in targets):
             await consumer.getmany(timeout_ms=100)
     return {target.partition: consumer.highwater(target) for target in targets}
-
-
-async def _identity(consumer: AIOKafkaConsumer) -> str | None:
-    target = TopicPartition(LOG_IDENTITY, 0)
-    consumer.assign([target])
-    await consumer.seek_to_beginning(target)
-    async with asyncio.timeout(_WITHIN_S):
-        while consumer.highwater(target) is None:
-            for records in (await consumer.getmany(target, timeout_ms=100, max_records=1)).values():
-                return bytes(records[0].value).decode()
-    return None

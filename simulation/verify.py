@@ -15,7 +15,6 @@ from typing import Any
 import httpx
 from aiokafka.errors import KafkaError
 
-from contracts.topics import LOG_IDENTITY
 from domain import domain
 from runtime.settings import KafkaAccess
 from services.intake.core import RuleBook
@@ -29,7 +28,7 @@ from simulation.checkers import (
     judge_readings,
     partitions_that_differ,
 )
-from simulation.log_reader import LogReader, read_partition
+from simulation.log_reader import read_identity, read_partition
 from simulation.members import ask_members, unowned
 from simulation.oracle import Oracle
 
@@ -139,11 +138,10 @@ async def _check_log(target: Target, expected: str | None) -> None:
     if expected is None:
         return
     try:
-        async with asyncio.timeout(IDENTITY_WITHIN_S), LogReader(target.kafka) as log:
-            records = (await log.read([LOG_IDENTITY], 0))[LOG_IDENTITY]
+        async with asyncio.timeout(IDENTITY_WITHIN_S):
+            found = await read_identity(target.kafka) or "without identity"
     except (KafkaError, TimeoutError) as error:
         raise VerifyError(f"broker {target.kafka.kafka_servers}: no answer ({error!r}); is it running?") from error
-    found = records[0].value.decode() if records else "without identity"
     if found != expected:
         raise VerifyError(f"the manifest is of log {expected}, the broker serves log {found}; use that run's manifest")
 
