@@ -68,7 +68,8 @@ def test_leaders_that_change_or_are_cut_off_in_the_middle_of_traffic_lose_nothin
         flow.goes_on(300)
         cluster.connect("kafka-3")
         eventually(lambda: in_sync(cluster), RECOVERED_WITHIN_S)
-        assert (ask(cluster, "elect") or 0) > 0, "no leader changed"
+        # A broker that was cut off may itself have answered just now, with what it knew before: all in sync.
+        eventually(lambda: ask(cluster, "elect"), RECOVERED_WITHIN_S)
         flow.goes_on()
 
 
