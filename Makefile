@@ -40,6 +40,10 @@ sbom: $(VENV)/.dev ## Write the bill of materials, build/sbom.cdx.json, and hold
 audit: $(VENV)/.dev ## Look for known vulnerabilities; exit 3: not audited, no advisory service answered
 	$(BIN)/python -m tools.audit
 
+.PHONY: bench
+bench: $(VENV)/.dev $(VENV)-peers/.done ## Measure: every ratio and figure of docs/performance.md that needs no container
+	$(BIN)/python -m benchmarks run $(ARGS)
+
 .PHONY: format
 format: $(VENV)/.dev ## Format the code and fix what can be fixed
 	$(BIN)/ruff check --fix-only .
@@ -55,14 +59,15 @@ install: $(VENV)/.dev ## Create .venv with everything in it
 .PHONY: lock
 lock: ## Renew requirements/*.txt from pyproject.toml (ARGS=--upgrade for newer versions)
 	@if [ ! -x "$$(command -v $(UV))" ]; then $(MAKE) $(VENV)/.dev; fi
-	$(call compile,dev,--group dev)
-	$(call compile,run,--group build --constraint requirements/dev.txt)
+	$(call compile,dev,pyproject.toml --group dev)
+	$(call compile,run,pyproject.toml --group build --constraint requirements/dev.txt)
+	$(call compile,peers,--group peers)
 	@if grep -nE '^ *(--(extra-)?index-url|--find-links|-i |-f )|://' requirements/*.txt; then \
 	  echo "make lock: the lines above name an address; remove them, an install must follow pip's own configuration" >&2; \
 	  exit 1; fi
 
 define compile
-$(UV) pip compile pyproject.toml $(2) --universal --python-version 3.11 --generate-hashes --quiet \
+$(UV) pip compile $(2) --universal --python-version 3.11 --generate-hashes --quiet \
   --no-emit-index-url --no-emit-find-links --no-emit-build-options --annotation-style=line \
   --custom-compile-command "make lock" --output-file requirements/$(1).txt $(ARGS)
 endef
@@ -89,4 +94,9 @@ $(VENV)/.run: $(VENV)/bin/python requirements/run.txt pyproject.toml
 
 $(VENV)/.dev: $(VENV)/.run requirements/dev.txt
 	$(PIP) install --quiet --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(VENV)-peers/.done: requirements/peers.txt
+	$(PYTHON) -m venv $(VENV)-peers
+	$(VENV)-peers/bin/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes -r requirements/peers.txt
 	@touch $@
