@@ -39,6 +39,8 @@ class OfficeHours:
         marks = (0, self.opens, self.noon_starts, self.noon_ends, self.closes, _DAY_MINUTES)
         if list(marks) != sorted(marks) or not self.opens <= self.cutoff <= self.closes:
             raise ValueError(f"the minutes {self} are not in order")
+        if self.noon_starts <= self.cutoff < self.noon_ends:
+            raise ValueError(f"{self}: the cut-off lies in the noon break, whose minutes are one position")
         if self.minutes_per_day == 0:
             raise ValueError(f"{self} leaves no working minute")
 
@@ -70,26 +72,31 @@ class WorkingCalendar:
         self.first_day = date(min(known).year, 1, 1)
         self.last_day = date(max(known).year, 12, 31)
         self._origin = self.first_day.toordinal()
-        self._build_days(known)
+        self._per_day = self.hours.minutes_per_day
         self._build_minutes()
+        self._build_days(known)
 
     def _build_days(self, known: Mapping[date, HolidayKind]) -> None:
         self._working: list[bool] = []
-        self._rank: list[int] = []
+        # Of each day: the position at which it begins, and the working minutes up to each of its minutes.
+        self._begins: list[int] = []
+        self._worked: list[list[int]] = []
         self._midnights: list[datetime] = []
+        idle = [0] * (_DAY_MINUTES + 1)
         for ordinal in range(self._origin, self.last_day.toordinal() + 1):
             day = date.fromordinal(ordinal)
             kind = known.get(day)
             working = kind == "working_saturday" or (kind is None and day.weekday() < _SATURDAY)
-            self._rank.append(len(self._midnights))
+            self._begins.append(len(self._midnights) * self._per_day)
+            self._worked.append(self._office_day if working else idle)
             self._working.append(working)
             if working:
                 self._midnights.append(datetime(day.year, day.month, day.day, tzinfo=VN))
 
     def _build_minutes(self) -> None:
         hours = self.hours
-        self._per_day = hours.minutes_per_day
-        self._worked = [hours.worked_until(minute) for minute in range(_DAY_MINUTES + 1)]
+        self._office_day = [hours.worked_until(minute) for minute in range(_DAY_MINUTES + 1)]
+        self._cutoff = hours.worked_until(hours.cutoff)
         open_minutes = [*range(hours.opens, hours.noon_starts), *range(hours.noon_ends, hours.closes)]
         self._starts: list[timedelta] = [_MINUTES[minute] for minute in open_minutes]
         # A working minute read as an end is one minute after its start: 12:00 and 17:00, never 13:00 or 08:00.
@@ -101,13 +108,11 @@ class WorkingCalendar:
 
     def position(self, at: datetime) -> int:
         """Working minutes since the calendar's start, clamped forward to the next working moment; seconds round up."""
-        at = _in_vietnam(at)
+        if at.tzinfo is not VN:
+            at = _in_vietnam(at)
         index = self._index(at)
-        minutes = self._rank[index] * self._per_day
-        if self._working[index]:
-            minute = at.hour * 60 + at.minute
-            minutes += self._worked[minute + 1 if at.second or at.microsecond else minute]
-        return minutes
+        minute = at.hour * 60 + at.minute
+        return self._begins[index] + self._worked[index][minute + 1 if at.second or at.microsecond else minute]
 
     def start_at(self, position: int) -> datetime:
         """The first instant of this position, read as a start: never 12:00 or 17:00."""
@@ -121,54 +126,34 @@ class WorkingCalendar:
         day, minute = divmod(position - 1, self._per_day)
         return self._midnight(day) + self._ends[minute]
 
-    def add_minutes(self, at: datetime, minutes: int) -> datetime:
-        """The end of ``minutes`` working minutes from ``at``; 0 gives the next working moment."""
-        if minutes < 0:
-            raise ValueError(f"minutes is {minutes}; working time can only be added, give 0 or more")
-        position = self.position(at)
-        return self.end_at(position + minutes) if minutes else self.start_at(position)
-
-    def accepted_at(self, at: datetime, *, online: bool) -> datetime:
-        """When handling of a dossier submitted at ``at`` starts.
+    def accepted(self, position: int, *, online: bool) -> int:
+        """The position at which handling of a dossier that arrives at ``position`` starts.
 
         Online data are forwarded at once. Paper received after 15:00 is forwarded at the start of
         the next working day (NĐ 61/2018 Art. 18); exactly 15:00:00 is still before.
         """
-        at = _in_vietnam(at)
-        if not online and self._after_cutoff(at):
-            return self._midnight(self._next_working(self._index(at))) + self._starts[0]
-        return self.start_at(self.position(at))
+        day, minute = divmod(position, self._per_day)
+        return position if online or minute <= self._cutoff else (day + 1) * self._per_day
 
-    def due_at(self, accepted: datetime, limit_value: int, limit_unit: LimitUnit) -> datetime:
-        """The end of the limit, counted from acceptance.
+    def due_at(self, accepted: int, limit_value: int, limit_unit: LimitUnit) -> datetime:
+        """The end of the limit, counted from the position of acceptance.
 
         ``working_day``: 17:00 of the n-th working day after the acceptance day. ``hour``: n working
         hours. ``same_day``: 17:00 of the acceptance day when accepted at or before 15:00, else 17:00
         of the next working day; this 15:00 is of civil status (1.001193) and holds online too.
         """
-        accepted = _in_vietnam(accepted)
+        day, minute = divmod(accepted, self._per_day)
         if limit_unit == "same_day":
-            return self._midnight(self._same_day(accepted)) + self._close
+            return self._midnight(day + (minute > self._cutoff)) + self._close
         if limit_value < 1:
             raise ValueError(f"limit_value is {limit_value} {limit_unit}; a limit is at least 1, or use same_day")
         if limit_unit == "hour":
-            return self.add_minutes(accepted, 60 * limit_value)
-        return self._midnight(self._next_working(self._index(accepted)) + limit_value - 1) + self._close
-
-    def _same_day(self, accepted: datetime) -> int:
-        index = self._index(accepted)
-        return self._next_working(index) if self._after_cutoff(accepted) else self._rank[index]
-
-    def _next_working(self, index: int) -> int:
-        return self._rank[index] + self._working[index]
-
-    def _after_cutoff(self, at: datetime) -> bool:
-        minute = at.hour * 60 + at.minute
-        return minute > self.hours.cutoff or (minute == self.hours.cutoff and bool(at.second or at.microsecond))
+            return self.end_at(accepted + 60 * limit_value)
+        return self._midnight(day + limit_value) + self._close
 
     def _index(self, day: date) -> int:
         index = day.toordinal() - self._origin
-        if 0 <= index < len(self._rank):
+        if 0 <= index < len(self._begins):
             return index
         raise CalendarRangeError(
             f"{day:%Y-%m-%d} is outside the calendar {self._range()}; add its year to holidays.csv"

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 from aiokafka import AIOKafkaProducer, ConsumerRecord
@@ -23,6 +24,8 @@ REQUEST_TIMEOUT_MS = 15_000
 # Answers to a member that joins are held back until the others have joined too, so this must be the shorter one; and
 # long enough for the last commit before partitions are given away (`REVOKE_TIMEOUT_S`).
 REBALANCE_TIMEOUT_MS = 10_000
+# Only how often an idle member turns round; records end the wait at once.
+POLL_TIMEOUT_MS = 1_000
 
 
 def open_broker(settings: ServiceSettings) -> KafkaBroker:
@@ -133,7 +136,6 @@ def subscribe(
         group_instance_id=settings.group_instance_id,
         batch=True,
         max_records=settings.max_records,
-        batch_timeout_ms=20,
         no_reply=True,
         ack_policy=AckPolicy.MANUAL,
         auto_offset_reset="earliest",
@@ -143,12 +145,22 @@ def subscribe(
         heartbeat_interval_ms=min(1_000, settings.session_timeout_ms // 3),
         rebalance_timeout_ms=REBALANCE_TIMEOUT_MS,
         max_poll_interval_ms=300_000,
-        fetch_max_wait_ms=100,
+        fetch_max_wait_ms=settings.fetch_max_wait_ms,
         max_partition_fetch_bytes=MAX_FETCH_BYTES,
         parser=_raw_message(lambda: subscriber.consumer),
         decoder=_records,
     )
+    subscriber.get_msg = _getting(settings.max_records)
     return subscriber
+
+
+def _getting(max_records: int) -> Any:
+    async def get_msg(consumer: Any) -> tuple[ConsumerRecord, ...]:
+        # FastStream's own sleeps after an empty poll, and a record that comes then waits for the sleep's end.
+        found = await consumer.getmany(timeout_ms=POLL_TIMEOUT_MS, max_records=max_records)
+        return tuple(chain.from_iterable(found.values()))
+
+    return get_msg
 
 
 def _raw_message(consumer: Any) -> Any:

@@ -138,8 +138,6 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
         try:
             async with asyncio.timeout(DRAIN_TIMEOUT_S), self._lock:
                 if self.fatal is None:
-                    # A tick cut short has closed entries whose messages are still here.
-                    await self.outbox.flush()
                     await self._commit()
         except TimeoutError:
             log.warning("stopping without a last commit; its records are read again")
@@ -167,11 +165,8 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
                 starts = await self._checked_starts(assigned)
                 for tp, offset in starts.items():
                     self.consumer.seek(tp, offset)
-            except FatalError as error:
-                self._stop_for(str(error))
-                return
             except Exception as error:  # noqa: BLE001  aiokafka would log and forget it, and nothing would be read
-                self._stop_for(f"start offsets are not known: {error!r}")
+                self._stop_on(error, "start offsets are not known")
                 return
             self._pause(set(self.consumer.paused()), resume=True)
             by_partition: dict[int, dict[str, int]] = {}
@@ -200,11 +195,8 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
                 if runs:
                     with self._parts.tracing.batch(records):
                         await self._handle(runs)
-            except FatalError as error:
-                self._stop_for(str(error))
-            except Exception as error:
-                log.exception("the batch failed and is not committed")
-                self._stop_for(f"unexpected error: {error!r}")
+            except Exception as error:  # noqa: BLE001  FastStream would log and forget it, and go on
+                self._stop_on(error, "the batch failed and is not committed")
             finally:
                 self._metrics.observe("batch_seconds", self.clock.now() - self.busy_since)
                 self.busy_since = None
@@ -247,13 +239,12 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
                     if self.clock.now() >= self._next_commit_at:
                         self._next_commit_at = self.clock.now() + COMMIT_INTERVAL_S
                         await self._commit()
-                except FatalError as error:
-                    self._stop_for(str(error))
-                except Exception as error:
-                    log.exception("a deadline failed and its record is not committed")
-                    self._stop_for(f"unexpected error: {error!r}")
+                except Exception as error:  # noqa: BLE001  without its ticker the member would stand still
+                    self._stop_on(error, "a deadline, publishing or a commit failed; nothing of it is committed")
 
     async def _commit(self) -> None:
+        """Commit what is handled, and not before the broker has all that it caused."""
+        await self.outbox.flush()
         offsets = {
             TopicPartition(topic, number): offset
             for number, state in self.partitions.items()
@@ -278,12 +269,12 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
         if partitions:
             (self.consumer.resume if resume else self.consumer.pause)(*partitions)
 
-    def _stop_for(self, reason: str) -> None:
-        self.fatal = reason
+    def _stop_on(self, error: Exception, what: str) -> None:
+        self.fatal = str(error) if isinstance(error, FatalError) else f"{what}: {error!r}"
         # A batch that waits for an assignment would hold up the stop.
         self._assigned.set()
         self.outbox.discard()
-        log.critical("stopping", reason=reason)
+        log.critical("stopping", reason=self.fatal, exc_info=None if isinstance(error, FatalError) else error)
         self._parts.on_fatal()
 
     def lag(self) -> dict[str, int]:
@@ -299,10 +290,7 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
     def highwater(self, topic: str, number: int) -> int | None:
         """Return the high-water mark that the last fetch of a partition saw."""
         tp = TopicPartition(topic, number)
-        if self.consumer is None or tp not in self.consumer.assignment():
-            return None
-        mark: int | None = self.consumer.highwater(tp)
-        return mark
+        return self.consumer.highwater(tp) if self.consumer and tp in self.consumer.assignment() else None
 
     def polled_at(self, topic: str, number: int) -> float | None:
         """Return the monotonic time of a partition's last fetch, None before the first."""

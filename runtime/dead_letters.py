@@ -1,12 +1,12 @@
 """Dead letters: the record as it came, with the reason and its source position; and the limit that stops the line."""
 
-from collections.abc import Sequence
 from hashlib import blake2b
 
 import structlog
 
 from contracts.cloudevents import Headers
 from contracts.errors import Reject
+from runtime.errors import FatalError
 from runtime.messages import Message, Record
 
 log = structlog.get_logger(__name__)
@@ -15,7 +15,7 @@ log = structlog.get_logger(__name__)
 MAX_DEAD_LETTER_BYTES = 1_000_000
 
 
-class TooManyDeadLettersError(RuntimeError):
+class TooManyDeadLettersError(FatalError):
     """So many records are refused that the consumer, not the records, is likely wrong: nothing of the batch counts."""
 
 
@@ -41,7 +41,7 @@ def dead_letter(record: Record, *, topic: str, reason: str, detail: str) -> Mess
         ("dlq_offset", str(record.offset).encode()),
         ("dlq_timestamp", str(record.timestamp).encode()),
     ]
-    source = _source_headers(record.headers)
+    source = [(name, value) for name, value in record.headers if not name.startswith("dlq_")]
     around = len(key or b"") + _bytes(source)
     if value is not None and len(value) + around > MAX_DEAD_LETTER_BYTES:
         headers.append(("dlq_value_bytes", str(len(value)).encode()))
@@ -50,11 +50,7 @@ def dead_letter(record: Record, *, topic: str, reason: str, detail: str) -> Mess
     if around > MAX_DEAD_LETTER_BYTES:
         headers.append(("dlq_left_out", b"key and headers"))
         key, source = None, []
-    return Message(topic, key, value, [*headers, *source])
-
-
-def _source_headers(headers: Sequence[tuple[str, bytes]]) -> Headers:
-    return [(name, value) for name, value in headers if not name.startswith("dlq_")]
+    return (topic, key, value, [*headers, *source])
 
 
 def _bytes(headers: Headers) -> int:

@@ -11,14 +11,11 @@ from aiokafka import TopicPartition
 
 from contracts.errors import Reject
 from runtime.consumer import PartitionConsumer, Run
-from runtime.dead_letters import DeadLetterLimit, TooManyDeadLettersError, dead_letter, refusal_of
-from runtime.errors import FatalError
-from runtime.messages import Logic, Message, Record
+from runtime.dead_letters import DeadLetterLimit, dead_letter, refusal_of
+from runtime.messages import Effects, Logic, Message, Record
 from runtime.partition_state import PartitionState, WindowOptions
 from runtime.parts import Parts
 
-# A bug that depends on nothing but the record fails every time; the second try is for the one that does not.
-HANDLER_TRIES = 2
 DEADLINES_PER_TICK = 2_000
 # Resume below this share of the bound, so that a partition does not flap between paused and not.
 RESUME_SHARE = 0.8
@@ -55,24 +52,27 @@ class Kernel(PartitionConsumer):
     async def _handle(self, runs: list[Run]) -> None:
         now = self.clock.now()
         refused: Counter[tuple[str, str]] = Counter()
-        try:
-            for run in runs:
-                self._take(run, now, refused)
-        except TooManyDeadLettersError as error:
-            raise FatalError(str(error)) from error
-        await self._publish()
+        for run in runs:
+            self._take(run, now, refused)
+        # The next batch is decided while this one is on its way, and no commit overtakes it.
+        await self.outbox.hand_over()
         for (topic, reason), count in refused.items():
             self._metrics.count("dead_letters_total", count, topic=topic, reason=reason)
         self._pause_full()
 
     def _take(self, run: Run, now: float, refused: Counter[tuple[str, str]]) -> None:
         """Handle one run; the loop is the hot path of every service."""
-        take, logic = run.state.take, self._logic_of(run.state)
+        state = run.state
+        on_record, apply, window = self._logic_of(state).on_record, state.apply, state.window
         messages: list[Message] = []
         accepted = 0
         for record in run.records:
             try:
-                messages += take(record, logic, now)
+                handled = on_record(record, window)
+                if type(handled) is Effects:
+                    messages += apply(handled, record.offset, now)
+                else:
+                    messages.append(handled)
             except Exception as error:  # noqa: BLE001  whatever it is, one record must not stop its partition
                 self._limit.accept(accepted)
                 accepted = 0
@@ -80,6 +80,7 @@ class Kernel(PartitionConsumer):
             else:
                 accepted += 1
         self._limit.accept(accepted)
+        state.read_past(run.records[-1])
         self.outbox.add(messages, run.partition)
 
     def _logic_of(self, state: PartitionState) -> Logic:
@@ -89,25 +90,17 @@ class Kernel(PartitionConsumer):
         self, run: Run, record: Record, now: float, error: Exception, refused: Counter[tuple[str, str]]
     ) -> tuple[Message, ...]:
         """Return what a record publishes after all, or its dead letter."""
-        for _ in range(HANDLER_TRIES - 1):
-            if isinstance(error, Reject):
-                break
+        # A bug that depends on nothing but the record fails every time; the second try is for the one that does not.
+        if not isinstance(error, Reject):
             try:
                 return run.state.take(record, self._logic_of(run.state), now)
-            except Exception as next_error:  # noqa: BLE001  as in `_take`
-                error = next_error
+            except Exception as second_error:  # noqa: BLE001  as in `_take`
+                error = second_error
         reject = refusal_of(record, error)
         self._limit.refuse()
-        run.state.skip(record)
         refused[run.topic, reject.reason] += 1
         topic = self._dead_letter_topic(run.topic)
         return (dead_letter(record, topic=topic, reason=reject.reason, detail=reject.detail),)
-
-    async def _publish(self) -> None:
-        sent = self.outbox.sent
-        await self.outbox.flush()
-        if self.outbox.sent > sent:
-            self._metrics.count("records_published_total", self.outbox.sent - sent)
 
     async def _tick(self) -> None:
         """Let the deadlines pass whose time has come, publish, and resume what has room again."""
@@ -127,7 +120,7 @@ class Kernel(PartitionConsumer):
             fired += len(keys)
         if fired:
             self._metrics.count("deadlines_passed_total", fired)
-            await self._publish()
+        await self.outbox.hand_over()
         self._pause_full()
 
     def _pause_full(self) -> None:

@@ -1,7 +1,7 @@
 """What a record handler takes and gives: plain values, no client library."""
 
 from collections.abc import Mapping
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, final
 
 from contracts.cloudevents import Headers
 
@@ -28,13 +28,9 @@ class Record(Protocol):
     def headers(self) -> tuple[tuple[str, bytes], ...]: ...
 
 
-class Message(NamedTuple):
-    """A record to publish; it goes to the partition number of the record that caused it."""
-
-    topic: str
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
+# A record to publish: topic, key, value, headers; it goes to the partition number of the record that caused it. Plain,
+# because a named tuple takes eight times as long to make, a tenth of a bare hop.
+Message = tuple[str, bytes | None, bytes | None, Headers]
 
 
 class Waiting(NamedTuple):
@@ -45,6 +41,7 @@ class Waiting(NamedTuple):
     state: State
 
 
+@final
 class Effects(NamedTuple):
     """All that handling one record may cause; the kernel applies a batch's effects together.
 
@@ -60,6 +57,8 @@ class Effects(NamedTuple):
 
 
 NOTHING = Effects()
+# What most records cause is one message; the bare one spares an `Effects` around it, 5 % of a hop.
+Handled = Message | Effects
 
 
 class Logic(Protocol):
@@ -68,8 +67,8 @@ class Logic(Protocol):
     Any other exception is our own bug on that record: tried again a few times, then dead-lettered.
     """
 
-    def on_record(self, record: Record, waiting: Mapping[bytes, State]) -> Effects:
-        """Return the effects of one record; `waiting` has the state of every open entry of its partition."""
+    def on_record(self, record: Record, waiting: Mapping[bytes, State]) -> Handled:
+        """Return what one record causes; `waiting` has the state of every open entry of its partition."""
 
     def on_deadline(self, key: bytes, state: State) -> Effects:
         """Return the effects of the deadline of an open entry; it must rearm or close the entry."""

@@ -1,5 +1,6 @@
 """Metrics with a closed set of names: an undeclared name raises, so a dashboard never waits for a misspelt one."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
@@ -20,6 +21,8 @@ class Metric(NamedTuple):
 TOPIC, PLACE = ("topic",), ("topic", "partition")
 # From a record handled at once to one that waited for an outage to end.
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+# Amounts by the values of a counter's labels, in their declared order.
+Tally = defaultdict[tuple[str, ...], float]
 # Services share these under one name; the scrape's job says whose they are.
 SHARED_PREFIX = "paperless"
 BUILD_INFO = Metric("gauge", "build_info", "Always 1; the labels say what runs.", ("service", "version"))
@@ -53,7 +56,8 @@ class Metrics:
 
     def __init__(self, service: str, declared: Sequence[Metric]) -> None:
         self.registry = CollectorRegistry()
-        self._counted: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}
+        self._labels = {metric.name: metric.labels for metric in declared}
+        self._tallies: dict[str, Tally] = {}
         kinds: Any = {"counter": Counter, "gauge": Gauge, "histogram": partial(Histogram, buckets=BUCKETS)}
         self._metrics: Mapping[str, Counter | Gauge | Histogram] = {
             metric.name: kinds[metric.kind](
@@ -64,19 +68,23 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         self.gauge(BUILD_INFO.name, 1, service=service, version=version("paperless"))
 
+    def tally(self, name: str) -> Tally:
+        """Return a counter's amounts by label values, for what is counted per record: a dictionary entry each.
+
+        They reach the registry when it is scraped. See `count` for errors.
+        """
+        self._metrics[name]
+        return self._tallies.setdefault(name, defaultdict(float))
+
     def count(self, name: str, amount: float = 1, **labels: str) -> None:
-        """Add to a counter. The sum reaches the registry when it is scraped: a record costs one dictionary entry.
+        """Add to a counter.
 
         Raises:
-            KeyError: the name is not declared.
+            KeyError: the name is not declared, or a label of it is missing.
 
         """
-        key = (name, tuple(labels.items()))
-        counted = self._counted.get(key)
-        if counted is None:
-            self._child(name, labels)
-            counted = 0
-        self._counted[key] = counted + amount
+        tally = self.tally(name)
+        tally[tuple([labels[label] for label in self._labels[name]])] += amount
 
     def gauge(self, name: str, value: float, **labels: str) -> None:
         """Set a gauge; see `count` for errors."""
@@ -93,9 +101,10 @@ class Metrics:
 
     def exposition(self) -> bytes:
         """Return the text that Prometheus scrapes."""
-        for (name, labels), amount in self._counted.items():
-            self._child(name, dict(labels)).inc(amount)  # type: ignore[union-attr]
-            self._counted[name, labels] = 0
+        for name, tally in self._tallies.items():
+            for values, amount in tally.items():
+                self._child(name, dict(zip(self._labels[name], values, strict=True))).inc(amount)  # type: ignore[union-attr]
+                tally[values] = 0
         return generate_latest(self.registry)
 
     def _child(self, name: str, labels: Mapping[str, str]) -> Counter | Gauge | Histogram:

@@ -2,28 +2,20 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from operator import itemgetter
+from typing import Any
 
 import structlog
 from aiokafka.errors import KafkaError
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
 from runtime.messages import Message
+from runtime.metrics import Tally
 
 log = structlog.get_logger(__name__)
 
 Target = tuple[str, int]
-
-
-class BatchProducer(Protocol):
-    """The part of aiokafka's producer that the outbox uses."""
-
-    def create_batch(self) -> Any:
-        """Return an empty batch builder."""
-
-    async def send_batch(self, batch: Any, topic: str, *, partition: int) -> asyncio.Future[Any]:
-        """Queue a closed batch; the future ends when the broker has it."""
 
 
 class Outbox:
@@ -33,37 +25,57 @@ class Outbox:
     sent again, with backoff and jitter, for as long as it takes. After an error that is not a passing one, `renew`
     replaces the producer first: an idempotent one has used up the sequence numbers of what failed, so the broker would
     refuse all it sends to that partition from then on.
+
+    Args:
+        producer: returns aiokafka's producer as it is now, or what has its `create_batch` and `send_batch`.
+        renew: replaces it.
+        sent: counts what the broker has acknowledged.
+
     """
 
     def __init__(
-        self, producer: Callable[[], BatchProducer], renew: Callable[[], Awaitable[None]] | None = None
+        self, producer: Callable[[], Any], renew: Callable[[], Awaitable[None]] | None = None, sent: Tally | None = None
     ) -> None:
         self._producer, self._renew = producer, renew
         self._ended = False
-        self._pending: defaultdict[Target, list[Message]] = defaultdict(list)
+        self._queued: defaultdict[Target, list[Message]] = defaultdict(list)
+        self._sending: dict[Target, list[Message]] = {}
+        self._flight: asyncio.Task[None] | None = None
         self.failing = False
-        self.sent = 0
+        self.sent: Tally = defaultdict(float) if sent is None else sent
         # Called once, when all that is queued now is sent.
         self.when_sent: list[Callable[[], object]] = []
 
-    def add(self, messages: Iterable[Message], partition: int) -> None:
+    def add(self, messages: Sequence[Message], partition: int) -> None:
         """Queue messages for one partition of their topics."""
-        topic, bucket = "", []
-        for message in messages:
-            if message.topic != topic:
-                topic = message.topic
-                bucket = self._pending[topic, partition]
-            bucket.append(message)
+        for topic in dict.fromkeys(map(itemgetter(0), messages)):
+            self._queued[topic, partition] += [message for message in messages if message[0] == topic]
 
     def discard(self) -> None:
         """Forget what is queued (its cause will be handled again)."""
-        self._pending.clear()
+        self._queued.clear()
         self.when_sent.clear()
 
     async def flush(self) -> None:
         """Send all that is queued and wait until the broker has it."""
-        if not self._pending:
-            return
+        await self.hand_over()
+        await self._landed()
+
+    async def hand_over(self) -> None:
+        """Begin to send what is queued, once the broker has what was handed over before: order is kept."""
+        if self._queued:
+            await self._landed()
+            self._sending, self._queued = self._queued, defaultdict(list)
+            ending, self.when_sent = self.when_sent, []
+            self._flight = asyncio.create_task(self._deliver(ending))
+
+    async def _landed(self) -> None:
+        if self._flight is not None:
+            # Who waits may be cancelled; what is on its way goes on.
+            await asyncio.shield(self._flight)
+            self._flight = None
+
+    async def _deliver(self, ending: Iterable[Callable[[], object]]) -> None:
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(KafkaError),
             wait=wait_random_exponential(multiplier=0.1, max=5.0),
@@ -73,10 +85,10 @@ class Outbox:
                 if self._ended and self._renew:
                     await self._renew()
                 self._ended = False
-                await self._send_pending()
+                await self._send_all()
         self.failing = False
-        while self.when_sent:
-            self.when_sent.pop()()
+        for end in ending:
+            end()
 
     def _warn(self, state: RetryCallState) -> None:
         self.failing = True
@@ -84,16 +96,16 @@ class Outbox:
         self._ended = self._ended or not getattr(error, "retriable", False)
         log.warning("publishing failed, trying again", attempt=state.attempt_number, error=repr(error))
 
-    async def _send_pending(self) -> None:
-        targets = list(self._pending.items())
+    async def _send_all(self) -> None:
+        targets = list(self._sending.items())
         results = await asyncio.gather(
             *[self._send(target, messages) for target, messages in targets], return_exceptions=True
         )
         errors = [result for result in results if isinstance(result, BaseException)]
         for (target, messages), result in zip(targets, results, strict=True):
             if not isinstance(result, BaseException):
-                self.sent += len(messages)
-                del self._pending[target]
+                self.sent[()] += len(messages)
+                del self._sending[target]
         if errors:
             raise errors[0]
 

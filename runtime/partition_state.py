@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
 
-from runtime.messages import Effects, Logic, Message, Record
+from runtime.messages import Effects, Handled, Logic, Message, Record
 from runtime.tracing import Traces
 from runtime.window import RetryBudget, Window
 
@@ -58,28 +58,28 @@ class PartitionState:
 
     def take(self, record: Record, logic: Logic, now: float) -> tuple[Message, ...]:
         """Handle one record and return what it publishes. An exception of the logic leaves the state unchanged."""
-        effects = logic.on_record(record, self.window)
-        offset = record.offset
-        self.next_offsets[record.topic] = offset + 1
-        publish, opened, rearmed, closed, _ = effects
-        if closed is not None or opened is not None or rearmed is not None:
-            self._apply(effects, offset, now)
-        return publish
+        messages = self.apply(logic.on_record(record, self.window), record.offset, now)
+        self.read_past(record)
+        return messages
 
-    def skip(self, record: Record) -> None:
-        """Pass over a record that was dead-lettered."""
+    def read_past(self, record: Record) -> None:
+        """Read on after this record, however it was handled."""
         self.next_offsets[record.topic] = record.offset + 1
 
-    def _apply(self, effects: Effects, offset: int, now: float) -> None:
-        if effects.close is not None:
-            self.window.close(effects.close)
-        if effects.rearm is not None:
-            self.window.rearm(effects.rearm.key, now + effects.rearm.patience_s, effects.rearm.state)
-        if effects.open is not None:
-            key, patience_s, state = effects.open
-            opened = self.window.open(key, offset, now + patience_s, state, now)
-            if opened and self._budget:
+    def apply(self, handled: Handled, offset: int, now: float) -> tuple[Message, ...]:
+        """Change the window as the handling of a record says, and return what it publishes."""
+        if type(handled) is not Effects:
+            return (handled,)
+        publish, opened, rearmed, closed, _ = handled
+        if closed is not None:
+            self.window.close(closed)
+        if rearmed is not None:
+            self.window.rearm(rearmed.key, now + rearmed.patience_s, rearmed.state)
+        if opened is not None:
+            key, patience_s, state = opened
+            if self.window.open(key, offset, now + patience_s, state, now) and self._budget:
                 self._budget.earn(1)
+        return publish
 
     def due(self, *, now: float, polled_at: float | None, highwater: int | None, limit: int) -> list[bytes]:
         """Return keys whose deadline passed and whose silence is certain.
@@ -127,8 +127,7 @@ class PartitionState:
         if effects.retry and self._options and self._budget and not self._budget.spend(now):
             self.window.rearm(key, now + self._options.stretch_s, state)
             return ()
-        self._apply(effects, 0, now)
-        return effects.publish
+        return self.apply(effects, 0, now)
 
     def commits(self) -> dict[str, int]:
         """Return the offset to commit per topic: the opening topic trails its oldest open entry."""

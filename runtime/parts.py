@@ -37,11 +37,12 @@ class Parts:
         producer = LateProducer(
             lambda: open_producer(settings, client_id=settings.client_id, idempotent=settings.idempotent_producer)
         )
+        declared = Metrics(service, metrics)
         return Parts(
             settings=settings,
             clock=clock or SystemClock(),
-            metrics=Metrics(service, metrics),
-            outbox=Outbox(producer, producer.renew),
+            metrics=declared,
+            outbox=Outbox(producer, producer.renew, declared.tally("records_published_total")),
             producer=producer,
             tracing=tracing or Tracing(),
             on_fatal=on_fatal,

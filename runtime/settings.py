@@ -91,6 +91,9 @@ class ServiceSettings(EnvironmentSettings, KafkaAccess):
     session_timeout_ms: int = Field(
         default=6_000, ge=1_000, description="Silence after which the group gives a member's partitions away."
     )
+    fetch_max_wait_ms: int = Field(
+        default=100, ge=1, description="How long the broker may hold a fetch back; the embedded one wakes none earlier."
+    )
     max_records: int = Field(default=4_000, ge=1, description="Records per batch; as many as one fetch holds.")
 
     def masked(self) -> dict[str, object]:

@@ -134,7 +134,7 @@ def _packed(day: SimulatedDay) -> Iterator[int]:
     for position, (commune, count) in enumerate(zip(day.communes, counts, strict=True)):
         ends = modes[commune.province]
         for first in range(0, count, _BLOCK):
-            drawn = draws(day.seed, "arrival", date_text, commune.code, first // _BLOCK)
+            drawn = draws(day.seed, "arrival", date_text, commune.code, str(first // _BLOCK))
             for offset in range(min(_BLOCK, count - first)):
                 procedure, fileable = choose(drawn[offset])
                 mode = _mode(drawn[offset + _BLOCK], ends, fileable)

@@ -9,7 +9,8 @@ from contracts.context import facts_of
 from contracts.draws import short_digest
 from contracts.events import ApplicationDecided, ApplicationSubmitted
 from contracts.reading import Keyed, read_event
-from services.intake.core import Answered, Decision, RuleBook, check, components_to_look_up, decide
+from services.intake.core import Decision, RuleBook, check, decide, look_ups
+from services.intake.settling import Answered
 from services.scoring.rollup import Decided, decided_of
 from services.vneid_mock.core import final_answers
 from services.vneid_mock.faults import FaultPlan
@@ -49,7 +50,7 @@ class Oracle(NamedTuple):
             procedure=submitted.procedure,
             province=submitted.province,
             consent=submitted.consent,
-            components=[component.slug for component in components_to_look_up(facts, self.book)],
+            components=look_ups(facts, self.book).components,
             as_of=submitted.submitted_at,
             attempts=self.book.attempts,
         )

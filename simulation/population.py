@@ -69,7 +69,7 @@ class Population:
         second, position, number, kind, mode = arrival
         place, procedure = self._places[position], self._procedures[kind]
         shares = place.shares
-        u = draws(self._day.seed, "application", self._date, place.commune, number)
+        u = draws(self._day.seed, "application", self._date, place.commune, str(number))
         online = mode <= _ASSISTED
         application_id = self._application_id(second, number, u[14], u[15])
         home = self._home(u[2], place.province, shares.elsewhere_share)
@@ -133,7 +133,7 @@ class Population:
             return {}
         shares = place.shares
         silent = silence < shares.no_answer_share
-        u = draws(self._day.seed, "components", self._date, place.commune, number)
+        u = draws(self._day.seed, "components", self._date, place.commune, str(number))
         answers = {}
         for (slug, needed, known, original), drawn in zip(procedure.proofs, u, strict=False):
             if drawn >= needed:

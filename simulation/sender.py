@@ -107,7 +107,7 @@ class Sender:
 
     def _message(self, submission: Submission) -> Message:
         headers = _headers(f"{submission.application_id}/submitted")
-        message = Message(APPLICATIONS_SUBMITTED.name, submission.key, submission.value, headers)
+        message = (APPLICATIONS_SUBMITTED.name, submission.key, submission.value, headers)
         return self._tracing.begin(message, self._outbox)
 
     async def drain(self) -> None:

@@ -62,7 +62,7 @@ def build(settings: IntakeSettings, clock: Clock | None = None, tracing: Tracing
         key=settings.signing_key.get_secret_value().encode(),
         partitions=settings.partitions,
         patience_s=settings.patience_s,
-        count=parts.metrics.count,
+        tally=parts.metrics.tally,
     )
     kernel = Kernel(
         handlers,

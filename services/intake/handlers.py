@@ -1,7 +1,8 @@
 """Intake's handlers: translate a record, call the core, return the effects. No clock, no broker, no business."""
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol, cast
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import cast
 
 import orjson
 
@@ -12,25 +13,16 @@ from contracts.errors import Reject
 from contracts.events import ApplicationSubmitted, DocumentsProvided
 from contracts.reading import read_event
 from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED, DOCUMENTS_PROVIDED, DOCUMENTS_REQUESTED
-from domain import CalendarRangeError, Component
-from runtime.messages import NOTHING, Effects, Message, Record, State, Waiting
-from services.intake.core import Decision, RuleBook, answers_of, check, components_to_look_up, decide
+from domain import CalendarRangeError
+from runtime.messages import NOTHING, Effects, Handled, Message, Record, State, Waiting
+from runtime.metrics import Tally
+from services.intake.core import Decision, LookUps, RuleBook, answers_of, check, decide, look_ups
 
 # What an open application is remembered by: the last attempt, the submitted value, the best reply so far, the context
 # that was sealed and the facts in it. Plain tuples of plain values, which the garbage collector leaves alone.
 Open = tuple[int, bytes, bytes | None, str, tuple[object, ...]]
 # Where a context carries the digest of its submission, which is the key of its entry.
 _KEY = slice(2, 18)
-
-
-class Count(Protocol):
-    """Counts what a metric counts; `runtime.metrics.Metrics.count` is one."""
-
-    def __call__(self, name: str, amount: float = 1, **labels: str) -> None: ...
-
-
-def _uncounted(name: str, amount: float = 1, **labels: str) -> None:
-    """Count nothing."""
 
 
 class IntakeHandlers:
@@ -44,7 +36,7 @@ class IntakeHandlers:
         key: the signing key of contexts.
         partitions: the partition count of the log.
         patience_s: wall seconds of silence until an application is asked for again.
-        count: counts outcomes and re-asks; a metric, not a decision.
+        tally: returns the amounts of a counter by label values; metrics, no decisions.
 
     """
 
@@ -55,10 +47,12 @@ class IntakeHandlers:
         key: bytes,
         partitions: int,
         patience_s: float,
-        count: Count = _uncounted,
+        tally: Callable[[str], Tally] = lambda _: defaultdict(float),
     ) -> None:
         self._book, self._key, self._partitions = book, key, partitions
-        self._patience_s, self._count = patience_s, count
+        self._patience_s = patience_s
+        self._outcomes, self._presumed = tally("outcomes_total"), tally("outcomes_presumed_total")
+        self._asked_again = tally("applications_asked_again_total")
         self._requested = header_maker("/services/intake", DOCUMENTS_REQUESTED.event_type)
         self._decided = header_maker("/services/intake", APPLICATIONS_DECIDED.event_type)
         self._by_topic = {
@@ -66,23 +60,23 @@ class IntakeHandlers:
             DOCUMENTS_PROVIDED.name: self._on_provided,
         }
 
-    def on_record(self, record: Record, waiting: Mapping[bytes, State]) -> Effects:
-        """Return the effects of a submission or a reply; see `Logic`."""
+    def on_record(self, record: Record, waiting: Mapping[bytes, State]) -> Handled:
+        """Return what a submission or a reply causes; see `Logic`."""
         return self._by_topic[record.topic](record, waiting)
 
-    def _on_submitted(self, record: Record, waiting: Mapping[bytes, State]) -> Effects:
+    def _on_submitted(self, record: Record, waiting: Mapping[bytes, State]) -> Handled:
         submitted = read_event(record, ApplicationSubmitted, self._partitions)
         value = record.value or b""
         check(submitted, self._book)
         facts = facts_of(submitted, short_digest(value))
-        components = components_to_look_up(facts, self._book)
-        if not components:
-            return Effects((self._outcome(decide(facts, {}, self._book)),))
+        asked = look_ups(facts, self._book)
+        if not asked.components:
+            return self._outcome(decide(facts, {}, self._book))
         key = facts.submission.encode()
         if key in waiting:
             return NOTHING
         context = seal(facts, self._key)
-        request = self._request(submitted, 1, components, context)
+        request = self._request(submitted, 1, asked, context)
         return Effects((request,), Waiting(key, self._patience_s, (1, value, None, context, tuple(facts))))
 
     def _on_provided(self, record: Record, waiting: Mapping[bytes, State]) -> Effects:
@@ -127,7 +121,7 @@ class IntakeHandlers:
 
     def _counted(self, effects: Effects, cause: str) -> Effects:
         if effects.rearm is not None:
-            self._count("applications_asked_again_total", cause=cause)
+            self._asked_again[(cause,)] += 1
         return effects
 
     def _ask_again(self, key: bytes, state: Open) -> Effects:
@@ -137,13 +131,11 @@ class IntakeHandlers:
             known = {} if best is None else answers_of(DocumentsProvided.model_validate_json(best))
             return Effects((self._outcome(decide(facts, known, self._book)),), close=key)
         submitted = ApplicationSubmitted.model_validate_json(value)
-        request = self._request(submitted, attempt + 1, components_to_look_up(facts, self._book), context)
+        request = self._request(submitted, attempt + 1, look_ups(facts, self._book), context)
         again = Waiting(key, self._patience_s, (attempt + 1, value, best, context, plain))
         return Effects((request,), rearm=again)
 
-    def _request(
-        self, submitted: ApplicationSubmitted, attempt: int, components: Sequence[Component], context: str
-    ) -> Message:
+    def _request(self, submitted: ApplicationSubmitted, attempt: int, asked: LookUps, context: str) -> Message:
         application_id = submitted.application_id
         value = orjson.dumps(
             {
@@ -154,18 +146,16 @@ class IntakeHandlers:
                 "consent": submitted.consent,
                 "attempt": attempt,
                 "as_of": self._book.as_of(submitted.submitted_at, attempt),
-                "documents": [
-                    {"component": component.slug, "databases": component.databases} for component in components
-                ],
+                "documents": asked.documents,
                 "context": context,
             }
         )
         headers = self._requested(f"{application_id}/requested/{attempt}")
-        return Message(DOCUMENTS_REQUESTED.name, application_id.encode(), value, headers)
+        return (DOCUMENTS_REQUESTED.name, application_id.encode(), value, headers)
 
     def _outcome(self, decision: Decision) -> Message:
-        self._count("outcomes_total", outcome=decision.outcome)
+        self._outcomes[(decision.outcome,)] += 1
         if decision.presumed:
-            self._count("outcomes_presumed_total")
+            self._presumed[()] += 1
         headers = self._decided(f"{decision.application_id}/decided/{decision.revision}")
-        return Message(APPLICATIONS_DECIDED.name, decision.application_id.encode(), decision.to_json(), headers)
+        return (APPLICATIONS_DECIDED.name, decision.application_id.encode(), decision.to_json(), headers)

@@ -12,7 +12,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 from contracts.topics import APPLICATIONS_DECIDED
 from domain import domain
 from runtime.consumer import PartitionConsumer, Run
-from runtime.dead_letters import DeadLetterLimit, TooManyDeadLettersError, dead_letter, refusal_of
+from runtime.dead_letters import DeadLetterLimit, dead_letter, refusal_of
 from runtime.errors import FatalError
 from runtime.messages import Record
 from runtime.parts import Parts
@@ -51,17 +51,14 @@ class StoreWriter(PartitionConsumer):
     async def _handle(self, runs: list[Run]) -> None:
         refused: Counter[str] = Counter()
         batch: list[Positioned] = []
-        try:
-            for run in runs:
-                self._decode_run(run, batch, refused)
-        except TooManyDeadLettersError as error:
-            raise FatalError(str(error)) from error
+        for run in runs:
+            self._decode_run(run, batch, refused)
         await self.outbox.flush()
         records = (record for run in runs for record in run.records)
         with self._parts.tracing.together("apply outcome", records, self._transaction):
             applied = await self._apply(batch, runs)
         for run in runs:
-            run.state.skip(run.records[-1])
+            run.state.read_past(run.records[-1])
         for name, amount in applied.counters.items():
             self._metrics.count("outcomes_total", amount, result=name)
         for reason, amount in refused.items():

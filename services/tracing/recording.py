@@ -24,7 +24,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON, TraceIdRatioBased
 from opentelemetry.trace import Link, Span, SpanKind, StatusCode, get_current_span, set_span_in_context, use_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from runtime.messages import Effects, Logic, Message, Record, State
+from runtime.messages import Effects, Handled, Logic, Message, Record, State
 from runtime.outbox import Outbox
 from runtime.tracing import Traces, Tracing
 
@@ -81,7 +81,8 @@ class Recording(Tracing):
         return Recording(service, BatchSpanProcessor(OTLPSpanExporter()))
 
     def begin(self, message: Message, outbox: Outbox) -> Message:
-        trace_id = int.from_bytes(blake2b(message.key or b"", digest_size=16, person=HEADER.encode()).digest())
+        _, key, _, _ = message
+        trace_id = int.from_bytes(blake2b(key or b"", digest_size=16, person=HEADER.encode()).digest())
         if trace_id & TraceIdRatioBased.TRACE_ID_LIMIT >= self._bound:
             return message
         self._ids.given = trace_id
@@ -89,26 +90,27 @@ class Recording(Tracing):
 
     def sent(self, message: Message, context: Context, outbox: Outbox) -> Message:
         """Return a message with its header; its span ends when the broker has it."""
-        span = self._start("send", message, context, SpanKind.PRODUCER)
+        topic, key, _, _ = message
+        span = self._start("send", topic, key, context, SpanKind.PRODUCER)
         outbox.when_sent.append(span.end)
         return carrying(message, set_span_in_context(span))
 
     def processing(self, record: Record, context: Context) -> Span:
         """Start the span of handling a record."""
-        span = self._start("process", record, context, SpanKind.CONSUMER)
+        span = self._start("process", record.topic, record.key, context, SpanKind.CONSUMER)
         span.set_attribute("messaging.destination.partition.id", str(record.partition))
         span.set_attribute("messaging.kafka.offset", record.offset)
         return span
 
-    def _start(self, operation: str, of: Record | Message, context: Context, kind: SpanKind) -> Span:
+    def _start(self, operation: str, topic: str, key: bytes | None, context: Context, kind: SpanKind) -> Span:
         attributes = {
             "messaging.system": "kafka",
             "messaging.operation.type": operation,
             "messaging.operation.name": operation,
-            "messaging.destination.name": of.topic,
-            "messaging.kafka.message.key": (of.key or b"").decode("utf-8", "replace"),
+            "messaging.destination.name": topic,
+            "messaging.kafka.message.key": (key or b"").decode("utf-8", "replace"),
         }
-        return self._tracer.start_span(f"{operation} {of.topic}", context, kind, attributes)
+        return self._tracer.start_span(f"{operation} {topic}", context, kind, attributes)
 
     def around(self, logic: Logic, traces: Traces, outbox: Outbox) -> Logic:
         return _TracedLogic(self, logic, traces, outbox) if traces or self._contexts else logic
@@ -169,14 +171,16 @@ class _TracedLogic:
     def __init__(self, recording: Recording, logic: Logic, traces: Traces, outbox: Outbox) -> None:
         self._recording, self._logic, self._traces, self._outbox = recording, logic, traces, outbox
 
-    def on_record(self, record: Record, waiting: Mapping[bytes, State]) -> Effects:
+    def on_record(self, record: Record, waiting: Mapping[bytes, State]) -> Handled:
         context = self._recording.context_of(record)
         if context is None:
-            effects = self._logic.on_record(record, waiting)
-            return self._of_untraced(effects) if self._traces else effects
+            handled = self._logic.on_record(record, waiting)
+            return self._of_untraced(handled) if self._traces and isinstance(handled, Effects) else handled
         span = self._recording.processing(record, context)
         with current(span):
-            return self._onward(self._logic.on_record(record, waiting), set_span_in_context(span))
+            handled = self._logic.on_record(record, waiting)
+            effects = handled if type(handled) is Effects else Effects((handled,))
+            return self._onward(effects, set_span_in_context(span))
 
     def on_deadline(self, key: bytes, state: State) -> Effects:
         context = self._traces.get(key)
@@ -207,7 +211,8 @@ def carrying(message: Message, context: Context) -> Message:
     """Return a message with the headers of a context."""
     carrier: dict[str, str] = {}
     _propagator.inject(carrier, context)
-    return message._replace(headers=[*message.headers, *((name, value.encode()) for name, value in carrier.items())])
+    topic, key, value, headers = message
+    return topic, key, value, [*headers, *((name, text.encode()) for name, text in carrier.items())]
 
 
 @contextmanager

@@ -58,8 +58,7 @@ def build(settings: VneidSettings, clock: Clock | None = None, tracing: Tracing 
         VneidHandlers(
             plan,
             partitions=settings.partitions,
-            count=lambda kind: parts.metrics.count("replies_total", kind=kind),
-            looked_up=lambda database, answer: parts.metrics.count("look_ups_total", database=database, answer=answer),
+            tally=parts.metrics.tally,
         ),
         parts,
         topics=[topic.name for topic in CONSUMES],

@@ -1,9 +1,9 @@
 """From a request to its reply: pure, and the same code for the service and for the oracle."""
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import MAXYEAR, MINYEAR, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from math import ceil, log
 from statistics import NormalDist
 from typing import NamedTuple, NoReturn
@@ -36,12 +36,26 @@ class LookedUp(NamedTuple):
     at: datetime
 
 
+class _LookUps(NamedTuple):
+    """The look-ups of an application; `starts` are the position of each and the database where it begins."""
+
+    all: tuple[LookUp, ...]
+    starts: tuple[tuple[int, str], ...]
+    databases: frozenset[str]
+
+    @classmethod
+    def of(cls, look_ups: Iterable[LookUp]) -> "_LookUps":
+        every = tuple(look_ups)
+        starts = tuple((one.position, one.databases[0]) for one in every)
+        return cls(every, starts, frozenset(database for _, database in starts))
+
+
 class _Case(NamedTuple):
     """What the answers depend on; `first` is the event time of the first attempt."""
 
     subject: Subject
     consent: bool
-    look_ups: tuple[LookUp, ...]
+    look_ups: _LookUps
     first: datetime
 
 
@@ -54,8 +68,7 @@ def respond(request: DocumentsRequested, plan: FaultPlan, seed: int) -> Response
 
     """
     case = _case_of(request)
-    databases = {look_up.databases[0] for look_up in case.look_ups} if plan.overrides else ()
-    delays = deliveries(plan, seed, case.subject, request.attempt, databases)
+    delays = deliveries(plan, seed, case.subject, request.attempt, case.look_ups.databases)
     known = _known(case, plan, seed, request.attempt)
     reply = {
         "application_id": request.application_id,
@@ -104,65 +117,74 @@ def final_answers(
     """
     if not components:
         return ()
-    by_slug = _look_ups_of(procedure)
-    case = _Case(
-        Subject(application_id, citizen_number, province),
-        consent,
-        tuple(by_slug.get(slug) or _unknown_component(procedure, slug) for slug in components),
-        as_of,
-    )
-    databases = {look_up.databases[0] for look_up in case.look_ups}
+    subject = Subject(application_id, citizen_number, province)
+    case = _Case(subject, consent, _named(procedure, tuple(components)), as_of)
     for attempt in range(attempts, 0, -1):
-        if deliveries(plan, seed, case.subject, attempt, databases):
+        if deliveries(plan, seed, subject, attempt, case.look_ups.databases):
             return tuple(_known(case, plan, seed, attempt))
     return ()
 
 
 def _known(case: _Case, plan: FaultPlan, seed: int, attempt: int) -> list[LookedUp]:
-    look_ups = case.look_ups
-    fates = answers_from(plan, seed, case.subject, [(look_up.position, look_up.databases[0]) for look_up in look_ups])
-    return [
-        _answer(case, look_up, seed, fate)
-        for look_up, fate in zip(look_ups, fates, strict=True)
-        if fate is not None and fate <= attempt
-    ]
+    (_, citizen, _), consent, look_ups, first = case
+    fates = answers_from(plan, seed, case.subject, look_ups.starts)
+    _, within, waits = _timing()
+    known = []
+    for look_up, fate in zip(look_ups.all, fates, strict=True):
+        if fate is None or fate > attempt:
+            continue
+        answer, database, latency = look_up.find(seed, citizen, first)
+        # The time of the attempt that brings it, plus its latency in whole seconds, below the time-out.
+        at = first + waits[fate][bisect_left(within, latency)]
+        known.append(
+            LookedUp(look_up.slug, answer, database, at)
+            if consent
+            else LookedUp(look_up.slug, "refused", look_up.databases[0], at)
+        )
+    return known
 
 
 def _look_ups_made(case: _Case, known: list[LookedUp]) -> list[tuple[str, str]]:
-    made: list[tuple[str, str]] = [(one.database, one.answer) for one in known]
-    if len(known) < len(case.look_ups):
+    made: list[tuple[str, str]] = [(database, answer) for _, answer, database, _ in known]
+    if len(known) < len(case.look_ups.all):
         answered = {one.component for one in known}
-        made += [(one.databases[0], "unreachable") for one in case.look_ups if one.slug not in answered]
+        made += [(one.databases[0], "unreachable") for one in case.look_ups.all if one.slug not in answered]
     return made
 
 
-def _answer(case: _Case, look_up: LookUp, seed: int, fate: int) -> LookedUp:
-    answer, database, latency = look_up.find(seed, case.subject.citizen_number, case.first)
-    at = _timing().at(case.first, fate, latency)
-    if not case.consent:
-        return LookedUp(look_up.slug, "refused", look_up.databases[0], at)
-    return LookedUp(look_up.slug, answer, database, at)
-
-
 def _case_of(request: DocumentsRequested) -> _Case:
-    by_slug = _look_ups_of(request.procedure)
-    look_ups: dict[str, LookUp] = {}
-    for slug, databases in [(document.component, document.databases) for document in request.documents]:
-        look_up = by_slug.get(slug) or _unknown_component(request.procedure, slug)
-        if databases != look_up.databases:
-            raise Reject("databases_not_of_component", _other_databases(request.procedure, look_up, databases))
-        look_ups[slug] = look_up
-    if len(look_ups) < len(request.documents):
-        raise Reject("duplicate_component", f"documents of {request.application_id}: a component is asked for twice")
+    asked = tuple([(document.component, document.databases) for document in request.documents])
     subject = Subject(request.application_id, request.citizen_number, request.province)
-    return _Case(subject, request.consent, tuple(look_ups.values()), _first_attempt(request))
+    return _Case(subject, request.consent, _asked_for(request.procedure, asked), _first_attempt(request))
+
+
+# A day has some hundred combinations.
+@lru_cache(maxsize=8192)
+def _asked_for(procedure: str, asked: tuple[tuple[str, tuple[str, ...]], ...]) -> _LookUps:
+    by_slug = _look_ups_of(procedure)
+    look_ups: dict[str, LookUp] = {}
+    for slug, databases in asked:
+        look_up = by_slug.get(slug) or _unknown_component(procedure, slug)
+        if databases != look_up.databases:
+            raise Reject("databases_not_of_component", _other_databases(procedure, look_up, databases))
+        look_ups[slug] = look_up
+    if len(look_ups) < len(asked):
+        raise Reject("duplicate_component", f"documents of {procedure}: a component is asked for twice")
+    return _LookUps.of(look_ups.values())
+
+
+@lru_cache(maxsize=8192)
+def _named(procedure: str, slugs: tuple[str, ...]) -> _LookUps:
+    by_slug = _look_ups_of(procedure)
+    return _LookUps.of(by_slug.get(slug) or _unknown_component(procedure, slug) for slug in slugs)
 
 
 def _first_attempt(request: DocumentsRequested) -> datetime:
     # The first and the last years leave no room for the attempts before and the time-outs after.
     if not MINYEAR < request.as_of.year < MAXYEAR:
         raise Reject("event_time_out_of_range", f"as_of {request.as_of.isoformat()} is no usable date")
-    return request.as_of - (request.attempt - 1) * _timing().timeout
+    before = request.attempt - 1
+    return request.as_of - before * _timing().timeout if before else request.as_of
 
 
 def _other_databases(procedure: str, look_up: LookUp, databases: tuple[str, ...]) -> str:
@@ -196,10 +218,6 @@ class _Timing(NamedTuple):
     latency_within: tuple[float, ...]
     # By fate, then by latency in whole seconds less one: tables, because this runs for every component.
     waits: tuple[tuple[timedelta, ...], ...]
-
-    def at(self, first: datetime, fate: int, drawn: float) -> datetime:
-        """The answer's time: the attempt that brings it, plus its latency in whole seconds, below the time-out."""
-        return first + self.waits[fate][bisect_left(self.latency_within, drawn)]
 
 
 @cache

@@ -1,5 +1,6 @@
 """The mock's handlers: a request comes in, replies go out now or later. The window is the schedule of later ones."""
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import cast
 
@@ -7,9 +8,11 @@ from contracts.cloudevents import header_maker
 from contracts.events import DocumentsRequested
 from contracts.reading import read_event
 from contracts.topics import DOCUMENTS_PROVIDED
-from runtime.messages import NOTHING, Effects, Message, Record, State, Waiting
+from runtime.messages import NOTHING, Effects, Handled, Message, Record, State, Waiting
+from runtime.metrics import Tally
 from services.vneid_mock.control import PlanState
 from services.vneid_mock.core import respond
+from services.vneid_mock.personas import AT_ONCE
 
 # A scheduled reply: its record's key and value, its event id, and the seconds until each copy.
 Scheduled = tuple[bytes, bytes, str, *tuple[float, ...]]
@@ -24,8 +27,7 @@ class VneidHandlers:
     Args:
         plan: the plan in force, read once per record.
         partitions: the partition count of the log.
-        count: counts replies by kind; a metric, not a decision.
-        looked_up: counts look-ups by database and answer; another one.
+        tally: returns the amounts of a counter by label values; metrics, no decisions.
 
     """
 
@@ -34,28 +36,30 @@ class VneidHandlers:
         plan: PlanState,
         *,
         partitions: int,
-        count: Callable[[str], None] = lambda _: None,
-        looked_up: Callable[[str, str], None] = lambda _, __: None,
+        tally: Callable[[str], Tally] = lambda _: defaultdict(float),
     ) -> None:
-        self._plan, self._partitions, self._count, self._looked_up = plan, partitions, count, looked_up
+        self._plan, self._partitions = plan, partitions
+        self._replies, self._look_ups = tally("replies_total"), tally("look_ups_total")
         self._provided = header_maker("/services/vneid_mock", DOCUMENTS_PROVIDED.event_type)
 
-    def on_record(self, record: Record, waiting: Mapping[bytes, State]) -> Effects:  # noqa: ARG002  `Logic`
+    def on_record(self, record: Record, waiting: Mapping[bytes, State]) -> Handled:  # noqa: ARG002  `Logic`
         """Return the replies to one request: none, one or more, at once or scheduled."""
         request = read_event(record, DocumentsRequested, self._partitions)
         value, delays, look_ups = respond(request, self._plan.plan, self._plan.seed)
-        for database, answer in look_ups:
-            self._looked_up(database, answer)
+        for look_up in look_ups:
+            self._look_ups[look_up] += 1
         if not delays:
-            self._count("silent")
+            self._replies[("silent",)] += 1
             return NOTHING
         key = request.application_id.encode()
         event_id = f"{request.application_id}/provided/{request.attempt}"
+        if delays == AT_ONCE:
+            return self._reply(key, value, event_id)
         now = tuple([self._reply(key, value, event_id) for delay in delays if delay <= 0])
         later = [delay for delay in delays if delay > 0]
         if not later:
             return Effects(publish=now)
-        self._count("scheduled")
+        self._replies[("scheduled",)] += 1
         return Effects(publish=now, open=_scheduled(record.offset, key, value, event_id, sorted(later)))
 
     def on_deadline(self, key: bytes, state: State) -> Effects:
@@ -68,8 +72,8 @@ class VneidHandlers:
         return Effects(publish=publish, rearm=Waiting(key, gaps[0], (reply_key, value, event_id, *gaps)))
 
     def _reply(self, key: bytes, value: bytes, event_id: str) -> Message:
-        self._count("sent")
-        return Message(DOCUMENTS_PROVIDED.name, key, value, self._provided(event_id))
+        self._replies[("sent",)] += 1
+        return (DOCUMENTS_PROVIDED.name, key, value, self._provided(event_id))
 
 
 def _scheduled(offset: int, key: bytes, value: bytes, event_id: str, delays: list[float]) -> Waiting:

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from functools import cache, lru_cache
 from typing import Literal, NamedTuple
 
-from contracts.draws import DRAWS_PER_DIGEST, draws
+from contracts.draws import DRAWS_PER_DIGEST, WORD_SPAN, words
 from domain import Component, domain
 from services.vneid_mock.personas import PERSONAS
 
@@ -31,6 +31,8 @@ class Finding(NamedTuple):
 
 
 class _Search(NamedTuple):
+    """A database and its draw; rates are scaled to words, exactly: by a power of two."""
+
     database: str
     draw: int
     usable_below: float
@@ -53,19 +55,19 @@ class LookUp:
         persona = PERSONAS.get(citizen_number)
         if persona is not None:
             return Finding(persona.answer, self.databases[0])
-        chance = draws(seed, "registry", citizen_number, self.document)
+        drawn = words(seed, "registry", citizen_number, self.document)
         mismatched = ""
         for database, draw, usable_below, mismatch_below, in_force_from in self.searches:
             if in_force_from is not None and as_of.date() < in_force_from:
                 continue
-            drawn = chance[draw]
-            if drawn < usable_below:
-                return Finding("found", database, chance[_LATENCY])
-            if drawn < mismatch_below:
+            word = drawn[draw]
+            if word < usable_below:
+                return Finding("found", database, drawn[_LATENCY] / WORD_SPAN)
+            if word < mismatch_below:
                 mismatched = mismatched or database
         if mismatched:
-            return Finding("mismatch", mismatched, chance[_LATENCY])
-        return Finding("missing", self.databases[0], chance[_LATENCY])
+            return Finding("mismatch", mismatched, drawn[_LATENCY] / WORD_SPAN)
+        return Finding("missing", self.databases[0], drawn[_LATENCY] / WORD_SPAN)
 
 
 def look_up(seed: int, citizen_number: str, component: Component, as_of: datetime) -> Finding:
@@ -108,8 +110,8 @@ def _search(database: str, rate: float, paper: str) -> _Search:
     return _Search(
         database,
         _draw_positions()[database],
-        rate,
-        rate + (1 - rate) * mismatch_share,
+        rate * WORD_SPAN,
+        (rate + (1 - rate) * mismatch_share) * WORD_SPAN,
         _in_force_from(database, paper),
     )
 

@@ -26,12 +26,14 @@ class Capabilities:
 
     `idempotent_producer`: aiokafka's idempotent producer starts on it. `durable`: the log survives its process.
     `end_offsets_reliable`: `end_offsets` names the log's end (else it is too low by up to a batch: read
-    `highwater` of a consumer that has fetched).
+    `highwater` of a consumer that has fetched). `fetch_max_wait_ms`: how long a fetch may wait for records; a broker
+    that does not wake a waiting fetch when they come, but looks again after half of the wait, makes them late by it.
     """
 
     idempotent_producer: bool
     durable: bool
     end_offsets_reliable: bool
+    fetch_max_wait_ms: int = 100
 
 
 class Broker(Protocol):
@@ -45,7 +47,7 @@ class Broker(Protocol):
     async def stop(self) -> None: ...
 
 
-EMBEDDED = Capabilities(idempotent_producer=False, durable=False, end_offsets_reliable=False)
+EMBEDDED = Capabilities(idempotent_producer=False, durable=False, end_offsets_reliable=False, fetch_max_wait_ms=10)
 
 
 class EmbeddedBroker:

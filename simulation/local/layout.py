@@ -90,6 +90,7 @@ def _service(site: Site, name: str, module: str, prefix: str, own: Mapping[str, 
         "CLIENT_ID": name,
         "END_OFFSETS_RELIABLE": str(site.capabilities.end_offsets_reliable).lower(),
         "SESSION_TIMEOUT_MS": str(SESSION_TIMEOUT_MS),
+        "FETCH_MAX_WAIT_MS": str(site.capabilities.fetch_max_wait_ms),
     }
     if site.options.static_members:
         settings["GROUP_INSTANCE_ID"] = name

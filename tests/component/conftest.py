@@ -34,6 +34,7 @@ class Broker:
             "kafka_servers": self.address,
             "idempotent_producer": self.capabilities.idempotent_producer,
             "end_offsets_reliable": self.capabilities.end_offsets_reliable,
+            "fetch_max_wait_ms": self.capabilities.fetch_max_wait_ms,
             "session_timeout_ms": 2_000,
         }
 

@@ -48,13 +48,13 @@ class Asking(AskLogic):
             return Effects(publish=(self._said(record.key, b"decided"),), close=record.key)
         effects = super().on_record(record, waiting)
         opened = Waiting(record.key, self._patience_s, (0,)) if effects.open else None
-        return Effects(publish=tuple(self._said(one.key, one.value) for one in effects.publish), open=opened)
+        return Effects(publish=tuple(self._said(key, value) for _, key, value, _ in effects.publish), open=opened)
 
     def on_deadline(self, key: bytes, state: Any) -> Effects:
         return Effects(publish=(self._said(key, b"presumed"),), close=key)
 
     def _said(self, key: bytes | None, value: bytes | None) -> Message:
-        return Message(self._topics.out, key, value, [])
+        return (self._topics.out, key, value, [])
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import MessageSizeTooLargeError, OutOfOrderSequenceNumber
 
 from runtime.broker import LateProducer, open_producer
-from runtime.messages import Message
 from runtime.outbox import Outbox
 from runtime.settings import KafkaAccess
 from tests.containers.kafka import KafkaContainer
@@ -75,14 +74,14 @@ async def test_a_producer_whose_sequence_is_broken_is_replaced_and_nothing_is_lo
             await producer.renew()
 
         outbox = Outbox(producer, renew)
-        outbox.add([Message(topic, b"k", b"first", [])], 0)
+        outbox.add([(topic, b"k", b"first", [])], 0)
         await outbox.flush()
         # A batch that the broker refuses for good uses up its sequence numbers all the same.
         with pytest.raises(MessageSizeTooLargeError):
             await (await producer().send_batch(batch_of(producer, b"x" * 5_000), topic, partition=0))
         with pytest.raises(OutOfOrderSequenceNumber):
             await (await producer().send_batch(batch_of(producer, b"never"), topic, partition=0))
-        outbox.add([Message(topic, b"k", b"second", [])], 0)
+        outbox.add([(topic, b"k", b"second", [])], 0)
         await outbox.flush()
     assert await values(access, topic) == [b"first", b"second"]
     assert len(renewed) == 1

@@ -21,6 +21,7 @@ from services.scoring.decode import decode
 from services.vneid_mock.core import respond
 from services.vneid_mock.plan_files import load_plan
 from tests.contract.golden import EXAMPLES, SIGNING_KEY, every, golden, of_topic
+from tests.unit.fakes_runtime import Sent, effects_of
 
 EVERY = [pytest.param(topic, message, id=f"{topic.name}/{message.name}") for topic, message in every()]
 # Stories in which a database was asked, so that they have all four messages.
@@ -57,7 +58,7 @@ def test_a_golden_message_is_on_its_partition(topic, message):
 @pytest.mark.parametrize("message", of_topic(APPLICATIONS_SUBMITTED), ids=lambda message: message.name)
 def test_intake_asks_or_decides_as_recorded(message):
     """The recorded request may be of a later attempt; all else is what the submission leads to."""
-    (sent,) = intake().on_record(message.record, {}).publish
+    sent = Sent(*effects_of(intake().on_record(message.record, {})).publish[0])
     if sent.topic == APPLICATIONS_DECIDED.name:
         assert sent.value == golden(APPLICATIONS_DECIDED, message.name).value
         return
@@ -81,7 +82,7 @@ def test_the_mock_answers_every_recorded_request(message):
 
 @pytest.mark.parametrize("name", ASKED)
 def test_intake_decides_a_recorded_reply_as_recorded(name):
-    (sent,) = intake().on_record(golden(DOCUMENTS_PROVIDED, name).record, {}).publish
+    sent = Sent(*effects_of(intake().on_record(golden(DOCUMENTS_PROVIDED, name).record, {})).publish[0])
     assert sent.value == golden(APPLICATIONS_DECIDED, name).value
 
 

@@ -73,5 +73,5 @@ def test_topic_names_are_written_in_one_place():
 
 def test_a_dead_letter_has_the_headers_that_are_described():
     refused = golden(ALL[0], "birth-every-proof-by-data")._replace(value=b"x" * (MAX_DEAD_LETTER_BYTES + 1))
-    letter = dead_letter(refused.record, topic="any.dlq", reason="too_large", detail="value")
-    assert [name for name, _ in letter.headers] == list(DEAD_LETTER_HEADERS)
+    _, _, _, headers = dead_letter(refused.record, topic="any.dlq", reason="too_large", detail="value")
+    assert [name for name, _ in headers] == list(DEAD_LETTER_HEADERS)

@@ -69,9 +69,9 @@ class Member:
             try:
                 messages += self.state.take(record, self.logic, clock.now())
             except Reject as reject:
-                self.state.skip(record)
+                self.state.read_past(record)
                 place = f"{reject.reason}@{record.offset}".encode()
-                messages.append(Message(record.topic + DEAD, record.key, place, []))
+                messages.append((record.topic + DEAD, record.key, place, []))
         if dies:
             self.publish(messages[: len(messages) * salt // 4], salt)
             self.restart()
@@ -83,8 +83,8 @@ class Member:
         """Store messages; a retry may repeat some (salt 1), in another order (salt 2)."""
         order = messages[::-1] if salt & 2 else messages
         repeats = order[: len(order) // 2 + 1] if salt & 1 else []
-        for message in order + repeats:
-            self.world.log.append(message.topic, self.partition, message.key, message.value, message.headers)
+        for topic, key, value, headers in order + repeats:
+            self.world.log.append(topic, self.partition, key, value, headers)
 
     def fetch(self) -> None:
         if self.options.answered_on:
@@ -167,11 +167,12 @@ class World:
     def fired(self, member: Member, messages: list[Message]) -> None:
         """Note who was presumed silent although the complete reply was in the log when the deadline passed."""
         for message in messages:
-            if message.topic == DECIDED and self._was_answered(member, message):
-                self.late_readers.append((message.key or b"").decode())
+            topic, key, value, _ = message
+            if topic == DECIDED and self._was_answered(member, value):
+                self.late_readers.append((key or b"").decode())
 
-    def _was_answered(self, member: Member, message: Message) -> bool:
-        outcome = ApplicationDecided.model_validate_json(message.value or b"")
+    def _was_answered(self, member: Member, decided: bytes | None) -> bool:
+        outcome = ApplicationDecided.model_validate_json(decided or b"")
         unread = self.log.read(PROVIDED, member.partition, member.state.next_offsets[PROVIDED], 10_000)
         read_to = member.fetched[1] if member.fetched else 0
         for record in unread:

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
+from contracts.cloudevents import Headers
 from contracts.errors import Reject
 from runtime.dead_letters import DeadLetterLimit
 from runtime.kernel import Kernel
-from runtime.messages import NOTHING, Effects, Message, Record, State, Waiting
+from runtime.messages import NOTHING, Effects, Handled, Message, Record, State, Waiting
 from runtime.metrics import KERNEL_METRICS, SHARED_PREFIX, Metrics
 from runtime.outbox import Outbox
 from runtime.partition_state import WindowOptions
@@ -228,8 +229,21 @@ class AskLogic:
         return Effects(publish=(said(key, b"again"),), rearm=again, retry=True)
 
 
+class Sent(NamedTuple):
+    """A message with names."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+def effects_of(handled: Handled) -> Effects:
+    return handled if type(handled) is Effects else Effects((handled,))
+
+
 def said(key: bytes, value: bytes) -> Message:
-    return Message(OUT, key, value, [])
+    return (OUT, key, value, [])
 
 
 class Bench:
@@ -269,12 +283,19 @@ class Bench:
         await self.kernel.on_partitions_revoked(set(self.consumer.assignment()))
         self.consumer.assign(set())
 
-    async def batch(self, *records: Stored) -> None:
+    async def take(self, *records: Stored) -> None:
+        """Let a batch be handled; what it causes is on its way."""
         await self.kernel._on_batch(list(records))
+
+    async def batch(self, *records: Stored) -> None:
+        """Let a batch be handled, and what it causes arrive."""
+        await self.take(*records)
+        await self.kernel.outbox.flush()
 
     async def tick(self) -> None:
         async with self.kernel._lock:
             await self.kernel._tick()
+        await self.kernel.outbox.flush()
 
     async def commit(self) -> dict[tuple[str, int], int]:
         """Commit, and return everything the group has committed so far, by topic and partition."""

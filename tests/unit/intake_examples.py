@@ -10,8 +10,9 @@ from contracts.context import Facts, facts_of
 from contracts.draws import short_digest
 from contracts.events import Answer, ApplicationSubmitted, Cause, Source
 from domain import VN, domain
-from services.intake.core import Answered, RuleBook
+from services.intake.core import RuleBook
 from services.intake.rules import Settled
+from services.intake.settling import Answered
 
 BOOK = RuleBook.of(domain(), 3)
 APPLICATION_ID = "01999e5b-8e80-7000-8000-000000000001"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from contracts.context import Facts
 from contracts.events import Answer, ApplicantAnswer, ApplicationSubmitted, Channel, ResultDelivery
 from domain import VN, Procedure, domain
-from services.intake.core import Answered
+from services.intake.settling import Answered
 from tests.unit.intake_examples import submission
 
 DOMAIN = domain()

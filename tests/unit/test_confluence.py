@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from contracts.context import Facts, facts_of
 from contracts.events import ApplicationSubmitted, DocumentsProvided, DocumentsRequested
-from services.intake.core import Answered, answers_of, components_to_look_up, decide
+from services.intake.core import answers_of, decide, look_ups
+from services.intake.settling import Answered
 from services.scoring.decode import decode
 from services.scoring.rollup import Rollup
 from services.vneid_mock.core import respond
@@ -97,12 +98,12 @@ def test_the_long_histories_are_hard_ones():
 # --- Rule 1: found, missing, mismatch and refused are answers; unreachable is the absence of one.
 
 
-def facts_with_proofs(seed: int) -> list[tuple[Facts, list[str]]]:
+def facts_with_proofs(seed: int) -> list[tuple[Facts, tuple[str, ...]]]:
     found = []
     for event in filed(seed):
         application = ApplicationSubmitted.model_validate_json(json.dumps(event))
         facts = facts_of(application, "0" * 16)
-        slugs = [component.slug for component in components_to_look_up(facts, book())]
+        slugs = look_ups(facts, book()).components
         if slugs:
             found.append((facts, slugs))
     return found

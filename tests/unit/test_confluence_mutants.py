@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from contracts.events import DocumentsProvided
-from runtime.messages import NOTHING, Effects, State
+from runtime.messages import NOTHING, Effects, Handled, State
 from runtime.partition_state import PartitionState
 from services.intake.core import RuleBook
 from services.intake.handlers import IntakeHandlers
@@ -60,7 +60,7 @@ class DatesByAttempt(IntakeHandlers):
 
 
 class KeepsOneSubmissionPerId(IntakeHandlers):
-    def _on_submitted(self, record: Any, waiting: Mapping[bytes, State]) -> Effects:
+    def _on_submitted(self, record: Any, waiting: Mapping[bytes, State]) -> Handled:
         effects = super()._on_submitted(record, waiting)
         same = any(json.loads(state[1])["application_id"].encode() == record.key for state in waiting.values())  # type: ignore[arg-type]
         return NOTHING if same else effects
@@ -69,9 +69,9 @@ class KeepsOneSubmissionPerId(IntakeHandlers):
 class ForgetsScheduledReplies(VneidHandlers):
     """A reply to come is remembered by nothing that survives."""
 
-    def on_record(self, record: Any, waiting: Mapping[bytes, State]) -> Effects:
-        effects = super().on_record(record, waiting)
-        return effects if effects.publish else effects._replace(open=None)
+    def on_record(self, record: Any, waiting: Mapping[bytes, State]) -> Handled:
+        handled = super().on_record(record, waiting)
+        return handled._replace(open=None) if type(handled) is Effects and not handled.publish else handled
 
 
 class CommitsWhatItRead(PartitionState):

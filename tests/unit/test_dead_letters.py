@@ -7,17 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.dead_letters import MAX_DEAD_LETTER_BYTES, DeadLetterLimit, TooManyDeadLettersError, dead_letter
-from runtime.messages import Message
-from tests.unit.fakes_runtime import Stored
+from tests.unit.fakes_runtime import Sent, Stored
 
 RECORD = Stored("applications.submitted", 3, 41, 1_760_000_000_123, b"k", b"v", (("ce_id", b"x"), ("raw", b"\xff\xfe")))
 
 
-def letter_of(record: Stored, *, reason: str = "not_json", detail: str = "value: no JSON") -> Message:
-    return dead_letter(record, topic="applications.submitted.intake.dlq", reason=reason, detail=detail)
+def letter_of(record: Stored, *, reason: str = "not_json", detail: str = "value: no JSON") -> Sent:
+    return Sent(*dead_letter(record, topic="applications.submitted.intake.dlq", reason=reason, detail=detail))
 
 
-def size_of(letter: Message) -> int:
+def size_of(letter: Sent) -> int:
     headers = sum(len(name) + len(value) for name, value in letter.headers)
     return len(letter.key or b"") + len(letter.value or b"") + headers
 

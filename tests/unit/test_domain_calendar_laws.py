@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain import VN, domain
+from tests.unit.test_domain_calendar import accepted_at, after, due_at
 
 CALENDAR = domain().calendar
 PER_DAY = CALENDAR.hours.minutes_per_day
@@ -67,33 +68,33 @@ def test_the_start_is_the_first_working_moment_from_then(at):
 
 @given(instants, st.integers(0, 5000), st.integers(0, 5000))
 def test_two_stretches_of_work_add_up(at, first, second):
-    assert CALENDAR.add_minutes(CALENDAR.add_minutes(at, first), second) in {
-        CALENDAR.add_minutes(at, first + second),
+    assert after(after(at, first), second) in {
+        after(at, first + second),
         CALENDAR.start_at(CALENDAR.position(at) + first + second),
     }
 
 
 @given(instants, st.booleans(), limits)
 def test_a_case_is_due_after_it_is_accepted(at, online, limit):
-    accepted = CALENDAR.accepted_at(at, online=online)
-    assert at <= accepted < CALENDAR.due_at(accepted, *limit)
+    accepted = accepted_at(at, online=online)
+    assert at <= accepted < due_at(accepted, *limit)
 
 
 @given(instants)
 def test_data_are_never_accepted_later_than_paper(at):
-    assert CALENDAR.accepted_at(at, online=True) <= CALENDAR.accepted_at(at, online=False)
+    assert accepted_at(at, online=True) <= accepted_at(at, online=False)
 
 
 @given(instants, limits)
 def test_a_due_date_lies_in_office_time(at, limit):
-    due = CALENDAR.due_at(CALENDAR.accepted_at(at, online=True), *limit)
+    due = due_at(accepted_at(at, online=True), *limit)
     assert CALENDAR.is_working_day(due.date())
     assert time(8) < due.time() <= time(12) or time(13) < due.time() <= time(17)
 
 
 @given(instants, st.integers(1, 29))
 def test_one_more_day_of_limit_is_one_more_working_day(at, days):
-    accepted = CALENDAR.accepted_at(at, online=True)
-    shorter = CALENDAR.due_at(accepted, days, "working_day")
-    longer = CALENDAR.due_at(accepted, days + 1, "working_day")
+    accepted = accepted_at(at, online=True)
+    shorter = due_at(accepted, days, "working_day")
+    longer = due_at(accepted, days + 1, "working_day")
     assert CALENDAR.position(longer) - CALENDAR.position(shorter) == PER_DAY

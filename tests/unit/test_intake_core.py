@@ -11,7 +11,8 @@ from contracts.context import facts_of
 from contracts.errors import Reject
 from contracts.events import ApplicationDecided, ApplicationSubmitted, DocumentAnswer, DocumentsProvided
 from domain import VN, domain
-from services.intake.core import Answered, Answers, RuleBook, answers_of, check, components_to_look_up, decide
+from services.intake.core import RuleBook, answers_of, check, decide, look_ups
+from services.intake.settling import Answered, Answers
 from tests.unit.intake_examples import APPLICATION_ID, BOOK, submission
 from tests.unit.intake_strategies import answers_for, digests, event_times, submissions, times_between
 
@@ -28,7 +29,7 @@ def test_answers_may_come_in_any_order(data, submitted, digest):
 def test_a_decision_counts_what_was_answered(data, submitted, digest):
     facts = facts_of(submitted, digest)
     answers = data.draw(answers_for(facts))
-    asked = {component.slug for component in components_to_look_up(facts, BOOK)}
+    asked = set(look_ups(facts, BOOK).components)
     decision = decide(facts, answers, BOOK)
     assert decision.revision == len(asked & set(answers))
     assert decision.presumed == bool(asked - set(answers))
@@ -62,8 +63,7 @@ def test_time_runs_forward_in_every_decision(data, submitted, digest):
 
 
 def _looked_up(submitted: ApplicationSubmitted, answers: Answers) -> list[str]:
-    components = components_to_look_up(facts_of(submitted, "0" * 16), BOOK)
-    return [component.slug for component in components if component.slug in answers]
+    return [slug for slug in look_ups(facts_of(submitted, "0" * 16), BOOK).components if slug in answers]
 
 
 @given(data=st.data(), submitted=submissions(), digest=digests)
@@ -158,7 +158,7 @@ def test_a_wrong_name_is_refused_with_its_field(changes, reason, detail):
 
 def test_a_refused_filing_asks_no_database():
     facts = facts_of(submission(account_level=1), "0" * 16)
-    assert components_to_look_up(facts, BOOK) == []
+    assert look_ups(facts, BOOK).components == ()
 
 
 def test_only_what_data_may_replace_is_looked_up():
@@ -168,7 +168,7 @@ def test_only_what_data_may_replace_is_looked_up():
         "giay_chung_sinh": "upload",
     }
     facts = facts_of(submission(components=components), "0" * 16)
-    assert [component.slug for component in components_to_look_up(facts, BOOK)] == ["giay_chung_sinh"]
+    assert list(look_ups(facts, BOOK).components) == ["giay_chung_sinh"]
 
 
 def test_a_reply_is_read_by_component():

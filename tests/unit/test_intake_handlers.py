@@ -20,8 +20,11 @@ from contracts.partition import partition_of
 from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED, DOCUMENTS_PROVIDED, DOCUMENTS_REQUESTED
 from domain import VN
 from runtime.messages import NOTHING, Effects, State
+from runtime.metrics import Metrics
+from services.intake.app import METRICS
 from services.intake.core import answers_of, decide
 from services.intake.handlers import IntakeHandlers
+from tests.unit.fakes_runtime import Sent, effects_of
 from tests.unit.intake_examples import APPLICATION_ID, BOOK, submission
 from tests.unit.intake_strategies import submissions
 
@@ -41,13 +44,9 @@ class Stored(NamedTuple):
     headers: tuple[tuple[str, bytes], ...] = ()
 
 
-def handlers(counted: list[str] | None = None) -> IntakeHandlers:
-    names = [] if counted is None else counted
-
-    def count(name: str, amount: float = 1, **labels: str) -> None:
-        names.append(name)
-
-    return IntakeHandlers(BOOK, key=KEY, partitions=PARTITIONS, patience_s=4.0, count=count)
+def handlers(metrics: Metrics | None = None) -> IntakeHandlers:
+    metrics = metrics or Metrics("intake", METRICS)
+    return IntakeHandlers(BOOK, key=KEY, partitions=PARTITIONS, patience_s=4.0, tally=metrics.tally)
 
 
 def record(topic: str, event: ApplicationSubmitted | DocumentsProvided) -> Any:
@@ -77,8 +76,12 @@ def reply(
     return record(DOCUMENTS_PROVIDED.name, event)
 
 
+def handle(logic: IntakeHandlers, record: Any, waiting: dict[bytes, State]) -> Effects:
+    return effects_of(logic.on_record(record, waiting))
+
+
 def opened(**changes: Any) -> dict[bytes, State]:
-    effects = handlers().on_record(submitted_record(**changes), {})
+    effects = handle(handlers(), submitted_record(**changes), {})
     assert effects.open is not None
     return {effects.open.key: effects.open.state}
 
@@ -89,13 +92,13 @@ def rearmed(effects: Effects) -> dict[bytes, State]:
 
 
 def outcome(effects: Effects) -> ApplicationDecided:
-    (message,) = effects.publish
+    message = Sent(*effects.publish[0])
     assert message.topic == APPLICATIONS_DECIDED.name
     return ApplicationDecided.model_validate_json(message.value or b"")
 
 
 def request(effects: Effects) -> DocumentsRequested:
-    (message,) = effects.publish
+    message = Sent(*effects.publish[0])
     assert message.topic == DOCUMENTS_REQUESTED.name
     return DocumentsRequested.model_validate_json(message.value or b"")
 
@@ -105,42 +108,42 @@ BOTH = ("giay_chung_sinh", "giay_to_tuy_than")
 
 @given(submitted=submissions())
 def test_a_request_is_written_as_its_event(submitted):
-    effects = handlers().on_record(record(APPLICATIONS_SUBMITTED.name, submitted), {})
-    for message in effects.publish:
+    effects = handle(handlers(), record(APPLICATIONS_SUBMITTED.name, submitted), {})
+    for message in (Sent(*one) for one in effects.publish):
         model = DocumentsRequested if message.topic == DOCUMENTS_REQUESTED.name else ApplicationDecided
         value = message.value or b""
         assert model.model_validate_json(value).model_dump_json().encode() == value
 
 
 def test_a_submission_asks_for_every_replaceable_component():
-    effects = handlers().on_record(submitted_record(), {})
+    effects = handle(handlers(), submitted_record(), {})
     asked = request(effects)
     assert [(document.component, document.databases) for document in asked.documents] == [
         ("giay_chung_sinh", ("y_te",)),
         ("giay_to_tuy_than", ("dan_cu",)),
     ]
     assert (asked.attempt, asked.as_of, asked.consent) == (1, submission().submitted_at, True)
-    assert effects.publish[0].key == APPLICATION_ID.encode()
-    assert dict(effects.publish[0].headers)["ce_id"] == f"{APPLICATION_ID}/requested/1".encode()
+    assert Sent(*effects.publish[0]).key == APPLICATION_ID.encode()
+    assert dict(Sent(*effects.publish[0]).headers)["ce_id"] == f"{APPLICATION_ID}/requested/1".encode()
 
 
 def test_a_refused_filing_is_decided_without_asking():
-    effects = handlers().on_record(submitted_record(account_level=1), {})
+    effects = handle(handlers(), submitted_record(account_level=1), {})
     assert outcome(effects).outcome == "rejected"
     assert effects.open is None
 
 
 def test_an_application_of_forms_alone_is_decided_at_once():
-    effects = handlers().on_record(submitted_record(components={"to_khai_khai_sinh": "none"}), {})
+    effects = handle(handlers(), submitted_record(components={"to_khai_khai_sinh": "none"}), {})
     assert (outcome(effects).outcome, outcome(effects).presumed) == ("end_to_end", False)
 
 
 def test_a_repeated_submission_asks_nothing_twice():
-    assert handlers().on_record(submitted_record(), opened()) == NOTHING
+    assert handle(handlers(), submitted_record(), opened()) == NOTHING
 
 
 def test_other_content_under_the_same_id_is_asked_for_too():
-    effects = handlers().on_record(submitted_record(handling_minutes=61), opened())
+    effects = handle(handlers(), submitted_record(handling_minutes=61), opened())
     assert request(effects).attempt == 1
     assert effects.open is not None
     assert effects.open.key not in opened()
@@ -148,28 +151,28 @@ def test_other_content_under_the_same_id_is_asked_for_too():
 
 def test_a_complete_reply_decides_and_closes():
     waiting = opened()
-    effects = handlers().on_record(reply(*BOTH), waiting)
+    effects = handle(handlers(), reply(*BOTH), waiting)
     decided = outcome(effects)
     assert (decided.outcome, decided.revision, decided.presumed) == ("end_to_end", 2, False)
     assert effects.close in waiting
-    assert dict(effects.publish[0].headers)["ce_id"] == f"{APPLICATION_ID}/decided/2".encode()
+    assert dict(Sent(*effects.publish[0]).headers)["ce_id"] == f"{APPLICATION_ID}/decided/2".encode()
 
 
 def test_an_incomplete_reply_asks_again():
-    counted: list[str] = []
-    effects = handlers(counted).on_record(reply("giay_chung_sinh"), opened())
+    metrics = Metrics("intake", METRICS)
+    effects = handle(handlers(metrics), reply("giay_chung_sinh"), opened())
     asked = request(effects)
     assert (asked.attempt, asked.as_of - submission().submitted_at) == (2, timedelta(seconds=19))
     assert [document.component for document in asked.documents] == list(BOTH)
     assert not effects.retry
-    assert counted == ["applications_asked_again_total"]
+    assert metrics.tally("applications_asked_again_total") == {("incomplete",): 1}
 
 
 def test_an_incomplete_reply_to_the_last_asking_is_presumed():
     logic, waiting = handlers(), opened()
     for attempt in (1, 2):
-        waiting = rearmed(logic.on_record(reply("giay_chung_sinh", attempt=attempt), waiting))
-    decided = outcome(logic.on_record(reply(attempt=3), waiting))
+        waiting = rearmed(handle(logic, reply("giay_chung_sinh", attempt=attempt), waiting))
+    decided = outcome(handle(logic, reply(attempt=3), waiting))
     assert (decided.presumed, decided.revision) == (True, 1)
     assert {one.component: one.cause for one in decided.components} == {
         "giay_chung_sinh": None,
@@ -180,7 +183,7 @@ def test_an_incomplete_reply_to_the_last_asking_is_presumed():
 def test_a_late_reply_to_an_earlier_asking_only_restarts_patience():
     logic = handlers()
     waiting = rearmed(logic.on_deadline(*next(iter(opened().items()))))
-    effects = logic.on_record(reply("giay_chung_sinh", attempt=1), waiting)
+    effects = handle(logic, reply("giay_chung_sinh", attempt=1), waiting)
     assert effects.publish == ()
     assert effects.rearm is not None
     assert effects.rearm.patience_s == 4.0
@@ -194,7 +197,7 @@ def test_silence_asks_again_within_a_budget():
 
 def test_silence_at_the_last_asking_presumes_the_best_reply():
     logic, waiting = handlers(), opened()
-    waiting = rearmed(logic.on_record(reply("giay_chung_sinh"), waiting))
+    waiting = rearmed(handle(logic, reply("giay_chung_sinh"), waiting))
     waiting = rearmed(logic.on_deadline(*next(iter(waiting.items()))))
     effects = logic.on_deadline(*next(iter(waiting.items())))
     decided = outcome(effects)
@@ -213,13 +216,13 @@ def test_total_silence_is_presumed_unreachable():
 
 
 def test_a_reply_after_the_decision_may_overrule_it():
-    effects = handlers().on_record(reply(*BOTH), {})
+    effects = handle(handlers(), reply(*BOTH), {})
     assert (outcome(effects).revision, outcome(effects).presumed) == (2, False)
 
 
 def test_a_reply_is_decided_alike_with_and_without_memory():
-    remembered = handlers().on_record(reply(*BOTH), opened()).publish
-    assert handlers().on_record(reply(*BOTH), {}).publish == remembered
+    remembered = handle(handlers(), reply(*BOTH), opened()).publish
+    assert handle(handlers(), reply(*BOTH), {}).publish == remembered
 
 
 def test_a_reply_is_decided_as_the_core_decides():
@@ -227,7 +230,7 @@ def test_a_reply_is_decided_as_the_core_decides():
     provided = DocumentsProvided.model_validate_json(given_reply.value)
     facts = facts_of(submission(), short_digest(submission().model_dump_json().encode()))
     expected = decide(facts, answers_of(provided), BOOK).to_json()
-    assert handlers().on_record(given_reply, opened()).publish[0].value == expected
+    assert Sent(*handle(handlers(), given_reply, opened()).publish[0]).value == expected
 
 
 @pytest.mark.parametrize("waiting", [{}, opened()], ids=["closed", "open"])
@@ -238,42 +241,41 @@ def test_a_reply_is_decided_as_the_core_decides():
 )
 def test_a_forged_context_is_refused(context, waiting):
     with pytest.raises(Reject, match="forged_context"):
-        handlers().on_record(reply(*BOTH, context=context), waiting)
+        handle(handlers(), reply(*BOTH, context=context), waiting)
 
 
 @pytest.mark.parametrize("waiting", [{}, opened()], ids=["closed", "open"])
 def test_a_context_under_another_application_is_refused(waiting):
     moved = reply(*BOTH, application_id=OTHER_ID)
     with pytest.raises(Reject, match="forged_context"):
-        handlers().on_record(moved, waiting)
+        handle(handlers(), moved, waiting)
 
 
 @pytest.mark.parametrize("year", [2099, 9999])
 def test_an_answer_from_another_age_is_refused(year):
     with pytest.raises(Reject, match="outside_calendar: answers: "):
-        handlers().on_record(reply(*BOTH, at=AT.replace(year=year)), opened())
+        handle(handlers(), reply(*BOTH, at=AT.replace(year=year)), opened())
 
 
 def test_an_answer_dated_before_the_filing_speeds_nothing_up():
-    early = handlers().on_record(reply(*BOTH, at=AT.replace(year=1)), opened())
-    assert early == handlers().on_record(reply(*BOTH, at=AT.replace(second=0)), opened())
+    early = handle(handlers(), reply(*BOTH, at=AT.replace(year=1)), opened())
+    assert early == handle(handlers(), reply(*BOTH, at=AT.replace(second=0)), opened())
 
 
 def test_a_wrong_submission_is_refused_before_anything_is_asked():
     with pytest.raises(Reject, match="unknown_commune"):
-        handlers().on_record(submitted_record(commune="99999"), {})
+        handle(handlers(), submitted_record(commune="99999"), {})
 
 
 def test_outcomes_are_counted_by_kind():
-    counted: list[str] = []
-    logic, waiting = handlers(counted), opened()
+    metrics = Metrics("intake", METRICS)
+    logic, waiting = handlers(metrics), opened()
     for _ in range(BOOK.attempts):
         effects = logic.on_deadline(*next(iter(waiting.items())))
         waiting = rearmed(effects) if effects.rearm else waiting
-    assert counted == [
-        *("applications_asked_again_total", "applications_asked_again_total"),
-        *("outcomes_total", "outcomes_presumed_total"),
-    ]
+    assert metrics.tally("applications_asked_again_total") == {("silence",): 2}
+    assert metrics.tally("outcomes_presumed_total") == {(): 1}
+    assert list(metrics.tally("outcomes_total").values()) == [1]
 
 
 def test_the_window_remembers_no_personal_data_but_the_record():

@@ -293,7 +293,8 @@ async def test_a_stopped_line_takes_no_more_records():
 async def test_a_bug_outside_the_handler_stops_the_line_uncommitted():
     bench = await started()
     bench.producer.errors = [TypeError("headers")]
-    await bench.batch(stored(0, b"q"))
+    await bench.take(stored(0, b"q"))
+    await bench.take(stored(1, b"q"))
     assert "TypeError" in (bench.kernel.fatal or "")
     await bench.kernel.drain()
     assert (bench.consumer.offsets, bench.values()) == ({}, [])

@@ -28,11 +28,28 @@ async def test_the_ticker_commits_by_itself():
     await bench.kernel.drain()
 
 
+async def test_what_could_not_be_published_is_not_committed():
+    bench = await started()
+    bench.producer.gate.clear()
+    bench.producer.errors = [TypeError("headers")]
+    await bench.take(stored(0, b"bad"))
+    await bench.kernel.start()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    bench.producer.gate.set()
+    bench.clock.advance(60)
+    await eventually(lambda: bench.kernel.fatal is not None)
+    assert "TypeError" in (bench.kernel.fatal or "")
+    assert bench.consumer.commits == []
+    await bench.kernel.drain()
+
+
 async def test_a_ticker_that_waited_does_not_commit_a_failed_batch():
     bench = await started()
     bench.producer.gate.clear()
     bench.producer.errors = [TypeError("headers")]
-    batch = asyncio.create_task(bench.batch(stored(0, b"bad")))
+    await bench.take(stored(0, b"bad"))
+    batch = asyncio.create_task(bench.take(stored(1, b"bad")))
     await eventually(bench.kernel._lock.locked)
     await bench.kernel.start()
     for _ in range(5):
@@ -45,6 +62,32 @@ async def test_a_ticker_that_waited_does_not_commit_a_failed_batch():
     assert "TypeError" in (bench.kernel.fatal or "")
     assert bench.consumer.commits == []
     await bench.kernel.drain()
+
+
+async def test_the_next_batch_is_decided_while_one_is_on_its_way():
+    bench = await started()
+    bench.producer.gate.clear()
+    await bench.take(stored(0, b"q"))
+    second = asyncio.create_task(bench.take(stored(1, b"q")))
+    await eventually(lambda: bench.kernel.open_records() == 2)
+    assert (bench.values(), bench.consumer.commits) == ([], [])
+    bench.producer.gate.set()
+    await second
+    await bench.commit()
+    assert bench.values() == [b"request", b"request"]
+
+
+async def test_no_commit_overtakes_what_is_on_its_way():
+    bench = await started()
+    bench.producer.gate.clear()
+    await bench.take(stored(0, b"q"), answer(0, b"k0"))
+    commit = asyncio.create_task(bench.commit())
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert bench.consumer.commits == []
+    bench.producer.gate.set()
+    assert await commit == {(OPENS, 0): 1, (ANSWERS, 0): 1}
+    assert bench.values() == [b"request", b"decided"]
 
 
 async def test_a_bug_at_a_deadline_stops_the_line_uncommitted():
@@ -102,7 +145,8 @@ async def test_a_stop_does_not_wait_for_a_broker_for_ever(monkeypatch):
     monkeypatch.setattr(consumer_module, "DRAIN_TIMEOUT_S", 0.0)
     bench = await started()
     bench.producer.gate.clear()
-    batch = asyncio.create_task(bench.batch(stored(0, b"q")))
+    await bench.take(stored(0, b"q"))
+    batch = asyncio.create_task(bench.take(stored(1, b"q")))
     await eventually(bench.kernel._lock.locked)
     await bench.kernel.drain()
     assert bench.consumer.offsets == {}
@@ -128,7 +172,8 @@ async def test_partitions_are_given_away_although_a_batch_hangs(monkeypatch):
     monkeypatch.setattr(consumer_module, "REVOKE_TIMEOUT_S", 0.0)
     bench = await started()
     bench.producer.gate.clear()
-    batch = asyncio.create_task(bench.batch(stored(0, b"q")))
+    await bench.take(stored(0, b"q"))
+    batch = asyncio.create_task(bench.take(stored(1, b"q")))
     await eventually(bench.kernel._lock.locked)
     await bench.revoke()
     assert (bench.kernel.partitions, bench.consumer.offsets) == ({}, {})
@@ -187,7 +232,8 @@ async def test_a_stopped_line_tells_why():
 async def test_a_batch_that_takes_too_long_is_noticed():
     bench = await healthy()
     bench.producer.gate.clear()
-    batch = asyncio.create_task(bench.batch(stored(0, b"q")))
+    await bench.take(stored(0, b"q"))
+    batch = asyncio.create_task(bench.take(stored(1, b"q")))
     await eventually(bench.kernel._lock.locked)
     bench.clock.advance(BUSY_LIMIT_S + 1)
     assert f"one batch is being handled for {BUSY_LIMIT_S + 1:.0f} s" in unready_reasons(bench.kernel)

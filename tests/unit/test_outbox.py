@@ -15,7 +15,6 @@ from aiokafka.errors import (
 )
 
 from runtime.broker import LateProducer
-from runtime.messages import Message
 from runtime.outbox import Outbox
 from tests.unit.fakes_runtime import BrokerDownError, FakeProducer, MemoryLog, said
 
@@ -42,7 +41,7 @@ async def test_messages_arrive_in_order_on_their_partition(log):
         outbox.add([said(b"k", b"%d" % number)], number % 2)
     await outbox.flush()
     assert (values(log, partition=0), values(log, partition=1)) == ([b"0", b"2", b"4"], [b"1", b"3", b"5"])
-    assert outbox.sent == 6
+    assert outbox.sent[()] == 6
 
 
 async def test_a_full_batch_is_followed_by_the_next(log):
@@ -60,7 +59,7 @@ async def test_a_refused_batch_is_sent_until_it_is_stored(log):
     outbox = Outbox(lambda: producer)
     outbox.add([said(b"k", b"v")], 0)
     await outbox.flush()
-    assert (values(log), outbox.failing, outbox.sent) == ([b"v"], False, 1)
+    assert (values(log), outbox.failing, outbox.sent[()]) == ([b"v"], False, 1)
 
 
 async def test_an_unclear_answer_repeats_rather_than_loses(log):
@@ -69,14 +68,14 @@ async def test_an_unclear_answer_repeats_rather_than_loses(log):
     outbox = Outbox(lambda: producer)
     outbox.add([said(b"k", b"v")], 0)
     await outbox.flush()
-    assert (values(log), outbox.sent) == ([b"v", b"v"], 1)
+    assert (values(log), outbox.sent[()]) == ([b"v", b"v"], 1)
 
 
 async def test_only_what_failed_is_sent_again(log):
     producer = FakeProducer(log)
     outbox = Outbox(lambda: producer)
     outbox.add([said(b"k", b"first")], 0)
-    outbox.add([Message("other", b"k", b"second", [])], 0)
+    outbox.add([("other", b"k", b"second", [])], 0)
     producer.errors = [BrokerDownError()]
     await outbox.flush()
     assert (values(log), values(log, "other")) == ([b"first"], [b"second"])

@@ -68,7 +68,7 @@ class CommitTwin(RuleBasedStateMachine):
         record = self.log.append(topic, 0, b"a", b"bad")
         with pytest.raises(Reject):
             self.state.take(record, AskLogic(), self.now)
-        self.state.skip(record)
+        self.state.read_past(record)
 
     @precondition(lambda self: self.open)
     @rule(retries=st.sampled_from([0, 1_000_000]))
@@ -201,8 +201,8 @@ def test_without_budget_a_deadline_stretches_and_asks_nobody():
 def test_giving_up_needs_no_budget():
     state = state_of(**NO_RETRIES)
     ask(state, 0, key=b"a")
-    [message] = state.fire(b"a", AskLogic(retries=0), 4.0)
-    assert (message.value, len(state.window)) == (b"presumed", 0)
+    [(_, _, value, _)] = state.fire(b"a", AskLogic(retries=0), 4.0)
+    assert (value, len(state.window)) == (b"presumed", 0)
 
 
 def test_a_slow_peer_is_asked_again_at_the_budgets_rate():
@@ -238,7 +238,7 @@ def test_one_old_record_bounds_how_far_reading_runs_ahead():
 
 def test_a_consumer_without_window_commits_what_it_read():
     state = PartitionState({"decided": 7}, None)
-    state.skip(stored(7, topic="decided"))
+    state.read_past(stored(7, topic="decided"))
     assert (state.commits(), state.is_full(), state.due(now=9.0, polled_at=9.0, highwater=1, limit=9)) == (
         {"decided": 8},
         False,

@@ -12,7 +12,6 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED, DOCUMENTS_PROVIDED, DOCUMENTS_REQUESTED
 from runtime.consumer import PartitionConsumer
 from runtime.kernel import Kernel
-from runtime.messages import Message
 from runtime.metrics import Metrics
 from runtime.outbox import Outbox
 from runtime.partition_state import WindowOptions
@@ -66,6 +65,7 @@ class Member:
             records = self.flow.log.read(topic, 0, start, 1_000)
             if records:
                 await self.runner._on_batch(records)
+                await self.runner.outbox.flush()
             assert self.runner.fatal is None, self.runner.fatal
 
     async def tick(self) -> None:
@@ -76,6 +76,7 @@ class Member:
                 self.consumer.fetched(topic, 0, self.flow.log.end(topic, 0))
             async with self.runner._lock:
                 await self.runner._tick()
+                await self.runner.outbox.flush()
 
     async def restart(self) -> None:
         async with self.runner._lock:
@@ -127,7 +128,7 @@ class TracedFlow:
 
     async def submit(self, *submitted: Submitted) -> None:
         for one in submitted:
-            message = Message(SUBMITTED, one.key, one.value, [("ce_id", b"1")])
+            message = (SUBMITTED, one.key, one.value, [("ce_id", b"1")])
             self.outbox.add([self.driver.begin(message, self.outbox)], 0)
         await self.outbox.flush()
 
