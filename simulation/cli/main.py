@@ -12,8 +12,9 @@ from domain import DomainError
 from services.vneid_mock.plan_files import PlanError
 from simulation.access_control import AccessControlError
 from simulation.api_token import ApiTokenError
-from simulation.cli import demo, secrets, send, system, tables, topics, verification
+from simulation.cli import demo, load, secrets, send, system, tables, topics, verification
 from simulation.cli.options import EXIT_INTERRUPTED
+from simulation.load.result import LoadError
 from simulation.local.errors import LocalSystemError
 from simulation.manifest import ManifestError
 from simulation.scenario import ScenarioError
@@ -28,6 +29,7 @@ EXPECTED = (
     AccessControlError,
     DomainError,
     KafkaError,
+    LoadError,
     LocalSystemError,
     LogError,
     ManifestError,
@@ -49,6 +51,7 @@ app.command()(demo.demo)
 app.command()(system.up)
 app.command()(system.down)
 app.command()(send.send)
+app.add_typer(load.app, name="load")
 app.command()(verification.verify)
 app.command()(tables.rates)
 app.command()(tables.why)

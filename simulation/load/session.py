@@ -1,0 +1,200 @@
+"""A whole load run: the manifest, the producer, one rate or a search over several, and the result."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from aiokafka.errors import KafkaError
+
+from domain import domain
+from runtime.broker import LateProducer, open_producer
+from simulation.load.ceiling import driver_ceiling
+from simulation.load.notes import notes
+from simulation.load.plan import LoadPlan, LoadTarget, Progress
+from simulation.load.result import Ceiling, LoadResult, Measured, Step, this_machine
+from simulation.load.run import Rate, Rig, run_once
+from simulation.load.search import Search, judge
+from simulation.manifest import DaySent, Manifest, Status, plan_digest, versions, write_manifest
+from simulation.scenario import DEFAULT_SCENARIO, load_scenario
+from simulation.survey import LogError, LogSurvey, survey
+
+Tell = Callable[[str], None]
+_STOP_WITHIN_S = 3.0
+
+
+@dataclass(slots=True)
+class _Found:
+    """What a run has found until now."""
+
+    log_length: int
+    sent: int = 0
+    measured: Measured | None = None
+    steps: tuple[Step, ...] = ()
+
+    def add(self, one: Measured) -> None:
+        self.sent += one.counts.acknowledged
+        self.log_length += one.counts.sent
+
+
+async def load(
+    plan: LoadPlan,
+    target: LoadTarget,
+    *,
+    command: str,
+    stop: asyncio.Event,
+    show: Callable[[Progress], None] = lambda _: None,
+    tell: Tell = lambda _: None,
+) -> LoadResult:
+    """Run a load plan on a running system and return its result; writes the manifest before and after.
+
+    Args:
+        plan: what to do.
+        target: the system.
+        command: the command line, for the result.
+        stop: ends it early when set; the result is of what was measured until then.
+        show: called twice a second at most.
+        tell: called with a sentence at each step.
+
+    Raises:
+        LogError: the broker does not answer, or its topics are not as they must be.
+        LoadError: the scoring API does not answer.
+        ManifestError: the manifest cannot be written.
+
+    """
+    log = await survey(target.kafka, end_offsets_reliable=target.idempotent_producer)
+    ceiling = await driver_ceiling(log.partitions)
+    tell(f"driver ceiling on this machine: {_ceiling_text(ceiling)}")
+    started = datetime.now(UTC)
+    found = _Found(sum(log.start_offsets.values()))
+    async with _recorded(plan, target, log, found, stop), _producer(target) as producer:
+        rig = Rig(target=target, partitions=log.partitions, producer=producer, show=show, stop=stop)
+        await (_search if plan.mode == "max" else _single)(plan, rig, found, tell)
+    return _result(plan, target, found, command=command, started=started, ceiling=ceiling, interrupted=stop.is_set())
+
+
+def _ceiling_text(ceiling: Ceiling) -> str:
+    return (
+        f"{ceiling.handed_per_s:,.0f}/s handed over, {ceiling.made_per_s:,.0f}/s made (network and observer left out)"
+    )
+
+
+async def _single(plan: LoadPlan, rig: Rig, found: _Found, tell: Tell) -> None:
+    tell(plan.pace)
+    rate = None if plan.mode == "closed" else plan.rate
+    found.measured = await run_once(plan, Rate(0, rate, found.log_length), rig)
+    found.add(found.measured)
+
+
+async def _search(plan: LoadPlan, rig: Rig, found: _Found, tell: Tell) -> None:
+    search = Search(plan.rate)
+    while (rate := search.next_rate()) and not rig.stop.is_set():
+        one = await run_once(plan, Rate(len(found.steps), rate, found.log_length), rig)
+        found.add(one)
+        sustained, why = judge(one, limit_p99_ms=plan.limit_p99_ms, warm_up_s=plan.warm_up_s)
+        if rig.stop.is_set():
+            found.measured = found.measured or one
+            return
+        found.steps += (Step(rate=rate, sustained=sustained, why=why, measured=one),)
+        search = search.after(rate, sustained=sustained)
+        found.measured = one if sustained else found.measured
+        tell(f"{rate:>9,.0f}/s  {'sustained' if sustained else 'not sustained'}: {why}")
+        if one.counts.missing:
+            tell("what is not stored after so long would disturb the next step; the search ends here")
+            return
+
+
+@asynccontextmanager
+async def _producer(target: LoadTarget) -> AsyncIterator[LateProducer]:
+    producer = LateProducer(
+        lambda: open_producer(target.kafka, client_id="paperless-load", idempotent=target.idempotent_producer)
+    )
+    try:
+        await producer.start()
+        yield producer
+    except KafkaError as error:
+        raise LogError(
+            f"broker {target.kafka.kafka_servers}: {error or type(error).__name__}; is it running?"
+        ) from error
+    finally:
+        # A broker that is gone would be waited for, request by request; what is not acknowledged is counted already.
+        await asyncio.wait({asyncio.create_task(producer.stop())}, timeout=_STOP_WITHIN_S)
+
+
+@asynccontextmanager
+async def _recorded(
+    plan: LoadPlan, target: LoadTarget, log: LogSurvey, found: _Found, stop: asyncio.Event
+) -> AsyncIterator[None]:
+    """Write the manifest that `verify` reads, before the first record and at the end, however it ends."""
+    manifest = _manifest(plan, target, log)
+    write_manifest(manifest, target.manifest)
+    status: Status = "failed"
+    try:
+        yield
+        status = "stopped" if stop.is_set() else "sent"
+    except asyncio.CancelledError:
+        status = "stopped"
+        raise
+    finally:
+        days = tuple(day.model_copy(update={"sent": found.sent, "planned": found.sent}) for day in manifest.days)
+        ended = {"status": status, "days": days, "ended_at": datetime.now(UTC)}
+        write_manifest(manifest.model_copy(update=ended), target.manifest)
+
+
+def _manifest(plan: LoadPlan, target: LoadTarget, log: LogSurvey) -> Manifest:
+    scenario = load_scenario(DEFAULT_SCENARIO, domain())
+    return Manifest(
+        run_id=str(uuid.uuid4()),
+        # The seed that the mock answers by: an oracle must know that one, and no other.
+        seed=target.mock["seed"],
+        plan_name=target.mock["plan"]["name"],
+        plan=dict(target.mock["plan"]),
+        plan_digest=plan_digest(target.mock["plan"]),
+        scenario=scenario,
+        pace=plan.pace,
+        days=tuple(DaySent(day=day, planned=0) for day in scenario.days),
+        log_identity=log.identity,
+        partitions=log.partitions,
+        start_offsets=dict(log.start_offsets),
+        rules_version=target.rules_version,
+        versions=versions(),
+        started_at=datetime.now(UTC),
+    )
+
+
+def _result(
+    plan: LoadPlan,
+    target: LoadTarget,
+    found: _Found,
+    *,
+    command: str,
+    started: datetime,
+    ceiling: Ceiling,
+    interrupted: bool,
+) -> LoadResult:
+    mock: Mapping[str, object] = target.mock["plan"]
+    return LoadResult(
+        command=command,
+        mode=plan.mode,
+        arrivals=plan.arrivals if plan.mode != "closed" else "as earlier ones end",
+        rate=found.measured.rate if found.measured else None,
+        in_flight=plan.in_flight or None,
+        limit_p99_ms=plan.limit_p99_ms if plan.mode == "max" else None,
+        seconds=plan.seconds,
+        warm_up_s=plan.warm_up_s,
+        drain_s=plan.drain_s,
+        seed=plan.seed,
+        plan_name=str(mock["name"]),
+        plan_digest=plan_digest(mock),
+        versions=versions(),
+        machine=this_machine(),
+        ceiling=ceiling,
+        started_at=started,
+        ended_at=datetime.now(UTC),
+        interrupted=interrupted,
+        notes=notes(plan, found.measured, ceiling, interrupted=interrupted),
+        measured=found.measured,
+        steps=found.steps,
+    )
