@@ -9,93 +9,34 @@ own counters), the driver by itself in both.
 
 import argparse
 import json
-import os
-import statistics
-import subprocess
-import sys
 import tempfile
-import threading
-import time
-from bisect import bisect
-from collections import defaultdict
 from collections.abc import Mapping
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-import docker
-from docker.models.containers import Container
 from rich.console import Console
 from rich.table import Table
 
-ROOT = Path(__file__).resolve().parent.parent
+from benchmarks.commands import ROOT, CommandError, paperless, run_command
+from benchmarks.containers import Sampler
+from benchmarks.rounds import Spread, column, ratios
+
 PROJECT = "paperless-bench"
 COMPOSE = ("docker", "compose", "--project-name", PROJECT, "--file", str(ROOT / "docker-compose.yml"))
 # Away from the ports of a demo that may be running.
 PORTS = {"PAPERLESS_API_PORT": "18104", "PAPERLESS_MOCK_PORT": "18102"}
-SAMPLE_S = 0.1
-MIB = 1024 * 1024
+# The driver's container; its name ends in a drawn word.
+DRIVER = "demo-run"
 
 Result = dict[str, Any]
-
-
-class CpuSampler:
-    """Reads CPU seconds and memory of the project's containers about once a second, each in a thread of its own."""
-
-    def __init__(self) -> None:
-        self.samples: dict[str, list[tuple[float, float]]] = defaultdict(list)
-        self.peak_bytes: dict[str, int] = defaultdict(int)
-        self._done = threading.Event()
-        found = docker.from_env().containers.list(filters={"label": f"com.docker.compose.project={PROJECT}"})
-        self._threads = [threading.Thread(target=self._watch, args=(one,), daemon=True) for one in found]
-        for thread in self._threads:
-            thread.start()
-
-    def _watch(self, container: Container) -> None:
-        name = str(container.name).removeprefix(f"{PROJECT}-")
-        engine = docker.from_env()
-        while not self._done.wait(SAMPLE_S):
-            # The engine reads its counters once a second, and answers then.
-            stats = engine.api.stats(str(container.id), stream=False, one_shot=True)
-            used = stats["cpu_stats"]["cpu_usage"]["total_usage"]
-            self.samples[name].append((time.time(), used / 1e9))
-            self.peak_bytes[name] = max(self.peak_bytes[name], _working_set(stats["memory_stats"]))
-
-    def stop(self) -> None:
-        """Stop reading."""
-        self._done.set()
-        for thread in self._threads:
-            thread.join()
-
-    def between(self, begin: float, end: float) -> dict[str, float]:
-        """Return each container's CPU seconds between two wall times."""
-        return {name: _at(rows, end) - _at(rows, begin) for name, rows in self.samples.items()}
-
-
-def _working_set(memory: Mapping[str, Any]) -> int:
-    """Return the memory in use without the page cache that could be dropped."""
-    return int(memory.get("usage", 0)) - int(memory.get("stats", {}).get("inactive_file", 0))
-
-
-def _at(rows: list[tuple[float, float]], moment: float) -> float:
-    """Return the CPU seconds at a moment, interpolated between the samples around it."""
-    after = min(max(bisect(rows, (moment,)), 1), len(rows) - 1)
-    (begin, used), (end, more) = rows[after - 1], rows[after]
-    share = min(max((moment - begin) / (end - begin), 0.0), 1.0)
-    return used + share * (more - used)
 
 
 def embedded(arguments: list[str], folder: Path) -> Result:
     """Play the day on the embedded system."""
     result = folder / "embedded.json"
-    command = [
-        str(Path(sys.executable).with_name("paperless")),
-        "demo",
-        "--state",
-        str(folder / "run"),
-        "--json",
-        str(result),
-    ]
-    _run([*command, *arguments], {})
+    command = paperless("demo", "--state", str(folder / "run"), "--json", str(result))
+    run_command([*command, *arguments])
     found = json.loads(result.read_text("utf-8"))
     processes = {
         name: (usage["cpu_us_per_application"], usage["peak_rss_mb"])
@@ -104,33 +45,45 @@ def embedded(arguments: list[str], folder: Path) -> Result:
     return _row(found, processes)
 
 
+def build_image() -> None:
+    """Build the image that all services run."""
+    run_command([*COMPOSE, "build", "secrets"], PORTS)
+
+
 def composed(arguments: list[str], folder: Path) -> Result:
     """Play the day in compose, from empty volumes; everything is removed afterwards."""
     folder.chmod(0o777)  # the container's user is another one
     try:
-        _run([*COMPOSE, "up", "--detach", "--wait", "scoring-api", "scoring", "intake", "vneid-mock"], PORTS)
-        sampler = CpuSampler()
+        run_command([*COMPOSE, "up", "--detach", "--wait", "scoring-api", "scoring", "intake", "vneid-mock"], PORTS)
+        sampler = Sampler(PROJECT)
         command = ["run", "--rm", "--no-TTY", "--volume", f"{folder}:/out", "demo", "paperless", "demo"]
-        _run([*COMPOSE, *command, "--json", "/out/compose.json", *arguments], PORTS)
+        run_command([*COMPOSE, *command, "--json", "/out/compose.json", *arguments], PORTS)
         sampler.stop()
     finally:
-        _run([*COMPOSE, "--profile", "*", "down", "--volumes", "--timeout", "40"], PORTS)
+        run_command([*COMPOSE, "--profile", "*", "down", "--volumes", "--timeout", "40"], PORTS)
     found = json.loads((folder / "compose.json").read_text("utf-8"))
     timing = found["timing"]
-    used = sampler.between(timing["traffic_from"], timing["traffic_to"])
-    sent = timing["sending"]["sent"]
+    traffic, sent = (timing["traffic_from"], timing["traffic_to"]), timing["sending"]["sent"]
+    memory = {_process(name): one for name, one in sampler.memory(*traffic).items()}
     processes: dict[str, tuple[float, float | None]] = {
-        name: (round(seconds / sent * 1e6, 1), round(sampler.peak_bytes[name] / MIB, 1))
-        for name, seconds in used.items()
+        _process(name): (round(seconds / sent * 1e6, 1), memory[_process(name)].peak_mb)
+        for name, seconds in sampler.cpu_between(*traffic).items()
     }
-    return _row(found, processes)
+    late = {name: memory[name].late_growth_mb for name in processes}
+    return {**_row(found, processes), "late_memory_growth_mb": late}
+
+
+def _process(container: str) -> str:
+    return "driver" if container.startswith(DRIVER) else container
 
 
 def _row(found: Mapping[str, Any], processes: Mapping[str, tuple[float, float | None]]) -> Result:
     if found["verdict"] != "ok":
-        raise SystemExit(f"the verdict is not ok: {json.dumps(found, ensure_ascii=False)[:2_000]}")
+        raise CommandError(f"the verdict is not ok: {json.dumps(found, ensure_ascii=False)[:2_000]}")
     timing = found["timing"]
-    driver = (timing["sending"]["cpu_us_per_application"], None)
+    # By itself: its container also counts the start and the reading of the rates.
+    _, driver_memory = processes.get("driver", (0.0, None))
+    driver = (timing["sending"]["cpu_us_per_application"], driver_memory)
     return {
         "applications": timing["sending"]["sent"],
         "applications_per_s": timing["applications_per_s"],
@@ -138,39 +91,31 @@ def _row(found: Mapping[str, Any], processes: Mapping[str, tuple[float, float | 
         "verify_s": timing["verify_s"],
         "processes": {
             name: {"cpu_us_per_application": cpu, "peak_memory_mb": memory}
-            for name, (cpu, memory) in {"driver": driver, **processes}.items()
+            for name, (cpu, memory) in {**processes, "driver": driver}.items()
         },
     }
 
 
-def _run(command: list[str], env: Mapping[str, str]) -> None:
-    done = subprocess.run(  # noqa: S603  our own commands
-        command, cwd=ROOT, env={**os.environ, **env}, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
-
-
 def summary(runs: Mapping[str, list[Result]]) -> Result:
     """Return medians and spreads of both systems and the ratio, round by round."""
-    ratios = [
-        one["applications_per_s"] / other["applications_per_s"]
-        for one, other in zip(runs["kafka + postgresql"], runs["embedded"], strict=True)
-    ]
+    composed_per_s, embedded_per_s = (
+        column(runs, name, itemgetter("applications_per_s")) for name in ("kafka + postgresql", "embedded")
+    )
+    ratio = Spread.of(ratios(composed_per_s, embedded_per_s))
     return {
-        "rate_ratio": {"median": statistics.median(ratios), "spread": [min(ratios), max(ratios)]},
+        "rate_ratio": {"median": ratio.median, "spread": [ratio.low, ratio.high]},
         "systems": {name: {"median": _median(found), "runs": found} for name, found in runs.items()},
     }
 
 
 def _median(found: list[Result]) -> Result:
     names = sorted({name for run in found for name in run["processes"]})
-    rates = [run["applications_per_s"] for run in found]
+    rate = Spread.of(run["applications_per_s"] for run in found)
     return {
-        "applications_per_s": statistics.median(rates),
-        "spread": [min(rates), max(rates)],
+        "applications_per_s": rate.median,
+        "spread": [rate.low, rate.high],
         "cpu_us_per_application": {
-            name: statistics.median(run["processes"][name]["cpu_us_per_application"] for run in found) for name in names
+            name: Spread.of(run["processes"][name]["cpu_us_per_application"] for run in found).median for name in names
         },
     }
 
@@ -206,7 +151,7 @@ def main() -> None:
         arguments += ["--applications", str(given.applications)]
     console = Console()
     runs: dict[str, list[Result]] = {"embedded": [], "kafka + postgresql": []}
-    _run([*COMPOSE, "build", "secrets"], PORTS)
+    build_image()
     for turn in range(given.rounds):
         for name, play in (("embedded", embedded), ("kafka + postgresql", composed)):
             with tempfile.TemporaryDirectory() as folder:

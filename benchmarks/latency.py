@@ -1,0 +1,79 @@
+"""Latency of a running system, plan `calm`: at a steady rate, and for one application at a time when nothing else is.
+
+`paperless load` measures from the intended moment; this starts and stops the system around it.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from benchmarks.commands import CommandError, paperless, run_command
+from simulation.load.result import Measured, read_result
+from simulation.local.detached import attach
+
+PLAN = "calm"
+# After the start: group joins, first fetches, imports.
+SETTLE_S = 5.0
+
+
+@contextmanager
+def running_system(folder: Path) -> Iterator[Path]:
+    """Run an embedded system with plan `calm`; yields its state directory."""
+    state = folder / "run"
+    run_command(paperless("up", "--state", str(state), "--plan", PLAN), within_s=120)
+    try:
+        yield state
+    finally:
+        run_command(paperless("down", "--state", str(state)), within_s=120)
+
+
+def load_arguments(rate: float, seconds: float, *more: str) -> list[str]:
+    """Return the options of one run of `paperless load`; the first seconds are left out of the figures."""
+    return ["load", "--rate", f"{rate:g}", "--seconds", f"{seconds:g}", "--warm-up", "5", *more]
+
+
+def load(state: Path, arguments: Sequence[str], json: Path) -> Measured:
+    """Load a running system.
+
+    Raises:
+        CommandError: it failed, or an application was lost.
+
+    """
+    run_command(paperless(*arguments, "--state", str(state), "--json", str(json)), within_s=600)
+    measured = read_result(json).measured
+    if measured is None or measured.counts.missing:
+        raise CommandError(f"paperless {' '.join(arguments)}: not all applications were stored; see {json}")
+    return measured
+
+
+def measure(arguments: Sequence[str], rounds: int, tell: Callable[[str], None] = print) -> list[Measured]:
+    """Load a system several times in a row."""
+    found = []
+    with tempfile.TemporaryDirectory() as folder, running_system(Path(folder)) as state:
+        time.sleep(SETTLE_S)
+        for turn in range(rounds):
+            found.append(load(state, arguments, Path(folder) / f"{turn}.json"))
+            percentiles = found[-1].to_stored.percentiles
+            p50, p99, p999 = (percentiles[name] for name in ("50", "99", "99.9"))
+            tell(f"round {turn + 1}: p50 {p50:.1f} ms, p99 {p99:.1f} ms, p99.9 {p999:.1f} ms")
+    return found
+
+
+def idle_cpu_percent(seconds: float) -> dict[str, float]:
+    """Return how much of one core each process of a system takes that has nothing to do."""
+    with tempfile.TemporaryDirectory() as folder, running_system(Path(folder)) as state:
+        time.sleep(SETTLE_S)
+        found = attach(state).state.processes
+        processes = {name: psutil.Process(one.pid) for name, one in found.items()}
+        before = {name: _cpu_s(one) for name, one in processes.items()}
+        time.sleep(seconds)
+        return {name: round((_cpu_s(one) - before[name]) / seconds * 100, 2) for name, one in processes.items()}
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)

@@ -1,0 +1,50 @@
+"""Intake on FastStream as its first page shows it: a handler per message that calls the same core and publishes.
+
+The broker's own defaults (`AckPolicy.ACK_FIRST`), so a crash can lose applications; no window, so silence is never
+noticed and each reply is decided from its context. Each is less work than the kernel's intake does.
+"""
+
+import asyncio
+from typing import Any
+
+from faststream.kafka import KafkaBroker
+from faststream.kafka.annotations import KafkaMessage
+
+from benchmarks.peers.job import HEARTBEAT_MS, SESSION_MS, Job, Meter
+from benchmarks.prepared import handlers, published
+from contracts.topics import APPLICATIONS_SUBMITTED, DOCUMENTS_PROVIDED
+
+
+async def main(job: Job) -> None:
+    """Take what is in the log of submissions or of replies."""
+    broker = KafkaBroker(job.servers, logger=None)
+    logic = handlers()
+    done, meter = 0, Meter(job.records)
+
+    @broker.subscriber(
+        APPLICATIONS_SUBMITTED.name,
+        DOCUMENTS_PROVIDED.name,
+        group_id=job.group,
+        auto_offset_reset="earliest",
+        session_timeout_ms=SESSION_MS,
+        heartbeat_interval_ms=HEARTBEAT_MS,
+    )
+    async def take(message: KafkaMessage) -> None:
+        nonlocal done
+        meter.begin()
+        record: Any = message.raw_message
+        for topic, key, value, attributes in published(logic.on_record(record, {})):
+            headers = {name: attribute.decode() for name, attribute in attributes}
+            await broker.publish(value, topic, key=key, partition=record.partition, headers=headers)
+            done += 1
+
+    await broker.start()
+    try:
+        await meter.watch(lambda: done)
+    finally:
+        await broker.stop()
+    meter.report()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Job.from_command_line()))

@@ -1,0 +1,102 @@
+"""What a variant is told and how it measures itself. Standard library only: a peer has an environment of its own."""
+
+import asyncio
+import gc
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+# A first join takes the embedded broker half a session, and libraries' defaults are 10 to 45 s. Nothing that is
+# measured depends on it.
+SESSION_MS, HEARTBEAT_MS = 2_000, 600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One run of a variant.
+
+    Attributes:
+        servers: the broker, host:port.
+        source: the topic to read; the log is written before the variant starts.
+        target: the topic to write.
+        group: a consumer group that nobody used before.
+        records: after how many published records to stop.
+        partitions: of either topic.
+
+    """
+
+    servers: str
+    source: str
+    target: str
+    group: str
+    records: int
+    partitions: int
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @staticmethod
+    def from_command_line(arguments: Sequence[str] = sys.argv) -> "Job":
+        return Job(**json.loads(arguments[1]))
+
+
+def _now() -> tuple[float, float]:
+    return time.perf_counter(), time.process_time()
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One run, from the first record read to the last one published. `cpu_us` is per record, all threads."""
+
+    per_s: float
+    cpu_us: float
+
+
+class Meter:
+    """Reads wall time and CPU of this process when the first record is read and when the last one is published."""
+
+    # Of what a watcher sees: a run lasts seconds.
+    EVERY_S = 0.01
+
+    def __init__(self, records: int, now: Callable[[], tuple[float, float]] = _now) -> None:
+        self.finished = False
+        self._records, self._now = records, now
+        self._begin: tuple[float, float] | None = None
+        self._end = (0.0, 0.0)
+
+    def begin(self) -> None:
+        """Take note that a record is read; only the first one counts."""
+        if self._begin is None:
+            self._begin = self._now()
+
+    def reached(self, published: int) -> None:
+        """Take note of how many records the broker has by now."""
+        if not self.finished and published >= self._records:
+            self.finished, self._end = True, self._now()
+
+    async def watch(self, published: Callable[[], int]) -> None:
+        """Look until the last record is published."""
+        settle_garbage_collector()
+        while not self.finished:
+            await asyncio.sleep(self.EVERY_S)
+            self.reached(published())
+
+    def reading(self) -> Reading:
+        """Return what was measured; `ValueError` where nothing was read."""
+        if self._begin is None or not self.finished:
+            raise ValueError("the run is not over: nothing was read, or not all of it was published")
+        wall, cpu = (end - begin for begin, end in zip(self._begin, self._end, strict=True))
+        return Reading(self._records / wall, cpu / self._records * 1e6)
+
+    def report(self) -> None:
+        """Print the reading for whoever started this process."""
+        print(json.dumps(asdict(self.reading())), flush=True)
+
+
+def settle_garbage_collector() -> None:
+    """Collect rarely, as our services do; for every variant, so that no ratio is about the collector."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)

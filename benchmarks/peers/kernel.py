@@ -1,0 +1,93 @@
+"""The kernel: raw batches through FastStream, closed batches out, commits on a timer behind what is published.
+
+At least once: offsets are committed after the broker has everything that they caused.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from pydantic_settings import SettingsConfigDict
+
+from benchmarks.peers.copying import decoded, encoded, headers
+from benchmarks.peers.job import SESSION_MS, Job, Meter
+from runtime.broker import open_broker
+from runtime.kernel import Kernel
+from runtime.messages import Effects, Handled, Logic, Record, State
+from runtime.metrics import KERNEL_METRICS
+from runtime.partition_state import WindowOptions
+from runtime.parts import Parts
+from runtime.settings import ServiceSettings
+
+
+class HopSettings(ServiceSettings):
+    """A service's settings on the embedded broker."""
+
+    model_config = SettingsConfigDict(env_prefix="HOP_", frozen=True, extra="forbid")
+    idempotent_producer: bool = False
+    end_offsets_reliable: bool = False
+    session_timeout_ms: int = SESSION_MS
+
+
+class HopLogic:
+    """Decodes and copies."""
+
+    def __init__(self, target: str) -> None:
+        self._target = target
+
+    def on_record(self, record: Record, waiting: Mapping[bytes, State]) -> Handled:  # noqa: ARG002  `Logic`
+        """Return the copy."""
+        copy = decoded(record.value or b"")
+        return (self._target, record.key, encoded(copy), headers(copy.key))
+
+    def on_deadline(self, key: bytes, state: State) -> Effects:  # noqa: ARG002  `Logic`
+        """Nothing stays open."""
+        raise AssertionError
+
+
+async def main(job: Job) -> None:
+    """Copy the log."""
+    settings = HopSettings(kafka_servers=job.servers, group_id=job.group)
+    parts = Parts.of("hop", settings, KERNEL_METRICS, lambda: None)
+    meter = Meter(job.records)
+    kernel = Kernel(
+        Begun(HopLogic(job.target), meter),
+        parts,
+        topics=[job.source],
+        window=WindowOptions(opens=job.source),
+        dead_letter_topic=lambda topic: f"{topic}.dlq",
+    )
+    await run_kernel(kernel, parts, meter)
+
+
+class Begun:
+    """A logic whose first record starts the clock; from its second batch on the kernel calls the logic itself."""
+
+    def __init__(self, logic: Logic, meter: Meter) -> None:
+        self._logic, self._meter = logic, meter
+        self.on_record: Callable[[Record, Mapping[bytes, State]], Handled] = self._first
+        self.on_deadline = logic.on_deadline
+
+    def _first(self, record: Record, waiting: Mapping[bytes, State]) -> Handled:
+        self._meter.begin()
+        self.on_record = self._logic.on_record
+        return self.on_record(record, waiting)
+
+
+async def run_kernel(kernel: Kernel, parts: Parts, meter: Meter) -> None:
+    """Run a kernel until enough is published, as a service's app does, and print the reading."""
+    broker = open_broker(parts.settings)
+    kernel.attach(broker)
+    await parts.producer.start()
+    await broker.start()
+    await kernel.start()
+    try:
+        await meter.watch(lambda: int(parts.outbox.sent[()]))
+    finally:
+        await kernel.drain()
+        await broker.stop()
+        await parts.producer.stop()
+    meter.report()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Job.from_command_line()))

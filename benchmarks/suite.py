@@ -1,0 +1,283 @@
+"""Every benchmark with its keys: what it measures, about how long it takes, and how its rounds become figures."""
+
+import asyncio
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks import hop, intake, latency, oracle, stacks
+from benchmarks.commands import module, result_of, run_command
+from benchmarks.prepared import PLAN
+from benchmarks.results import Figure
+from benchmarks.rounds import column, ratios
+from benchmarks.variants import VariantError
+
+Tell = Callable[[str], None]
+Figures = Mapping[str, Figure]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How thoroughly: rounds where a round is short; `quick` takes a tenth of the records, to see that it runs."""
+
+    rounds: int
+    quick: bool
+    tell: Tell = print
+
+    def size(self, records: int) -> int:
+        """Return how many records to take."""
+        return records // 10 if self.quick else records
+
+    def few(self, rounds: int) -> int:
+        """Return how many rounds of those that take minutes."""
+        return 1 if self.quick else min(self.rounds, rounds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Benchmark:
+    """What gives one or more keys.
+
+    Attributes:
+        keys: each with what it measures.
+        minutes: about how long all of them take with five rounds on two cores.
+        measure: the figures of the keys that are asked for; one that cannot be measured is told about and left out.
+        on_demand: needs an engine for containers, or very long: only when named.
+
+    """
+
+    keys: Mapping[str, str]
+    minutes: float
+    measure: Callable[[Options, Sequence[str]], Figures]
+    on_demand: bool = False
+
+
+HOPS = {
+    "hop_vs_aiokafka": "by_hand_aiokafka",
+    "hop_vs_confluent": "by_hand_confluent",
+    "hop_vs_naive_faststream": "faststream_naive",
+    "hop_vs_faststream_batch": "faststream_batch",
+    "hop_vs_quix": "quix",
+}
+
+
+def _hops(options: Options, keys: Sequence[str]) -> Figures:
+    wanted = {}
+    for key in keys:
+        try:
+            hop.VARIANTS[HOPS[key]].check_installed()
+            wanted[key] = HOPS[key]
+        except VariantError as error:
+            options.tell(f"{key} is left out: {error}")
+    if not wanted:
+        return {}
+    measuring = hop.measure(
+        [hop.KERNEL, *wanted.values()],
+        records=options.size(hop.RECORDS),
+        rounds=options.few(options.rounds),
+        tell=options.tell,
+    )
+    found = asyncio.run(measuring)
+    return {key: _beside(found, hop.KERNEL, peer, None) for key, peer in wanted.items()}
+
+
+def _beside(found: Mapping[str, Sequence[Any]], ours: str, theirs: str, plan: str | None) -> Figure:
+    """Return the ratio of rates round by round, with the ratio of CPU (theirs / ours, so more is better too)."""
+    rates = {name: column(found, name, lambda one: one.per_s) for name in (ours, theirs)}
+    cpu = {name: column(found, name, lambda one: one.cpu_us) for name in (ours, theirs)}
+    beside = {
+        "cpu_ratio": round(median(ratios(cpu[theirs], cpu[ours])), 3),
+        "per_s": {name: round(median(values)) for name, values in rates.items()},
+        "cpu_us": {name: round(median(values), 2) for name, values in cpu.items()},
+    }
+    return Figure(ratios(rates[ours], rates[theirs]), plan, beside)
+
+
+def _intake(options: Options, keys: Sequence[str]) -> Figures:
+    applications, rounds = options.size(intake.APPLICATIONS), options.few(options.rounds)
+    found = asyncio.run(intake.measure(applications=applications, rounds=rounds, tell=options.tell))
+    return {key: _beside(found, intake.KERNEL, intake.NAIVE, PLAN) for key in keys}
+
+
+def _oracle(options: Options, keys: Sequence[str]) -> Figures:
+    found = oracle.measure(options.size(oracle.APPLICATIONS), options.few(options.rounds))
+    return {key: Figure(found, PLAN, {}) for key in keys}
+
+
+APPLICATIONS = 1_000_000
+MANY_APPLICATIONS = 5_000_000
+
+
+def _flow(options: Options, keys: Sequence[str]) -> Figures:
+    found = _played(stacks.embedded, options, APPLICATIONS, options.few(3))
+    return {key: _rate(found) for key in keys}
+
+
+def _flow_composed(options: Options, keys: Sequence[str]) -> Figures:
+    stacks.build_image()
+    found = _played(stacks.composed, options, APPLICATIONS, options.few(3))
+    return {key: _rate(found) for key in keys}
+
+
+def _played(
+    play: Callable[[list[str], Path], stacks.Result], options: Options, applications: int, rounds: int
+) -> list[stacks.Result]:
+    arguments = ["--applications", str(options.size(applications)), "--pace", "max", "--plan", PLAN]
+    found = []
+    for turn in range(rounds):
+        with tempfile.TemporaryDirectory() as folder:
+            found.append(play([*arguments, "--within", "600"], Path(folder)))
+        options.tell(f"round {turn + 1}: {found[-1]['applications_per_s']:,.0f} applications/s")
+    return found
+
+
+def _rate(found: Sequence[stacks.Result]) -> Figure:
+    cpu = {
+        name: round(median(run["processes"][name]["cpu_us_per_application"] for run in found), 1)
+        for name in found[0]["processes"]
+    }
+    beside = {
+        "applications": found[0]["applications"],
+        "cpu_us_per_application": cpu,
+        "verify_s": median(run["verify_s"] for run in found),
+    }
+    return Figure([run["applications_per_s"] for run in found], PLAN, beside)
+
+
+# Containers that others made: the figure is about ours.
+THEIRS = ("kafka", "postgres")
+
+
+def _memory(options: Options, keys: Sequence[str]) -> Figures:
+    stacks.build_image()
+    found = _played(stacks.composed, options, MANY_APPLICATIONS, 1)
+    peaks = {
+        name: process["peak_memory_mb"]
+        for name, process in found[0]["processes"].items()
+        if process["peak_memory_mb"] is not None and not name.startswith(THEIRS)
+    }
+    beside = {
+        **_rate(found).beside,
+        "applications_per_s": found[0]["applications_per_s"],
+        "peak_mb": peaks,
+        "growth_in_the_second_half_mb": found[0]["late_memory_growth_mb"],
+    }
+    return {key: Figure([max(peaks.values())], PLAN, beside) for key in keys}
+
+
+def _latency(options: Options, keys: Sequence[str]) -> Figures:
+    arguments = latency.load_arguments(1_000, 10 if options.quick else 30)
+    found = latency.measure(arguments, options.few(3), options.tell)
+    percentiles = {"p99_ms_at_1000": "99", "p999_ms_at_1000": "99.9"}
+    beside = {
+        "load": "paperless " + " ".join(arguments),
+        "p50_ms": median(one.to_stored.percentiles["50"] for one in found),
+        "max_ms": max(one.to_stored.max for one in found),
+        "slip_p99_ms": median(one.slip.percentiles["99"] for one in found),
+    }
+    return {
+        key: Figure([one.to_stored.percentiles[percentiles[key]] for one in found], latency.PLAN, beside)
+        for key in keys
+    }
+
+
+def _idle(options: Options, keys: Sequence[str]) -> Figures:
+    # So far apart that each finds an idle system.
+    arguments = latency.load_arguments(4, 10 if options.quick else 25, "--arrivals", "constant")
+    found = latency.measure(arguments, options.few(3), options.tell)
+    cpu = latency.idle_cpu_percent(3 if options.quick else 10)
+    beside = {
+        "load": "paperless " + " ".join(arguments),
+        "p99_ms": median(one.to_stored.percentiles["99"] for one in found),
+        "idle_cpu_percent_of_a_core": cpu,
+        "idle_cpu_percent_in_all": round(sum(cpu.values()), 1),
+    }
+    return {key: Figure([one.to_stored.percentiles["50"] for one in found], latency.PLAN, beside) for key in keys}
+
+
+def _growth(options: Options, keys: Sequence[str]) -> Figures:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "growth.json"
+        preload = ["--preload", "10000", "200000"] if options.quick else []
+        command = module("benchmarks.growth", "--rounds", str(options.few(options.rounds)), "--json", str(path))
+        run_command([*command, *preload])
+        found = result_of(path)
+    return {key: Figure(found["rounds"], PLAN, {"growth": found}) for key in keys}
+
+
+SUITE = (
+    Benchmark(
+        keys={
+            "hop_vs_aiokafka": "records/s of the kernel's bare hop / a hand-written aiokafka loop, same guarantee",
+            "hop_vs_confluent": "the same / a hand-written confluent-kafka loop, same guarantee",
+            "hop_vs_naive_faststream": "the same / FastStream, a handler per message, its defaults",
+            "hop_vs_faststream_batch": "the same / FastStream, batches and publish_batch, at least once",
+            "hop_vs_quix": "the same / Quix Streams, its defaults (at least once)",
+        },
+        minutes=5,
+        measure=_hops,
+    ),
+    Benchmark(
+        keys={"intake_vs_naive_faststream": "applications/s of intake / a FastStream per-message service, same core"},
+        minutes=3,
+        measure=_intake,
+    ),
+    Benchmark(keys={"oracle_per_s": "oracle in process, applications per second of CPU"}, minutes=0.5, measure=_oracle),
+    Benchmark(
+        keys={"flow_per_s": "whole flow, 1 M applications, embedded, drained and verified, applications/s"},
+        minutes=9,
+        measure=_flow,
+    ),
+    Benchmark(
+        keys={
+            "p99_ms_at_1000": "intended send to stored, open loop at 1,000/s: 99th percentile, ms",
+            "p999_ms_at_1000": "the same: 99.9th percentile, ms",
+        },
+        minutes=2,
+        measure=_latency,
+    ),
+    Benchmark(
+        keys={"idle_ms_p50": "one application on an idle system, intended send to stored: median, ms"},
+        minutes=2,
+        measure=_idle,
+    ),
+    Benchmark(
+        keys={"growth_5m": "CPU per application of the store's writes, 5 M stored / 0.1 M stored"},
+        minutes=5,
+        measure=_growth,
+    ),
+    Benchmark(
+        keys={"flow_kafka_postgres_per_s": "whole flow, 1 M applications, Kafka and PostgreSQL in containers"},
+        minutes=15,
+        measure=_flow_composed,
+        on_demand=True,
+    ),
+    Benchmark(
+        keys={"rss_mb_max": "largest of our containers over 5 M applications on Kafka, MB"},
+        minutes=25,
+        measure=_memory,
+        on_demand=True,
+    ),
+)
+
+
+def chosen(keys: Sequence[str], *, everything: bool = False) -> list[tuple[Benchmark, tuple[str, ...]]]:
+    """Return the benchmarks that give these keys, each with its keys; without keys, those that are not on demand.
+
+    Raises:
+        ValueError: no benchmark has such a key.
+
+    """
+    known = [key for benchmark in SUITE for key in benchmark.keys]
+    for key in keys:
+        if key not in known:
+            raise ValueError(f"{key!r} is no key; use one of {', '.join(known)}")
+    found = []
+    for benchmark in SUITE:
+        by_default = everything or not benchmark.on_demand
+        wanted = tuple(key for key in benchmark.keys if key in keys or (not keys and by_default))
+        if wanted:
+            found.append((benchmark, wanted))
+    return found

@@ -1,0 +1,74 @@
+"""Running a variant in a process of its own, with its own interpreter where it has one."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.commands import ROOT
+from benchmarks.peers.job import Job, Reading
+
+PEERS_PYTHON = ROOT / ".venv-peers" / "bin" / "python"
+# Many times what the slowest of them takes.
+WITHIN_S = 180.0
+
+
+class VariantError(RuntimeError):
+    """A variant did not end well; the message has its last words, or what to install."""
+
+
+class Variant(NamedTuple):
+    """A module of `benchmarks.peers`.
+
+    Attributes:
+        name: of the module.
+        share: of the records that the kernel gets; a slow one need not copy all of them, as rates are compared.
+        python: its interpreter, None for this one.
+
+    """
+
+    name: str
+    share: float = 1.0
+    python: Path | None = None
+
+    def records(self, records: int) -> int:
+        """Return how many records it copies, where the kernel copies so many."""
+        return max(int(records * self.share), 1)
+
+    def check_installed(self) -> None:
+        """Raise `VariantError`, with what to do, where its interpreter is missing."""
+        if self.python and not self.python.exists():
+            place = self.python.parent.parent.name
+            raise VariantError(f"{self.name}: {place} is missing; install it with `make {place}/.done`")
+
+
+async def run(variant: Variant, job: Job, within_s: float = WITHIN_S) -> Reading:
+    """Run a variant to its end and return what it measured.
+
+    Raises:
+        VariantError: it is not installed, failed, or did not end in time.
+
+    """
+    variant.check_installed()
+    command = [str(variant.python or sys.executable), "-m", f"benchmarks.peers.{variant.name}", job.to_json()]
+    process = await asyncio.create_subprocess_exec(
+        *command, cwd=ROOT, env=_environment(), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        output, errors = await asyncio.wait_for(process.communicate(), within_s)
+    except TimeoutError as error:
+        raise VariantError(f"{variant.name}: {job.records} records were not copied in {within_s:g} s") from error
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode:
+        raise VariantError(f"{variant.name} ended with {process.returncode}: {errors.decode()[-2_000:]}")
+    return Reading(**json.loads(output.decode().splitlines()[-1]))
+
+
+def _environment() -> Mapping[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT)}

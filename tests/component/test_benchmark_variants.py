@@ -1,0 +1,81 @@
+"""Each variant of a benchmark does the work that its figure stands for: every record, once, unchanged, in its place."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import intake
+from benchmarks.hop import VARIANTS, log_of, target_of
+from benchmarks.log import PARTITIONS, create_topics, read, write
+from benchmarks.peers.copying import SOURCE
+from benchmarks.peers.job import Job
+from benchmarks.prepared import by_partition, handlers, published, records, replies, submissions
+from benchmarks.variants import PEERS_PYTHON, Variant, VariantError, run
+from contracts.topics import ALL, APPLICATIONS_DECIDED, DOCUMENTS_REQUESTED
+from tests.component.conftest import Broker
+
+# More than one batch.
+RECORDS = 6_000
+# For those that take one at a time.
+FEW = 300
+INSTALLED = pytest.mark.skipif(not PEERS_PYTHON.exists(), reason="peers are installed with make .venv-peers/.done")
+NAMES = [
+    pytest.param(name, FEW if "naive" in name else RECORDS, marks=INSTALLED if variant.python else ())
+    for name, variant in VARIANTS.items()
+]
+
+
+@pytest.mark.parametrize(("name", "count"), NAMES)
+async def test_a_hop_copies_every_record_to_its_partition(embedded: Broker, name: str, count: int):
+    log, servers = log_of(count), embedded.address
+    target = target_of(name)
+    await create_topics(servers, [SOURCE, target])
+    await write(servers, log)
+    job = Job(servers=servers, source=SOURCE, target=target, group=name, records=count, partitions=PARTITIONS)
+    reading = await run(VARIANTS[name], job)
+    copies = await read(servers, target, count)
+    assert {number: sorted((one.key, one.value) for one in rows) for number, rows in copies.items()} == {
+        number: sorted((key, value) for _, key, value, _ in rows) for number, rows in log.items()
+    }
+    assert reading.per_s > 0
+    assert reading.cpu_us > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "replied"),
+    [(intake.KERNEL, RECORDS, False), (intake.KERNEL, RECORDS, True), (intake.NAIVE, FEW, False)],
+    ids=["kernel, submissions", "kernel, replies", "naive, submissions"],
+)
+async def test_an_intake_does_all_its_work(embedded: Broker, name: str, count: int, replied: bool):
+    log, servers = (replies if replied else submissions)(count), embedded.address
+    logic = handlers()
+    expected = [message for record in records(log) for message in published(logic.on_record(record, {}))]
+    await create_topics(servers, [topic.name for topic in ALL])
+    await write(servers, by_partition(log))
+    job = Job(servers=servers, source="", target="", group=name, records=len(expected), partitions=PARTITIONS)
+    await run(intake.VARIANTS[name], job)
+    for topic in (DOCUMENTS_REQUESTED.name, APPLICATIONS_DECIDED.name):
+        wanted = sorted((key, value) for name, key, value, _ in expected if name == topic)
+        found = await read(servers, topic, len(wanted))
+        assert sorted((one.key, one.value) for rows in found.values() for one in rows) == wanted
+
+
+async def test_a_peer_that_is_not_installed_says_how_to_install_it(tmp_path: Path):
+    variant = Variant("quix", python=tmp_path / ".venv-peers" / "bin" / "python")
+    job = Job(servers="", source="", target="", group="", records=1, partitions=1)
+    with pytest.raises(
+        VariantError, match=r"quix: \.venv-peers is missing; install it with `make \.venv-peers/\.done`"
+    ):
+        await run(variant, job)
+
+
+async def test_a_variant_that_fails_is_told_with_its_last_words():
+    job = Job(servers="", source="", target="", group="", records=1, partitions=1)
+    with pytest.raises(VariantError, match=r"no_such_variant ended with 1: (?s:.)*No module named"):
+        await run(Variant("no_such_variant"), job)
+
+
+async def test_a_variant_that_never_ends_is_ended(embedded: Broker):
+    job = Job(servers=embedded.address, source="nothing", target="", group="g", records=1, partitions=1)
+    with pytest.raises(VariantError, match="1 records were not copied in 2 s"):
+        await run(VARIANTS["by_hand_aiokafka"], job, within_s=2)
