@@ -1,6 +1,7 @@
 """`python -m benchmarks run | check`: figures beside their goals, and counts beside their baselines."""
 
 import shlex
+import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -135,4 +136,6 @@ def check(context: typer.Context) -> None:
 
 
 if __name__ == "__main__":
+    # As Ctrl-C: what a benchmark has started must not go on beside the next one.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     app()
