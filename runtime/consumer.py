@@ -141,6 +141,8 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
                     await self._commit()
         except TimeoutError:
             log.warning("stopping without a last commit; its records are read again")
+        # The producer ends next; who went on trying would make another one.
+        self.outbox.discard()
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Commit and forget: the next owner reads on from the commit."""

@@ -52,9 +52,11 @@ class Outbox:
             self._queued[topic, partition] += [message for message in messages if message[0] == topic]
 
     def discard(self) -> None:
-        """Forget what is queued (its cause will be handled again)."""
-        self._queued.clear()
-        self.when_sent.clear()
+        """Forget what is queued or on its way (its cause will be handled again)."""
+        self._queued, self.when_sent = defaultdict(list), []
+        flight, self._flight = self._flight, None
+        if flight is not None:
+            flight.cancel()
 
     async def flush(self) -> None:
         """Send all that is queued and wait until the broker has it."""

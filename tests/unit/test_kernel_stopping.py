@@ -157,6 +157,19 @@ async def test_a_stop_does_not_wait_for_a_broker_for_ever(monkeypatch):
     assert bench.consumer.offsets == {}, "the batch was never published"
 
 
+async def test_nothing_is_tried_any_more_after_a_stop(monkeypatch):
+    monkeypatch.setattr(consumer_module, "DRAIN_TIMEOUT_S", 0.0)
+    bench = await started()
+    bench.producer.gate.clear()
+    await bench.take(stored(0, b"q"))
+    await bench.kernel.drain()
+    bench.producer.gate.set()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert bench.values() == []
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
 async def test_a_stop_in_the_middle_of_a_rebalance_is_not_held_up():
     bench = await started()
     await bench.revoke()
