@@ -6,9 +6,9 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
 from benchmarks.log import PARTITIONS
-from benchmarks.peers.job import settle_garbage_collector
 from benchmarks.prepared import ATTEMPTS, PLAN, SEED, Prepared, records, submissions
 from domain import domain
+from runtime.garbage import settle_garbage_collector
 from services.intake.core import RuleBook
 from services.vneid_mock.plan_files import load_plan
 from simulation.oracle import Oracle

@@ -26,8 +26,9 @@ from rich.table import Table
 from benchmarks.meters import BytecodeMeter, CpuMeter
 from benchmarks.played import play
 from benchmarks.rounds import Spread
-from benchmarks.stages import Stage, settle_garbage_collector, stages_of
+from benchmarks.stages import Stage, stages_of
 from benchmarks.stages_whole import whole_stages
+from runtime.garbage import settle_garbage_collector
 from simulation.manifest import versions
 
 

@@ -5,7 +5,6 @@ and the partition's state; others are pieces of it. Whole services are in `stage
 """
 
 import asyncio
-import gc
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
@@ -84,13 +83,6 @@ def stages_of(played: Played, folder: Path) -> list[Stage]:
         *_publishing(played),
         _oracle(played),
     ]
-
-
-def settle_garbage_collector() -> None:
-    """Do what a service does at its start: keep the inputs out of collections, and collect rarely."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
 
 
 def _each(name: str, work: Callable[[Any], object], inputs: Sequence[Any]) -> Stage:

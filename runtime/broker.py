@@ -130,6 +130,10 @@ def subscribe(
 
     Range assignment gives partition n of every topic to the same member.
     """
+
+    async def parse(records: Sequence[ConsumerRecord]) -> KafkaMessage:
+        return KafkaMessage(body=b"", raw_message=records, consumer=subscriber.consumer)
+
     subscriber: Any = broker.subscriber(
         *topics,
         group_id=settings.group_id,
@@ -147,27 +151,17 @@ def subscribe(
         max_poll_interval_ms=300_000,
         fetch_max_wait_ms=settings.fetch_max_wait_ms,
         max_partition_fetch_bytes=MAX_FETCH_BYTES,
-        parser=_raw_message(lambda: subscriber.consumer),
+        parser=parse,
         decoder=_records,
     )
-    subscriber.get_msg = _getting(settings.max_records)
-    return subscriber
 
-
-def _getting(max_records: int) -> Any:
     async def get_msg(consumer: Any) -> tuple[ConsumerRecord, ...]:
         # FastStream's own sleeps after an empty poll, and a record that comes then waits for the sleep's end.
-        found = await consumer.getmany(timeout_ms=POLL_TIMEOUT_MS, max_records=max_records)
+        found = await consumer.getmany(timeout_ms=POLL_TIMEOUT_MS, max_records=settings.max_records)
         return tuple(chain.from_iterable(found.values()))
 
-    return get_msg
-
-
-def _raw_message(consumer: Any) -> Any:
-    async def parse(records: Sequence[ConsumerRecord]) -> KafkaMessage:
-        return KafkaMessage(body=b"", raw_message=records, consumer=consumer())
-
-    return parse
+    subscriber.get_msg = get_msg
+    return subscriber
 
 
 async def _records(message: KafkaMessage) -> Any:

@@ -1,7 +1,6 @@
 """Running a service process: its FastStream app behind uvicorn, with /health and /metrics, and honest exit codes."""
 
 import asyncio
-import gc
 import json
 import signal
 import sys
@@ -16,6 +15,7 @@ from faststream.asgi import AsgiFastStream, AsgiResponse, get
 from runtime.broker import open_broker
 from runtime.consumer import PartitionConsumer
 from runtime.errors import FatalError
+from runtime.garbage import settle_garbage_collector
 from runtime.health import measure, unready_reasons
 from runtime.metrics import Metrics
 from runtime.parts import Parts
@@ -73,17 +73,15 @@ def build_app(
         ],
         logger=None,
         on_startup=[parts.producer.start, check],
-        after_startup=[consumer.start, _settle_garbage_collector],
+        after_startup=[consumer.start, _settle],
         on_shutdown=[consumer.drain],
         after_shutdown=[parts.producer.stop, parts.tracing.stop],
     )
 
 
-async def _settle_garbage_collector() -> None:
-    """Take everything made so far out of collections, and collect rarely: live objects are few and short-lived."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+async def _settle() -> None:
+    # A coroutine: FastStream would run a plain function in a thread, which would stay.
+    settle_garbage_collector()
 
 
 def _health(consumer: PartitionConsumer, details: Callable[[], dict[str, object]]) -> Any:

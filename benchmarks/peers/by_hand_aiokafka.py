@@ -13,8 +13,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 
 from benchmarks.peers.copying import COMMIT_S, MAX_RECORDS, decoded, encoded, headers
-from benchmarks.peers.job import HEARTBEAT_MS, SESSION_MS, Job, Meter, settle_garbage_collector
+from benchmarks.peers.job import HEARTBEAT_MS, SESSION_MS, Job, Meter
 from runtime.broker import MAX_BATCH_BYTES, MAX_FETCH_BYTES
+from runtime.garbage import settle_garbage_collector
 
 
 async def main(job: Job) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from benchmarks.peers.copying import COMMIT_S, MAX_RECORDS, decoded, encoded, headers
-from benchmarks.peers.job import HEARTBEAT_MS, SESSION_MS, Job, Meter, settle_garbage_collector
+from benchmarks.peers.job import HEARTBEAT_MS, SESSION_MS, Job, Meter
+from runtime.garbage import settle_garbage_collector
 
 
 class Copier:

@@ -1,12 +1,13 @@
 """What a variant is told and how it measures itself. Standard library only: a peer has an environment of its own."""
 
 import asyncio
-import gc
 import json
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+
+from runtime.garbage import settle_garbage_collector
 
 # A first join takes the embedded broker half a session, and libraries' defaults are 10 to 45 s. Nothing that is
 # measured depends on it.
@@ -93,10 +94,3 @@ class Meter:
     def report(self) -> None:
         """Print the reading for whoever started this process."""
         print(json.dumps(asdict(self.reading())), flush=True)
-
-
-def settle_garbage_collector() -> None:
-    """Collect rarely, as our services do; for every variant, so that no ratio is about the collector."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)

@@ -10,7 +10,8 @@ from quixstreams import Application
 from quixstreams.models import JSONDeserializer, JSONSerializer
 
 from benchmarks.peers.copying import decoded, encoded
-from benchmarks.peers.job import HEARTBEAT_MS, SESSION_MS, Job, Meter, settle_garbage_collector
+from benchmarks.peers.job import HEARTBEAT_MS, SESSION_MS, Job, Meter
+from runtime.garbage import settle_garbage_collector
 
 
 def main(job: Job) -> None:
