@@ -2,37 +2,21 @@
 
 import time
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Self
 
 from rich.console import Console, RenderableType
-from rich.live import Live
 from rich.table import Table
 
-from simulation.cli.output import LINE_EVERY_S, make_console
+from simulation.cli.output import LINE_EVERY_S, LiveView, make_console
 from simulation.load.compare import FIGURES, MEASURES, Row, figures
 from simulation.load.plan import Progress
 from simulation.load.result import LoadResult, Measured
 
 
-class LoadView:
-    """Shows a run's last moment; on a terminal a live table, elsewhere a line every few seconds."""
+class LoadView(LiveView):
+    """Shows a run's last moment."""
 
     def __init__(self) -> None:
-        self._console = make_console()
-        self._live = Live(console=self._console, refresh_per_second=4, transient=True)
-        self._line_at = time.monotonic()
-
-    def __enter__(self) -> Self:
-        if self._console.is_terminal:
-            self._live.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._console.is_terminal:
-            self._live.__exit__(kind, error, trace)
+        super().__init__(refresh_per_second=4)
 
     def tell(self, sentence: str) -> None:
         """Print a sentence that stays."""

@@ -76,14 +76,31 @@ def percent(rate: Mapping[str, Any]) -> str:
     return "–" if rate["value"] is None else f"{100 * rate['numerator'] / rate['denominator']:.2f} %"
 
 
-class SendingView:
-    """Shows how far the sending is and, where the scoring API answers, the moving league table.
+class LiveView:
+    """Something that goes on, shown: on a terminal a live display, elsewhere a line every few seconds."""
 
-    On a terminal a live display; elsewhere a line every few seconds.
-    """
+    def __init__(self, refresh_per_second: int) -> None:
+        self._console = make_console()
+        self._live = Live(console=self._console, refresh_per_second=refresh_per_second, transient=True)
+        self._line_at = time.monotonic()
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._console.is_terminal:
+            self._live.__exit__(kind, error, trace)
+
+
+class SendingView(LiveView):
+    """Shows how far the sending is and, where the scoring API answers, the moving league table."""
 
     def __init__(self, days: Sequence[SimulatedDay], endpoints: Mapping[str, str]) -> None:
-        self._console = make_console()
+        super().__init__(refresh_per_second=8)
         self._bar = Progress(
             TextColumn("[bold]{task.description}"),
             BarColumn(),
@@ -97,19 +114,12 @@ class SendingView:
         url = endpoints.get(API)
         self._api = httpx.Client(base_url=url, headers=authorization(), timeout=1) if url else None
         self._table: RenderableType = ""
-        self._asked_at = self._line_at = time.monotonic()
-        self._live = Live(console=self._console, refresh_per_second=8, transient=True)
-
-    def __enter__(self) -> Self:
-        if self._console.is_terminal:
-            self._live.__enter__()
-        return self
+        self._asked_at = self._line_at
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._console.is_terminal:
-            self._live.__exit__(kind, error, trace)
+        super().__exit__(kind, error, trace)
         if self._api:
             self._api.close()
 
