@@ -30,10 +30,11 @@ from runtime.settings import KafkaAccess
 from services.intake.rules import RULES_VERSION
 from services.vneid_mock.plan_files import load_plan
 from simulation.cli.options import System
-from simulation.driver import DrivePlan, Recording, drive
+from simulation.driver import DrivePlan, drive
 from simulation.local.layout import LocalOptions
 from simulation.local.supervisor import LocalSystem
 from simulation.manifest import read_manifest, versions
+from simulation.recording import Recording
 from simulation.scenario import load_scenario
 from simulation.topics import ensure_topics
 from simulation.verify import Foresight, verify, wait_for_quiescence

@@ -6,11 +6,10 @@ be sent in time is sent late and counted as slip.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, NamedTuple
+from datetime import datetime
+from typing import NamedTuple
 
 from aiokafka.errors import KafkaError
 
@@ -21,11 +20,12 @@ from runtime.outbox import Outbox
 from runtime.settings import KafkaAccess
 from services.tracing import open_tracing
 from simulation.arrivals import Arrival, SimulatedDay, arrivals
-from simulation.manifest import DaySent, Manifest, Status, plan_digest, versions, write_manifest
+from simulation.manifest import DaySent, Status
 from simulation.population import Population
+from simulation.recording import Recording
 from simulation.scenario import Scenario, simulated_days
 from simulation.sender import Sender, Tally
-from simulation.survey import LogError, LogSurvey, survey
+from simulation.survey import LogError, survey
 from simulation.time_of_day import played_share
 
 # Under pacing a record waits at most this long for company.
@@ -95,17 +95,6 @@ class DriveResult:
         return self.cpu_s / self.sent * 1e6 if self.sent else 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recording:
-    """What a run's manifest says beside what was played: the mock's whole fault `plan`, intake's `rules_version`."""
-
-    path: Path
-    run_id: str
-    plan_name: str
-    plan: Mapping[str, Any]
-    rules_version: int
-
-
 def _silent(_: Progress) -> None:
     return
 
@@ -141,7 +130,8 @@ async def drive(
     """
     found = await survey(access, end_offsets_reliable=plan.idempotent_producer)
     days = plan.days()
-    manifest = _begin(plan, days, found, recording) if recording else None
+    planned = tuple(DaySent(day=day.date, planned=day.applications) for day in days)
+    manifest = recording.begin(found, plan.scenario, planned, seed=plan.seed, pace=plan.pace) if recording else None
     producer = LateProducer(
         lambda: open_producer(access, client_id="paperless-driver", idempotent=plan.idempotent_producer)
     )
@@ -160,8 +150,7 @@ async def drive(
         await producer.stop()
         tracing.stop()
         if manifest and recording:
-            ended = {"status": status, "days": run.result().days, "ended_at": datetime.now(UTC)}
-            write_manifest(manifest.model_copy(update=ended), recording.path)
+            recording.end(manifest, status, run.result().days)
     return run.result()
 
 
@@ -259,25 +248,3 @@ async def _start(producer: LateProducer, access: KafkaAccess) -> None:
         raise LogError(
             f"broker {access.kafka_servers}: no producer ({error}); the embedded broker needs idempotent_producer=False"
         ) from error
-
-
-def _begin(plan: DrivePlan, days: tuple[SimulatedDay, ...], found: LogSurvey, recording: Recording) -> Manifest:
-    """Write the manifest of a run that is about to send."""
-    manifest = Manifest(
-        run_id=recording.run_id,
-        seed=plan.seed,
-        plan_name=recording.plan_name,
-        plan=dict(recording.plan),
-        plan_digest=plan_digest(recording.plan),
-        scenario=plan.scenario,
-        pace=plan.pace,
-        days=tuple(DaySent(day=day.date, planned=day.applications) for day in days),
-        log_identity=found.identity,
-        partitions=found.partitions,
-        start_offsets=dict(found.start_offsets),
-        rules_version=recording.rules_version,
-        versions=versions(),
-        started_at=datetime.now(UTC),
-    )
-    write_manifest(manifest, recording.path)
-    return manifest

@@ -30,7 +30,8 @@ from simulation.cli.options import (
     seconds_per_day,
 )
 from simulation.cli.output import SendingView, clear_json, make_console, write_json
-from simulation.driver import DrivePlan, DriveResult, Recording, drive
+from simulation.driver import DrivePlan, DriveResult, drive
+from simulation.recording import Recording
 from simulation.scenario import load_scenario
 
 MANIFEST = "manifest.json"

@@ -17,7 +17,8 @@ from simulation.load.plan import LoadPlan, LoadTarget, Progress
 from simulation.load.result import Ceiling, LoadResult, Measured, Step, this_machine
 from simulation.load.run import Rate, Rig, run_once
 from simulation.load.search import Search, judge
-from simulation.manifest import DaySent, Manifest, Status, plan_digest, versions, write_manifest
+from simulation.manifest import DaySent, Status, plan_digest, versions
+from simulation.recording import Recording
 from simulation.scenario import DEFAULT_SCENARIO, load_scenario
 from simulation.survey import LogError, LogSurvey, survey
 
@@ -128,8 +129,17 @@ async def _recorded(
     plan: LoadPlan, target: LoadTarget, log: LogSurvey, found: _Found, stop: asyncio.Event
 ) -> AsyncIterator[None]:
     """Write the manifest that `verify` reads, before the first record and at the end, however it ends."""
-    manifest = _manifest(plan, target, log)
-    write_manifest(manifest, target.manifest)
+    scenario = load_scenario(DEFAULT_SCENARIO, domain())
+    recording = Recording(
+        path=target.manifest,
+        run_id=str(uuid.uuid4()),
+        plan_name=target.mock["plan"]["name"],
+        plan=target.mock["plan"],
+        rules_version=target.rules_version,
+    )
+    unplanned = tuple(DaySent(day=day, planned=0) for day in scenario.days)
+    # The seed that the mock answers by: an oracle must know that one, and no other.
+    manifest = recording.begin(log, scenario, unplanned, seed=target.mock["seed"], pace=plan.pace)
     status: Status = "failed"
     try:
         yield
@@ -139,29 +149,7 @@ async def _recorded(
         raise
     finally:
         days = tuple(day.model_copy(update={"sent": found.sent, "planned": found.sent}) for day in manifest.days)
-        ended = {"status": status, "days": days, "ended_at": datetime.now(UTC)}
-        write_manifest(manifest.model_copy(update=ended), target.manifest)
-
-
-def _manifest(plan: LoadPlan, target: LoadTarget, log: LogSurvey) -> Manifest:
-    scenario = load_scenario(DEFAULT_SCENARIO, domain())
-    return Manifest(
-        run_id=str(uuid.uuid4()),
-        # The seed that the mock answers by: an oracle must know that one, and no other.
-        seed=target.mock["seed"],
-        plan_name=target.mock["plan"]["name"],
-        plan=dict(target.mock["plan"]),
-        plan_digest=plan_digest(target.mock["plan"]),
-        scenario=scenario,
-        pace=plan.pace,
-        days=tuple(DaySent(day=day, planned=0) for day in scenario.days),
-        log_identity=log.identity,
-        partitions=log.partitions,
-        start_offsets=dict(log.start_offsets),
-        rules_version=target.rules_version,
-        versions=versions(),
-        started_at=datetime.now(UTC),
-    )
+        recording.end(manifest, status, days)
 
 
 def _result(

@@ -15,9 +15,10 @@ from contracts.events import ApplicationSubmitted
 from contracts.topics import ALL, APPLICATIONS_SUBMITTED, LOG_IDENTITY
 from domain import domain
 from runtime.settings import KafkaAccess
-from simulation.driver import DrivePlan, DriveResult, Progress, Recording, drive
+from simulation.driver import DrivePlan, DriveResult, Progress, drive
 from simulation.local.ports import Ports
 from simulation.manifest import read_manifest
+from simulation.recording import Recording
 from simulation.scenario import load_scenario
 from simulation.survey import LogError, survey
 from tests.component.conftest import Broker
