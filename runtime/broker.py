@@ -1,19 +1,24 @@
 """Broker options, spelled out once: the libraries' defaults are made for speed, not for keeping records."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, Never
 
+import structlog
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram512
 
 from runtime.errors import FatalError
 from runtime.settings import KafkaAccess, ServiceSettings
+
+log = structlog.get_logger(__name__)
 
 # Half of the default 1 MiB keeps many partitions' batches in memory small; a batch holds a few hundred records.
 MAX_BATCH_BYTES = 256 * 1024
@@ -26,6 +31,8 @@ REQUEST_TIMEOUT_MS = 15_000
 REBALANCE_TIMEOUT_MS = 10_000
 # Only how often an idle member turns round; records end the wait at once.
 POLL_TIMEOUT_MS = 1_000
+# How often a client is asked whether any broker that it knows still answers.
+KNOWN_BROKERS_CHECKED_S = 10.0
 
 
 def open_broker(settings: ServiceSettings) -> KafkaBroker:
@@ -65,12 +72,29 @@ def open_producer(access: KafkaAccess, *, client_id: str, idempotent: bool) -> A
     )
 
 
+async def keep_bootstrapped(client: Any, every_s: float) -> Never:
+    """Go back to the bootstrap servers whenever no broker that an aiokafka client knows answers.
+
+    It knows those of its last metadata and asks no others: of a cluster that comes back, it may be told of one broker
+    and never find the rest when that one goes. Java's clients do the same since KIP-899.
+    """
+    while True:
+        await asyncio.sleep(every_s)
+        if not await client.force_metadata_update():
+            log.warning("no broker that is known answers, asking the bootstrap servers")
+            with contextlib.suppress(KafkaError):
+                await client.bootstrap()
+
+
 class LateProducer:
     """A producer that exists only while the loop runs (aiokafka's is made inside it) and that can be replaced."""
 
-    def __init__(self, make: Callable[[], Any] = lambda: None) -> None:
-        self._make = make
+    def __init__(
+        self, make: Callable[[], Any] = lambda: None, *, checked_every_s: float = KNOWN_BROKERS_CHECKED_S
+    ) -> None:
+        self._make, self._checked_every_s = make, checked_every_s
         self._producer: Any = None
+        self._bootstrapped: asyncio.Task[Never] | None = None
 
     def __call__(self) -> Any:
         """Return the running producer."""
@@ -80,6 +104,7 @@ class LateProducer:
         """Create and start the producer."""
         self._producer = self._make()
         await self._producer.start()
+        self._bootstrapped = asyncio.create_task(keep_bootstrapped(self._producer.client, self._checked_every_s))
 
     async def renew(self, within_s: float = 5.0) -> None:
         """Replace the producer after an error that it cannot survive; what it holds unsent is its caller's to repeat.
@@ -108,14 +133,15 @@ class LateProducer:
             if found == 0:
                 raise FatalError(f"topic {topic} is missing; run `paperless topics` (or its user may not see it)")
             if found != partitions:
-                msg = (
+                raise FatalError(
                     f"topic {topic} has {found} partitions, {partitions} are expected: the count is fixed for a log's "
                     f"life; set the service's partitions to {found}, or use a broker of its own"
                 )
-                raise FatalError(msg)
 
     async def stop(self) -> None:
         """Send what is left and stop; nothing happens when it never started."""
+        if self._bootstrapped is not None:
+            self._bootstrapped.cancel()
         if self._producer is not None:
             await self._producer.stop()
 

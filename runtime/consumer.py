@@ -4,11 +4,10 @@ What is done with a batch is left to a subclass (the kernel, or a service with a
 """
 
 import asyncio
-import contextlib
 from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Never
 
 import structlog
 from aiokafka import TopicPartition
@@ -17,7 +16,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, Ka
 from faststream.kafka import KafkaBroker
 from tenacity import retry, retry_if_exception_type, wait_random_exponential
 
-from runtime.broker import subscribe
+from runtime.broker import KNOWN_BROKERS_CHECKED_S, keep_bootstrapped, subscribe
 from runtime.errors import FatalError
 from runtime.messages import Record
 from runtime.partition_state import PartitionState, WindowOptions
@@ -62,6 +61,7 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
         self.trouble: str | None = None
         self.busy_since: float | None = None
         self.ticker: asyncio.Task[None] | None = None
+        self._bootstrapped: asyncio.Task[Never] | None = None
         self._parts, self._metrics, self._window = parts, parts.metrics, window
         self._lock = asyncio.Lock()
         self._assigned = asyncio.Event()
@@ -126,15 +126,16 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
     async def start(self) -> None:
         """Start the ticker; call when the broker has started."""
         self.ticker = asyncio.create_task(self._tick_forever())
+        client = self.consumer._client  # noqa: SLF001  a consumer, unlike a producer, has no other name for it
+        self._bootstrapped = asyncio.create_task(keep_bootstrapped(client, KNOWN_BROKERS_CHECKED_S))
 
     async def drain(self) -> None:
         """Stop taking records, finish and publish what was taken, commit; the consumer is still alive here."""
         self._draining = True
         self._assigned.set()
-        if self.ticker:
-            self.ticker.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self.ticker
+        for task in filter(None, (self.ticker, self._bootstrapped)):
+            task.cancel()
+            await asyncio.wait({task})
         try:
             async with asyncio.timeout(DRAIN_TIMEOUT_S), self._lock:
                 if self.fatal is None:
@@ -157,8 +158,7 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
                     await self._commit()
         except TimeoutError:
             log.warning("giving partitions away without a last commit; their records are read again")
-        self.partitions = {}
-        self._gaps, self._committed = {}, {}
+        self.partitions, self._gaps, self._committed = {}, {}, {}
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Seek to the start offsets and begin with empty windows."""
@@ -223,8 +223,8 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
         if offset == expected:
             return True
         if self._gaps.get(tp) == expected:
-            msg = f"{tp.topic}/{tp.partition}: offsets {expected} to {offset - 1} are gone from the log, unread"
-            raise FatalError(f"{msg}; {self.after_loss}")
+            gone = f"{tp.topic}/{tp.partition}: offsets {expected} to {offset - 1}"
+            raise FatalError(f"{gone} are gone from the log, unread; {self.after_loss}")
         self._gaps[tp] = expected
         self.consumer.seek(tp, expected)
         return False

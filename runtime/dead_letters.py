@@ -44,8 +44,8 @@ def dead_letter(record: Record, *, topic: str, reason: str, detail: str) -> Mess
     source = [(name, value) for name, value in record.headers if not name.startswith("dlq_")]
     around = len(key or b"") + _bytes(source)
     if value is not None and len(value) + around > MAX_DEAD_LETTER_BYTES:
-        headers.append(("dlq_value_bytes", str(len(value)).encode()))
-        headers.append(("dlq_value_blake2b", blake2b(value, digest_size=16).hexdigest().encode()))
+        digest = blake2b(value, digest_size=16).hexdigest()
+        headers += [("dlq_value_bytes", str(len(value)).encode()), ("dlq_value_blake2b", digest.encode())]
         value = None
     if around > MAX_DEAD_LETTER_BYTES:
         headers.append(("dlq_left_out", b"key and headers"))
@@ -91,8 +91,7 @@ class DeadLetterLimit:
         self._seen += 1
         self._refused += 1
         if self._run >= self._max_run or self._refused > self._max_share * self._sample:
-            msg = (
+            raise TooManyDeadLettersError(
                 f"{self._run} records refused in a row, {self._refused} of the last {self._seen}: "
                 "this looks like a bad deploy or a wrong topic; fix it and start again, nothing was passed over"
             )
-            raise TooManyDeadLettersError(msg)

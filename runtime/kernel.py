@@ -127,15 +127,7 @@ class Kernel(PartitionConsumer):
         if self.consumer is None:
             return
         paused = self.consumer.paused()
-        assigned = self.consumer.assignment()
-        full, room = set(), set()
-        for number, state in self.partitions.items():
-            tp = TopicPartition(self._options.opens, number)
-            if tp not in assigned:
-                continue
-            if tp not in paused and state.is_full():
-                full.add(tp)
-            elif tp in paused and not state.is_full(RESUME_SHARE):
-                room.add(tp)
-        self._pause(full)
-        self._pause(room, resume=True)
+        opening = {TopicPartition(self._options.opens, number): state for number, state in self.partitions.items()}
+        ours = opening.keys() & self.consumer.assignment()
+        self._pause({tp for tp in ours - paused if opening[tp].is_full()})
+        self._pause({tp for tp in ours & paused if not opening[tp].is_full(RESUME_SHARE)}, resume=True)

@@ -131,19 +131,14 @@ class PartitionState:
 
     def commits(self) -> dict[str, int]:
         """Return the offset to commit per topic: the opening topic trails its oldest open entry."""
-        offsets = dict(self.next_offsets)
-        if self._options is not None:
-            oldest = self.window.oldest_offset()
-            if oldest is not None:
-                offsets[self._options.opens] = oldest
-        return offsets
+        oldest = self.window.oldest_offset()
+        trailing = {self._options.opens: oldest} if self._options and oldest is not None else {}
+        return self.next_offsets | trailing
 
     def is_full(self, share: float = 1.0) -> bool:
         """Tell whether `share` of a bound is reached: too many open entries, or too long a span behind the commit."""
         if self._options is None:
             return False
-        if len(self.window) >= share * self._options.max_open:
-            return True
         oldest = self.window.oldest_offset()
         span = 0 if oldest is None else self.next_offsets[self._options.opens] - oldest
-        return span >= share * self._options.max_span
+        return len(self.window) >= share * self._options.max_open or span >= share * self._options.max_span

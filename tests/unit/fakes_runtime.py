@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from contracts.cloudevents import Headers
 from contracts.errors import Reject
@@ -130,10 +130,29 @@ class FakeProducer:
         return future
 
 
+class FakeClient:
+    """The part of aiokafka's client that finds brokers: those of its last metadata, or the bootstrap servers."""
+
+    def __init__(self, *, known_answer: bool = True, refusals: int = 0) -> None:
+        self.known_answer, self.refusals = known_answer, refusals
+        self.asked = self.bootstraps = 0
+
+    async def force_metadata_update(self) -> bool:
+        self.asked += 1
+        return self.known_answer
+
+    async def bootstrap(self) -> None:
+        self.bootstraps += 1
+        if self.bootstraps <= self.refusals:
+            raise KafkaConnectionError
+        self.known_answer = True
+
+
 class FakeConsumer:
     """The part of aiokafka's consumer that the kernel asks."""
 
     def __init__(self, clock: ManualClock) -> None:
+        self._client = FakeClient()
         self.offsets: dict[TopicPartition, int] = {}
         self.first: defaultdict[TopicPartition, int] = defaultdict(int)
         self.end: defaultdict[TopicPartition, int] = defaultdict(lambda: 10**9)

@@ -14,7 +14,6 @@ from aiokafka.errors import (
     UnknownProducerId,
 )
 
-from runtime.broker import LateProducer
 from runtime.outbox import Outbox
 from tests.unit.fakes_runtime import BrokerDownError, FakeProducer, MemoryLog, said
 
@@ -193,42 +192,3 @@ async def test_a_replacement_that_does_not_start_is_tried_again(log):
     outbox.add([said(b"k", b"v")], 0)
     await outbox.flush()
     assert (values(log), refusals) == ([b"v"], [])
-
-
-class Startable:
-    def __init__(self, *, refuses: bool = False, hangs: bool = False) -> None:
-        self._refuses, self._hangs = refuses, hangs
-        self.running = self.stopped = False
-        self.release = asyncio.Event()
-
-    async def start(self) -> None:
-        if self._refuses:
-            raise KafkaConnectionError
-        self.running = True
-
-    async def stop(self) -> None:
-        self.stopped = True
-        if self._hangs:
-            await self.release.wait()
-
-
-async def test_a_replacement_that_did_not_start_is_put_away_for_the_next():
-    made = [Startable(), Startable(refuses=True), Startable()]
-    first, refusing, second = made
-    late = LateProducer(lambda: made.pop(0))
-    await late.start()
-    with pytest.raises(KafkaConnectionError):
-        await late.renew()
-    await late.renew()
-    assert [one.stopped for one in (first, refusing, second)] == [True, True, False]
-    assert (late(), second.running) == (second, True)
-
-
-async def test_an_old_producer_that_hangs_is_left_behind():
-    made = [Startable(hangs=True), Startable()]
-    hanging, second = made
-    late = LateProducer(lambda: made.pop(0))
-    await late.start()
-    await late.renew(within_s=0.01)
-    assert (late(), second.running) == (second, True)
-    hanging.release.set()
