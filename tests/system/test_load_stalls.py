@@ -47,6 +47,9 @@ def frozen(system: System, name: str) -> Iterator[None]:
 @contextmanager
 def stalling(system: System, name: str) -> Iterator[None]:
     """Freeze a part for three seconds, two seconds after the first outcome of what is being sent."""
+    # What another test has left undecided must not be taken for an outcome of this one.
+    code, verdict = system.verify()
+    assert code == 0, verdict
     before, ended = system.decided(), threading.Event()
 
     def stall() -> None:
