@@ -41,7 +41,7 @@ audit: $(VENV)/.dev ## Look for known vulnerabilities; exit 3: not audited, no a
 	$(BIN)/python -m tools.audit
 
 .PHONY: bench
-bench: $(VENV)/.dev $(VENV)-peers/.done ## Measure: every ratio and figure of docs/performance.md that needs no container
+bench: $(VENV)/.dev $(VENV)-peers/.done ## Measure: ratios, latencies and growth of docs/performance.md, in 20 minutes
 	$(BIN)/python -m benchmarks run $(ARGS)
 
 .PHONY: format

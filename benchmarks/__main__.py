@@ -37,7 +37,7 @@ def run(
     keys: Annotated[list[str] | None, typer.Argument(metavar="[KEY]...", help="What to measure; see --list.")] = None,
     rounds: Annotated[int, typer.Option(help="Rounds of the short ones; long ones take up to three.", min=1)] = 5,
     quick: Annotated[bool, typer.Option("--quick", help="A tenth of the records: only to see that it runs.")] = False,
-    everything: Annotated[bool, typer.Option("--all", help="Also what needs containers or very long.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Also containers, and runs of a million.")] = False,
     listed: Annotated[bool, typer.Option("--list", help="Say what there is, measure nothing.")] = False,
     json: Annotated[
         Path | None,
@@ -46,8 +46,8 @@ def run(
 ) -> None:
     """Measure, print figures beside their goals, and renew them in the file.
 
-    Without keys: all that needs no container, in some 20 minutes. Exit 0 when everything was measured, whether goals
-    are met or not; 1 when something could not be measured.
+    Without keys: all but the runs of a million applications and more, in some 20 minutes. Exit 0 when everything was
+    measured, whether goals are met or not; 1 when something could not be measured.
 
     Example: `python -m benchmarks run hop_vs_aiokafka hop_vs_confluent --rounds 7`
 
