@@ -118,8 +118,9 @@ class System:
 
     def decided(self) -> int:
         """How many applications the live store holds now."""
-        rates = self.get("scoring_api", "/rates?authority=all")
-        return int(rates["total"]["applications"]) if rates else 0
+        # Asked again: an answer that did not come, or came to somebody who asks too often, is not "none".
+        rates = eventually(lambda: self.get("scoring_api", "/rates?authority=all"))
+        return int(rates["total"]["applications"])
 
     def kill(self, name: str) -> None:
         """kill -9, and wait until the supervisor has started it again."""

@@ -108,9 +108,10 @@ def test_a_stall_of_three_seconds_appears_in_the_percentiles(loaded, tmp_path):
 def test_a_closed_loop_hides_the_same_stall_in_its_maximum_and_says_so(loaded, tmp_path):
     with stalling(loaded, "broker"):
         result = load(loaded, tmp_path, "--closed", 1, "--seconds", 6, "--warm-up", 0)
-    found = stored(result)
-    assert found("max") >= 2_500
-    assert found("50") < 1_500
+    # The one in flight may have its cell already while its outcome still waits to be read.
+    waits = [result["measured"][moment]["max"] for moment in ("to_outcome", "to_stored")]
+    assert max(waits) >= 2_500
+    assert stored(result)("50") < 1_500
     assert any("coordinated omission" in note for note in result["notes"])
 
 
