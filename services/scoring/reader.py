@@ -92,7 +92,7 @@ class StoreReader:
         """Return every cell of one moment; not to be changed by the caller."""
         with self._moment() as session:
             # With its time of creation: another store may have been put in its place at the very same offsets.
-            version = session.rows(schema.META, ("created_at",)), _offsets(session)
+            version = list(session.rows(schema.META, ("created_at",))), _offsets(session)
             held = self._cells
             if held is None or held[0] != version:
                 held = self._cells = version, cells_of(session)
@@ -101,7 +101,7 @@ class StoreReader:
     def application(self, application_id: str) -> OutcomeRow | None:
         """Return the current outcome of an application, or None if it was not decided (yet) or its month is closed."""
         with self._moment() as session:
-            found = session.rows(schema.OUTCOME, (application_id,))
+            found = list(session.rows(schema.OUTCOME, (application_id,)))
             return OutcomeRow(*found[0]) if found else None
 
     def reading(self) -> Reading:

@@ -54,7 +54,7 @@ def close_months(
     """
     with session.reading():
         schema.check_current(schema.schema_version(session))
-        newest = session.rows(schema.NEWEST_MONTH)[0][0]
+        ((newest,),) = session.rows(schema.NEWEST_MONTH)
     if newest is None:
         raise RetentionError(f"store {session.name}: no month was ever counted, there is nothing to close")
     wanted = before or months_before(newest, (keep_months or 1) - 1)
@@ -84,10 +84,10 @@ def _delete(session: Session, closed_before: str, progress: Callable[[str], None
     deleted, start = 0, ""
     while True:
         with session.writing():
-            end = session.rows(schema.END_OF_SLICE, (start, SLICE))[0][0]
+            ((end,),) = session.rows(schema.END_OF_SLICE, (start, SLICE))
             if end is None:
                 return deleted
-            deleted += session.run(schema.DELETE_CLOSED, (start, end, closed_before))
+            deleted += session.changed(schema.DELETE_CLOSED, (start, end, closed_before))
         start = end
         progress(f"{deleted} outcomes deleted")
 

@@ -4,11 +4,12 @@ Statements are written with `?`; a session renders them for its driver. They avo
 `ON CONFLICT … DO UPDATE … WHERE` instead of max() or greatest(). Where the engines differ, `Session` has an operation.
 """
 
+from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 from typing import Final
 
-from services.scoring.session import Session, Upsert, adding, replacing
+from services.scoring.session import Row, Session, Upsert, adding, replacing
 from services.scoring.store_errors import SchemaVersionError
 
 OUTCOME_ROWS: Final = replacing(
@@ -95,7 +96,7 @@ def schema_version(session: Session) -> int:
     """
     tables = session.tables()
     if "alembic_version" in tables:
-        found = session.rows("SELECT version_num FROM alembic_version")
+        found = list(session.rows("SELECT version_num FROM alembic_version"))
         return int(found[0][0]) if found else 0
     if "meta" in tables:
         raise SchemaVersionError(
@@ -135,5 +136,9 @@ def check_current(found: int) -> None:
 
 def closed_before(session: Session) -> str:
     """Return the first month that is open, YYYY-MM, empty while no month is closed; call it inside a transaction."""
-    found = session.rows(META, ("closed_before",))
-    return str(found[0][0]) if found else ""
+    return closed_before_of(session.rows(META, ("closed_before",)))
+
+
+def closed_before_of(rows: Iterable[Row]) -> str:
+    """Return the same from the rows of that query."""
+    return next((str(month) for (month,) in rows), "")

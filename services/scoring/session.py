@@ -64,10 +64,16 @@ class Session(Protocol):
     def lock(self, topic: str, partitions: Sequence[int]) -> None:
         """Wait for every other writer of these partitions, and keep them out until the transaction ends."""
 
-    def rows(self, statement: str, values: Sequence[object] = ()) -> list[Row]:
-        """Return the rows of a query."""
+    def rows(self, statement: str, values: Sequence[object] = ()) -> Iterable[Row]:
+        """Ask for the rows of a query, to be read once and inside the same `reading` or `writing`.
 
-    def run(self, statement: str, values: Sequence[object] = ()) -> int:
+        Over a network, queries that are all asked for before the first is read take one round trip together.
+        """
+
+    def run(self, statement: str, values: Sequence[object] = ()) -> None:
+        """Run a statement; its error may show at a later one, at the latest when the transaction ends."""
+
+    def changed(self, statement: str, values: Sequence[object] = ()) -> int:
         """Run a statement and return how many rows it changed."""
 
     def run_many(self, statement: str, rows: Sequence[Sequence[object]]) -> None:
@@ -77,7 +83,7 @@ class Session(Protocol):
         """Insert or update rows of `upsert.columns`, in the order of the key."""
 
     def rows_of(self, query: str, ids: Sequence[str]) -> Iterable[Row]:
-        """Return the rows of a query that ends where a list of ids has to follow (`… WHERE application_id`)."""
+        """Ask for the rows of a query that ends where a list of ids has to follow (`… WHERE application_id`)."""
 
     def tables(self) -> set[str]:
         """Return the names of the tables there are."""

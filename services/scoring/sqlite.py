@@ -43,11 +43,15 @@ class SqliteSession:
     def lock(self, topic: str, partitions: Sequence[int]) -> None:
         """Do nothing: a transaction that writes has the whole file."""
 
-    def rows(self, statement: str, values: Sequence[object] = ()) -> list[Row]:
+    def rows(self, statement: str, values: Sequence[object] = ()) -> Iterable[Row]:
         """Return the rows of a query."""
-        return self.connection.execute(statement, values).fetchall()
+        return self.connection.execute(statement, values)
 
-    def run(self, statement: str, values: Sequence[object] = ()) -> int:
+    def run(self, statement: str, values: Sequence[object] = ()) -> None:
+        """Run a statement."""
+        self.connection.execute(statement, values)
+
+    def changed(self, statement: str, values: Sequence[object] = ()) -> int:
         """Run a statement and return how many rows it changed."""
         return self.connection.execute(statement, values).rowcount
 

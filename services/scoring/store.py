@@ -43,6 +43,15 @@ class Applied(NamedTuple):
     counters: Counter[str]
 
 
+class _Held(NamedTuple):
+    """What the store held before a batch; all of it is asked for together."""
+
+    offsets: dict[int, int]
+    closed_before: str
+    fingerprints: dict[int, Fingerprint]
+    standings: dict[str, Standing]
+
+
 class Store:
     """Writes the store at `sqlite:///path` or `postgresql://user@host/database`; not for two threads at once.
 
@@ -124,10 +133,10 @@ class Store:
         self._learn_patterns({decided.cell.pattern for *_, decided in batch})
         with self._writing():
             self._session.lock(TOPIC, sorted(ends))
-            offsets = self._offsets()
-            self._check_not_behind(offsets, starts or {})
-            fresh = [(at, decided) for at, offset, decided in batch if offset >= offsets.get(at, 0)]
-            changes = self._write(fresh)
+            held = self._held({decided.application_id for *_, decided in batch})
+            self._check_not_behind(held.offsets, starts or {})
+            fresh = [(at, decided) for at, offset, decided in batch if offset >= held.offsets.get(at, 0)]
+            changes = self._write(fresh, held)
             self._session.put(schema.OFFSET_ENDS, [(TOPIC, at, end) for at, end in sorted(ends.items())])
         return Applied(len(batch) - len(fresh), sum(changes.counters.values(), Counter()))
 
@@ -156,11 +165,25 @@ class Store:
                     " put back while the consumer ran; restart the consumer, it reads on from the store's offsets"
                 )
 
-    def _write(self, fresh: Sequence[tuple[int, Decided]]) -> Changes:
-        session, closed_before = self._session, schema.closed_before(self._session)
-        standings = self._standings({decided.application_id for _, decided in fresh}, closed_before)
-        accepted, refused = open_only(fresh, standings, closed_before)
-        changes = deltas(accepted, standings)
+    def _held(self, names: Iterable[str]) -> "_Held":
+        session = self._session
+        offsets = session.rows(schema.OFFSETS, (TOPIC,))
+        closed = session.rows(schema.META, ("closed_before",))
+        fingerprints = session.rows(schema.FINGERPRINTS)
+        standings = session.rows_of(schema.STANDINGS, sorted(names))
+        closed_before = schema.closed_before_of(closed)
+        return _Held(
+            dict(offsets),
+            closed_before,
+            {at: Fingerprint(applications, unsigned(hash_sum)) for at, applications, hash_sum in fingerprints},
+            # The months that are closed are as good as deleted.
+            {row[0]: self._standing(row) for row in standings if row[4] >= closed_before},
+        )
+
+    def _write(self, fresh: Sequence[tuple[int, Decided]], held: "_Held") -> Changes:
+        session = self._session
+        accepted, refused = open_only(fresh, held.standings, held.closed_before)
+        changes = deltas(accepted, held.standings)
         for at, amount in refused.items():
             changes.counters.setdefault(at, Counter())["closed_month"] += amount
         session.put(schema.OUTCOME_ROWS, self._outcome_rows(changes))
@@ -169,7 +192,7 @@ class Store:
         cells = [(self._cell_columns(cell), sums) for cell, sums in sorted(changes.cells.items())]
         session.put(schema.CELL_SUMS, [cell + sums for cell, sums in cells])
         session.run_many(schema.DROP_EMPTY_CELL, [cell for cell, sums in cells if sums.n < 0])
-        session.put(schema.FINGERPRINT_ROWS, list(self._fingerprint_rows(changes.fingerprints)))
+        session.put(schema.FINGERPRINT_ROWS, list(_fingerprint_rows(changes.fingerprints, held.fingerprints)))
         session.put(
             schema.COUNTER_SUMS,
             [(at, *item) for at, tally in sorted(changes.counters.items()) for item in sorted(tally.items())],
@@ -193,19 +216,6 @@ class Store:
 
     def _cell_columns(self, cell: CellKey) -> Row:
         return (*cell[:4], self._pattern_ids[cell.pattern])
-
-    def _fingerprint_rows(self, changes: Mapping[int, Fingerprint]) -> Iterator[tuple[int, int, int]]:
-        held = self._session.rows(schema.FINGERPRINTS) if changes else []
-        sums = {at: Fingerprint(applications, unsigned(hash_sum)) for at, applications, hash_sum in held}
-        add_fingerprints(sums, changes)
-        for at in sorted(changes):
-            applications, hash_sum = sums.get(at, Fingerprint())
-            yield at, applications, signed(hash_sum)
-
-    def _standings(self, names: Iterable[str], closed_before: str) -> dict[str, Standing]:
-        """Return what the store holds of these applications; the months that are closed are as good as deleted."""
-        rows = self._session.rows_of(schema.STANDINGS, sorted(names))
-        return {row[0]: self._standing(row) for row in rows if row[4] >= closed_before}
 
     def _standing(self, row: Row) -> Standing:
         _, revision, submission, content_hash, month, province, procedure, channel, pattern_id, *measures, conflict = (
@@ -244,7 +254,8 @@ class Store:
         """Store a value unless there is one, and return the one that holds."""
         with self._writing():
             self._session.run(schema.PUT_META_ONCE, (key, value))
-            return str(self._session.rows(schema.META, (key,))[0][0])
+            ((held,),) = self._session.rows(schema.META, (key,))
+            return str(held)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -260,3 +271,13 @@ class Store:
             self._pattern_ids.clear()
             self._pattern_texts.clear()
             raise
+
+
+def _fingerprint_rows(
+    changes: Mapping[int, Fingerprint], held: Mapping[int, Fingerprint]
+) -> Iterator[tuple[int, int, int]]:
+    sums = dict(held)
+    add_fingerprints(sums, changes)
+    for at in sorted(changes):
+        applications, hash_sum = sums.get(at, Fingerprint())
+        yield at, applications, signed(hash_sum)

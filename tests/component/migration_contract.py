@@ -72,7 +72,7 @@ class MigrationContract:
         assert migrate.upgrade(empty) == schema.newest_version()
         with session.writing():
             session.run(OLD_OUTCOME.replace("'a-1'", "'a-2'"))
-            rows = session.rows("SELECT application_id, minutes, commune, rules_version FROM outcome ORDER BY 1")
+            rows = list(session.rows("SELECT application_id, minutes, commune, rules_version FROM outcome ORDER BY 1"))
         session.close()
         assert rows == [("a-1", 60, "", 0), ("a-2", 60, "", 0)]
 

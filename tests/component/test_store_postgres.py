@@ -159,6 +159,8 @@ def test_a_commit_whose_answer_is_lost_counts_once(address, monkeypatch):
     def lose_the_answer(self, query, *args, **options):
         found = execute(self, query, *args, **options)
         if query == "COMMIT":
+            with self.pipeline() as statements:
+                statements.sync()
             self.close()
             raise psycopg.OperationalError("server closed the connection unexpectedly")
         return found
@@ -242,15 +244,17 @@ def test_closing_months_waits_for_a_batch_that_has_begun(address, postgres_serve
     url, log = address(), as_log([in_month(n, 8 + n % 2) for n in range(40)])
     with Store(url) as store, ThreadPoolExecutor(1) as pool:
         store.apply(log)
-        look_up, jobs = store._standings, []
+        look_up, jobs = store._held, []
 
         def close_before_looking_up(*arguments):
+            # Until something is read the lock has not been asked for.
+            assert list(store._session.rows("SELECT 1")) == [(1,)]
             jobs.append(pool.submit(close, url, before="2025-09"))
             _wait_until(lambda: jobs[0].done() or _waiting(postgres_server, "scoring") == 1)
             return look_up(*arguments)
 
         with monkeypatch.context() as patch:
-            patch.setattr(store, "_standings", close_before_looking_up)
+            patch.setattr(store, "_held", close_before_looking_up)
             repeats = later_than(log, [record.decided for record in log])
             assert store.apply(repeats).counters == {"ignored_equal": 40}
         assert jobs[0].result(WITHIN_S) == ("2025-09", 20)
@@ -305,6 +309,7 @@ def test_each_role_can_do_its_work_and_nothing_else(roles):
             "ALTER TABLE outcome ADD COLUMN x INTEGER",
             "TRUNCATE outcome",
             "CREATE TABLE x (y INTEGER)",
+            "CREATE TEMPORARY TABLE x (y INTEGER)",
         ],
         reader: [
             "DELETE FROM cell",

@@ -14,8 +14,6 @@ DO $$
 BEGIN
   EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
   EXECUTE format('GRANT CONNECT ON DATABASE %I TO scoring_owner, scoring_writer, scoring_reader', current_database());
-  -- A batch goes through temporary tables.
-  EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO scoring_writer', current_database());
 END
 $$;
 
