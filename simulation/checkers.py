@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from contracts.errors import Reject
-from contracts.reading import Keyed
 from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED
 from services.scoring.decode import decode
 from services.scoring.reading import (
@@ -24,12 +23,11 @@ from services.scoring.reading import (
     add_fingerprints,
     difference,
 )
-from services.scoring.rollup import Rollup
+from services.scoring.rollup import Decided, Rollup
 from simulation.oracle import Oracle
 
 # Enough to see what is wrong; a whole log of differences helps nobody.
 MAX_NAMED = 20
-BATCH = 2_000
 
 
 class Letter(NamedTuple):
@@ -68,91 +66,92 @@ class PartitionAudit:
     strangers: tuple[str, ...] = ()
 
 
-def audit_partition(
-    *,
-    partition: int,
-    partitions: int,
-    submitted: Iterable[LoggedRecord],
-    decided: Iterable[LoggedRecord],
-    letters: Iterable[Letter],
-    oracle: Oracle | None,
-    with_content: bool = False,
-) -> PartitionAudit:
-    """Recount a partition, ask the oracle about it, and check conservation.
+class PartitionAuditor:
+    """Recounts a partition, asks the oracle about it, and checks conservation, while its log is being read.
+
+    First all its outcomes, then all its submissions, each in order and in pieces of any size; what stays in memory is
+    about 1 KB per application.
 
     Args:
         partition: its number.
         partitions: the partition count of the log.
-        submitted: its records of `applications.submitted`, in order.
-        decided: its records of `applications.decided`, in order.
         letters: its dead letters, repeats allowed.
         oracle: None where the fault plan was changed by hand: then the recount is the reference.
-        with_content: keep every application's content hash.
 
     """
-    found = {(letter.topic, letter.offset): letter for letter in letters}
-    recount = _recount(decided, partition, partitions, found)
-    expected = Rollup()
-    lost: list[str] = []
-    refused: list[str] = []
-    decided_names = recount.content_hashes()
-    unknown = set(decided_names)
-    count = 0
-    for record in submitted:
-        count += 1
-        name = (record.key or b"").decode(errors="replace")
-        unknown.discard(name)
-        letter = found.get((APPLICATIONS_SUBMITTED.name, record.offset))
-        place = f"{APPLICATIONS_SUBMITTED.name}/{partition}/{record.offset}"
-        verdict = _foresee(record, oracle, expected) if oracle else None
+
+    def __init__(self, *, partition: int, partitions: int, letters: Iterable[Letter], oracle: Oracle | None) -> None:
+        self._partition, self._partitions, self._oracle = partition, partitions, oracle
+        self._letters = {(letter.topic, letter.offset): letter for letter in letters}
+        self._recount, self._expected = Rollup(), Rollup()
+        self._submitted = 0
+        self._unknown: set[str] | None = None
+        self._lost: list[str] = []
+        self._refused: list[str] = []
+
+    def decided(self, records: Iterable[LoggedRecord]) -> None:
+        """Recount the next records of `applications.decided`."""
+        batch = []
+        for record in records:
+            if (APPLICATIONS_DECIDED.name, record.offset) in self._letters:
+                continue
+            try:
+                batch.append((self._partition, decode(record, self._partitions)))
+            except Reject:
+                # Scoring must refuse it too; if it did not, the live store differs.
+                continue
+        self._recount.apply_all(batch)
+
+    def submitted(self, records: Iterable[LoggedRecord]) -> None:
+        """Look for the outcomes of the next records of `applications.submitted`."""
+        unknown = self._without_submission()
+        foreseen: list[tuple[int, Decided]] = []
+        for record in records:
+            self._submitted += 1
+            name = (record.key or b"").decode(errors="replace")
+            unknown.discard(name)
+            self._check(record, name, _foresee(record, self._oracle, foreseen) if self._oracle else None)
+        self._expected.apply_all(foreseen)
+
+    def result(self, *, with_content: bool = False) -> PartitionAudit:
+        """Return what the partition came to, with every application's content hash if asked."""
+        recount, expected = self._recount, self._expected
+        unknown = sorted(self._without_submission())
+        return PartitionAudit(
+            self._submitted,
+            recount.reading(),
+            expected.reading() if self._oracle else None,
+            tuple(self._letters.values()),
+            tuple(self._lost),
+            tuple(self._refused),
+            (recount.content_hashes(), expected.content_hashes()) if with_content else None,
+            tuple(f"application {name}: an outcome in the log, but no submission" for name in unknown),
+        )
+
+    def _without_submission(self) -> set[str]:
+        if self._unknown is None:
+            self._unknown = set(self._recount.content_hashes())
+        return self._unknown
+
+    def _check(self, record: LoggedRecord, name: str, verdict: str | None) -> None:
+        """Hold a submission against its outcome; `verdict` is the oracle's reason to refuse it."""
+        letter = self._letters.get((APPLICATIONS_SUBMITTED.name, record.offset))
+        place = f"{APPLICATIONS_SUBMITTED.name}/{self._partition}/{record.offset}"
         if letter is not None:
-            if oracle and verdict != letter.reason:
-                refused.append(f"{place}: dead letter {letter.reason}, the oracle says {verdict or 'decided'}")
-            continue
-        if name not in decided_names:
-            lost.append(f"{place}: application {name} has no outcome")
+            if self._oracle and verdict != letter.reason:
+                self._refused.append(f"{place}: dead letter {letter.reason}, the oracle says {verdict or 'decided'}")
+        elif self._recount.standing(name) is None:
+            self._lost.append(f"{place}: application {name} has no outcome")
         elif verdict is not None:
-            lost.append(f"{place}: must be refused ({verdict}), but is no dead letter")
-    content = (decided_names, expected.content_hashes()) if with_content else None
-    return PartitionAudit(
-        count,
-        recount.reading(),
-        expected.reading() if oracle else None,
-        tuple(found.values()),
-        tuple(lost),
-        tuple(refused),
-        content,
-        tuple(f"application {name}: an outcome in the log, but no submission" for name in sorted(unknown)),
-    )
+            self._lost.append(f"{place}: must be refused ({verdict}), but is no dead letter")
 
 
-def _recount(
-    decided: Iterable[LoggedRecord], partition: int, partitions: int, letters: Mapping[tuple[str, int], Letter]
-) -> Rollup:
-    recount = Rollup()
-    batch = []
-    for record in decided:
-        if (APPLICATIONS_DECIDED.name, record.offset) in letters:
-            continue
-        try:
-            batch.append((partition, decode(record, partitions)))
-        except Reject:
-            # Scoring must refuse it too; if it did not, the live store differs.
-            continue
-        if len(batch) == BATCH:
-            recount.apply_all(batch)
-            batch.clear()
-    recount.apply_all(batch)
-    return recount
-
-
-def _foresee(record: Keyed, oracle: Oracle, expected: Rollup) -> str | None:
-    """Roll up what the oracle says of a submission, or return the reason why it must be refused."""
+def _foresee(record: LoggedRecord, oracle: Oracle, foreseen: list[tuple[int, Decided]]) -> str | None:
+    """Add what the oracle says of a submission, or return the reason why it must be refused."""
     try:
-        outcome = oracle.outcome(record)
+        foreseen.append((record.partition, oracle.outcome(record)))
     except Reject as reject:
         return reject.reason
-    expected.apply(outcome, record.partition)
     return None
 
 

@@ -1,25 +1,17 @@
 """Reading a log from its start to its end as it is now, partition by partition."""
 
-from collections.abc import Iterable
-from typing import Any, NamedTuple, Self
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED, LOG_IDENTITY, dead_letter_topics
+from contracts.topics import LOG_IDENTITY, dead_letter_topics
 from runtime.settings import KafkaAccess
 from simulation.checkers import Letter, LoggedRecord
 
 MAX_RECORDS = 5_000
 # An idle fetch returns after this time and tells the high-water mark of an empty partition.
 FETCH_WAIT_MS = 50
-
-
-class PartitionLog(NamedTuple):
-    """One partition's submissions, outcomes and dead letters (of every topic), in the log's order."""
-
-    submitted: list[LoggedRecord]
-    decided: list[LoggedRecord]
-    letters: list[Letter]
 
 
 class LogReader:
@@ -53,17 +45,33 @@ class LogReader:
 
     async def read(self, topics: Iterable[str], partition: int) -> dict[str, list[Any]]:
         """Return all consumer records of one partition of some topics, from the log's start to its end as it is now."""
+        wanted = list(topics)
+        found: dict[str, list[Any]] = {topic: [] for topic in wanted}
+        async for topic, records in self._pieces(wanted, partition):
+            found[topic] += records
+        return found
+
+    async def letters(self, partition: int) -> list[Letter]:
+        """Return a partition's dead letters of every topic."""
+        sources = dict(dead_letter_topics())
+        found = await self.read(sources, partition)
+        return [_letter(record, source.name, partition) for name, source in sources.items() for record in found[name]]
+
+    async def logged(self, topic: str, partition: int) -> AsyncIterator[list[LoggedRecord]]:
+        """Yield a partition of a topic in pieces, in order."""
+        async for _, records in self._pieces([topic], partition):
+            yield [LoggedRecord(record.partition, record.offset, record.key, record.value) for record in records]
+
+    async def _pieces(self, topics: Iterable[str], partition: int) -> AsyncIterator[tuple[str, list[Any]]]:
         targets = [TopicPartition(topic, partition) for topic in topics]
-        found: dict[str, list[Any]] = {target.topic: [] for target in targets}
         self._consumer.assign(targets)
         await self._consumer.seek_to_beginning(*targets)
         left = set(targets)
         while left:
             fetched = await self._consumer.getmany(*targets, timeout_ms=FETCH_WAIT_MS, max_records=MAX_RECORDS)
             for target, records in fetched.items():
-                found[target.topic] += records
+                yield target.topic, records
             left = {target for target in left if not await self._at_end(target)}
-        return found
 
     async def _at_end(self, target: TopicPartition) -> bool:
         mark = self._consumer.highwater(target)
@@ -75,22 +83,6 @@ async def read_identity(access: KafkaAccess) -> str | None:
     async with LogReader(access) as log:
         records = (await log.read([LOG_IDENTITY], 0))[LOG_IDENTITY]
     return bytes(records[0].value).decode() if records else None
-
-
-async def read_partition(access: KafkaAccess, partition: int) -> PartitionLog:
-    """Return what a verification needs of one partition."""
-    letters = dict(dead_letter_topics())
-    async with LogReader(access) as log:
-        found = await log.read([APPLICATIONS_SUBMITTED.name, APPLICATIONS_DECIDED.name, *letters], partition)
-    return PartitionLog(
-        _logged(found[APPLICATIONS_SUBMITTED.name]),
-        _logged(found[APPLICATIONS_DECIDED.name]),
-        [_letter(record, source.name, partition) for name, source in letters.items() for record in found[name]],
-    )
-
-
-def _logged(records: Iterable[Any]) -> list[LoggedRecord]:
-    return [LoggedRecord(record.partition, record.offset, record.key, record.value) for record in records]
 
 
 def _letter(record: Any, source: str, partition: int) -> Letter:

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 from aiokafka.errors import KafkaError
 
+from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED
 from domain import domain
 from runtime.settings import KafkaAccess
 from services.intake.core import RuleBook
@@ -23,12 +24,12 @@ from services.vneid_mock.plan_files import plan_of
 from simulation.api_token import authorization
 from simulation.checkers import (
     PartitionAudit,
+    PartitionAuditor,
     Verdict,
-    audit_partition,
     judge_readings,
     partitions_that_differ,
 )
-from simulation.log_reader import read_identity, read_partition
+from simulation.log_reader import LogReader, read_identity
 from simulation.members import ask_members, unowned
 from simulation.oracle import Oracle
 
@@ -255,13 +256,15 @@ def audit_of(
 async def _audit_one(
     access: KafkaAccess, number: int, partitions: int, foresight: Foresight | None, *, with_content: bool
 ) -> PartitionAudit:
-    log = await read_partition(access, number)
-    return audit_partition(
-        partition=number,
-        partitions=partitions,
-        submitted=log.submitted,
-        decided=log.decided,
-        letters=log.letters,
-        oracle=foresight.oracle(partitions) if foresight else None,
-        with_content=with_content,
-    )
+    async with LogReader(access) as log:
+        auditor = PartitionAuditor(
+            partition=number,
+            partitions=partitions,
+            letters=await log.letters(number),
+            oracle=foresight.oracle(partitions) if foresight else None,
+        )
+        async for records in log.logged(APPLICATIONS_DECIDED.name, number):
+            auditor.decided(records)
+        async for records in log.logged(APPLICATIONS_SUBMITTED.name, number):
+            auditor.submitted(records)
+    return auditor.result(with_content=with_content)

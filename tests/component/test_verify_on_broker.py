@@ -14,7 +14,7 @@ from runtime.settings import KafkaAccess
 from services.vneid_mock.plan_files import load_plan
 from simulation.checkers import Letter
 from simulation.local.ports import Ports
-from simulation.log_reader import LogReader, read_partition
+from simulation.log_reader import LogReader
 from simulation.topics import ensure_topics
 from simulation.verify import Foresight, Target, VerifyError, verify
 from tests.component.conftest import Broker
@@ -100,11 +100,16 @@ async def test_a_partition_is_read_whole_and_in_order(broker, identity):
     broken = log.submit(b"no id", b"{", partition=1)
     log.letters.append(Letter(APPLICATIONS_SUBMITTED.name, 1, broken.offset, "not_json"))
     await write(broker, log)
-    for number in range(PARTITIONS):
-        found = await read_partition(broker.access, number)
-        assert found.submitted == log.submitted[number]
-        assert found.decided == log.decided[number]
-        assert found.letters == [letter for letter in log.letters if letter.partition == number]
+    async with LogReader(broker.access) as reader:
+        for number in range(PARTITIONS):
+            for topic, written in (
+                (APPLICATIONS_SUBMITTED.name, log.submitted),
+                (APPLICATIONS_DECIDED.name, log.decided),
+            ):
+                pieces = [piece async for piece in reader.logged(topic, number)]
+                assert [record for piece in pieces for record in piece] == written[number]
+            letters = [letter for letter in log.letters if letter.partition == number]
+            assert await reader.letters(number) == letters
 
 
 async def test_an_empty_log_is_read_to_its_end(broker, identity):

@@ -43,7 +43,7 @@ def test_a_container_of_ours_is_given_nothing_it_does_not_need(name):
 def test_every_container_has_limits_and_a_log_that_ends(name):
     service = SERVICES[name]
     assert service["cpus"] <= 2, "the engine refuses more than the machine has"
-    assert re.fullmatch(r"\d+[mg]", service["mem_limit"])
+    assert re.fullmatch(r"\d+[mg]|\$\{\w+:-\d+[mg]\}", service["mem_limit"])
     assert service["logging"]["options"] == {"max-size": "10m", "max-file": "3"}
 
 

@@ -16,8 +16,8 @@ from simulation.checkers import (
     Letter,
     LoggedRecord,
     PartitionAudit,
+    PartitionAuditor,
     Verdict,
-    audit_partition,
     judge_readings,
     partitions_that_differ,
 )
@@ -80,15 +80,17 @@ class Log:
         return (record for records in self.decided.values() for record in records)
 
     def audit(self, number: int, *, with_content: bool = False, foreseen: bool = True) -> PartitionAudit:
-        return audit_partition(
+        auditor = PartitionAuditor(
             partition=number,
             partitions=PARTITIONS,
-            submitted=self.submitted[number],
-            decided=self.decided[number],
             letters=[letter for letter in self.letters if letter.partition == number],
             oracle=oracle() if foreseen else None,
-            with_content=with_content,
         )
+        for records in _in_pieces(self.decided[number]):
+            auditor.decided(records)
+        for records in _in_pieces(self.submitted[number]):
+            auditor.submitted(records)
+        return auditor.result(with_content=with_content)
 
     def verdict(
         self, live: Reading, content: Mapping[int, Mapping[str, int]] | None = None, *, foreseen: bool = True
@@ -107,6 +109,11 @@ class Log:
             number: {name: value for name, value in hashes.items() if partition_of(name.encode(), PARTITIONS) == number}
             for number in range(PARTITIONS)
         }
+
+
+def _in_pieces(records: list[LoggedRecord]) -> Iterable[list[LoggedRecord]]:
+    """As they come from a broker."""
+    return (records[start : start + 70] for start in range(0, len(records), 70))
 
 
 def _append(
