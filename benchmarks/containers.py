@@ -25,19 +25,20 @@ class Sample(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """Peak in MB over a time, and how much of it only its second half brought: flat is about 0."""
+    """Peak in MB up to the end of a time, how much of it only the second half brought (flat is about 0), peak after."""
 
     peak_mb: float
     late_growth_mb: float
+    later_peak_mb: float
 
     @staticmethod
     def of(rows: Sequence[Sample], begin: float, end: float) -> "Memory":
-        """Return what samples between two wall times say; all of them count for the peak."""
+        """Return what samples say of the time between two wall times."""
         middle = (begin + end) / 2
         early = max((row.memory_bytes for row in rows if row.at <= middle), default=0)
         late = max((row.memory_bytes for row in rows if middle < row.at <= end), default=early)
-        peak = max(row.memory_bytes for row in rows)
-        return Memory(round(peak / MIB, 1), round(max(late - early, 0) / MIB, 1))
+        after = max((row.memory_bytes for row in rows if row.at > end), default=0)
+        return Memory(*(round(size / MIB, 1) for size in (max(early, late), max(late - early, 0), after)))
 
 
 class Sampler:

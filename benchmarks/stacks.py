@@ -70,7 +70,8 @@ def composed(arguments: list[str], folder: Path) -> Result:
         for name, seconds in sampler.cpu_between(*traffic).items()
     }
     late = {name: memory[name].late_growth_mb for name in processes}
-    return {**_row(found, processes), "late_memory_growth_mb": late}
+    verifying = {name: memory[name].later_peak_mb for name in processes}
+    return {**_row(found, processes), "late_memory_growth_mb": late, "verifying_peak_mb": verifying}
 
 
 def _process(container: str) -> str:

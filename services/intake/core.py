@@ -29,8 +29,8 @@ from services.intake.settling import Answered, Answers, case_of, settle
 MINUTES_PER_WORKING_DAY = 480
 # Half a year of office time; what is longer is checked against the calendar exactly.
 ORDINARY_MINUTES = 60_000
-# A day of the country has some 10,000, of 1.5 KB each.
-MOST_SETTLEMENTS = 65_536
+# A day of the country has some 8,000, of 1.5 KB each; over millions of applications ever rarer ones come.
+MOST_SETTLEMENTS = 16_384
 
 
 class Decision(NamedTuple):

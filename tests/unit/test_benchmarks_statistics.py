@@ -90,12 +90,17 @@ def memory_of(*megabytes: int) -> Memory:
 
 
 def test_memory_that_only_warms_up_is_flat():
-    assert memory_of(50, 120, 120, 119, 120) == (120.0, 0.0)
+    assert memory_of(50, 120, 120, 119, 120) == (120.0, 0.0, 0.0)
 
 
 def test_memory_that_grows_to_the_end_is_seen():
-    assert memory_of(50, 100, 150, 200, 250) == (250.0, 100.0)
+    assert memory_of(50, 100, 150, 200, 250) == (250.0, 100.0, 0.0)
 
 
 def test_memory_of_a_container_that_ended_early_is_its_peak():
-    assert Memory.of([Sample(0.0, 0.0, 7 * MIB)], 0, 100) == (7.0, 0.0)
+    assert Memory.of([Sample(0.0, 0.0, 7 * MIB)], 0, 100) == (7.0, 0.0, 0.0)
+
+
+def test_what_comes_after_the_time_is_told_apart():
+    samples = [Sample(float(at), 0.0, mb * MIB) for at, mb in enumerate([5, 6, 6, 90, 80])]
+    assert Memory.of(samples, 0, 2) == (6.0, 0.0, 90.0)
