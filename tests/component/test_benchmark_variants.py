@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import intake
+from benchmarks import embedded_fetch, intake
 from benchmarks.hop import VARIANTS, log_of, target_of
 from benchmarks.log import PARTITIONS, create_topics, read, write
 from benchmarks.peers.copying import SOURCE
 from benchmarks.peers.job import Job
 from benchmarks.prepared import by_partition, handlers, published, records, replies, submissions
 from benchmarks.variants import PEERS_PYTHON, Variant, VariantError, run
-from contracts.topics import ALL, APPLICATIONS_DECIDED, DOCUMENTS_REQUESTED
+from contracts.topics import ALL, APPLICATIONS_DECIDED, DEFAULT_PARTITIONS, DOCUMENTS_REQUESTED
 from tests.component.conftest import Broker
 
 # More than one batch.
@@ -79,3 +79,12 @@ async def test_a_variant_that_never_ends_is_ended(embedded: Broker):
     job = Job(servers=embedded.address, source="nothing", target="", group="g", records=1, partitions=1)
     with pytest.raises(VariantError, match="1 records were not copied in 2 s"):
         await run(VARIANTS["by_hand_aiokafka"], job, within_s=2)
+
+
+async def test_a_fetch_is_timed_by_length_of_the_log_and_by_partitions():
+    found = await embedded_fetch.measure((1, 5))
+    assert [(length, len(costs)) for length, costs in found.items()] == [
+        (1, DEFAULT_PARTITIONS),
+        (5, DEFAULT_PARTITIONS),
+    ]
+    assert all(ms > 0 for costs in found.values() for ms in costs)
