@@ -4,6 +4,7 @@ import functools
 import ipaddress
 import os
 import shutil
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -14,6 +15,10 @@ from hypothesis import settings
 # Shared machines stall; a slow example is no failure.
 settings.register_profile("default", deadline=None, print_blob=True)
 settings.load_profile("default")
+
+# Ctrl-C is ignored by what a shell starts in the background, and by all that starts from there: tests send it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @functools.cache

@@ -12,7 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from simulation.local.errors import BrokerError, UnsupportedPlatformError
-from simulation.local.ports import HOST
+from simulation.local.ports import HOST, is_free
 from simulation.local.processes import Child, with_tail
 
 START_WITHIN_S = 20.0
@@ -66,6 +66,9 @@ class EmbeddedBroker:
         self._start_within_s = start_within_s
 
     async def start(self) -> None:
+        # Otherwise the broker that has it might answer for ours before ours has ended.
+        if not is_free(int(self.address.rpartition(":")[2])):
+            raise BrokerError(f"the embedded broker cannot have {self.address}: the port is in use; name another one")
         self.child = Child(self._command(), _environment(), self.log_path)
         deadline = time.monotonic() + self._start_within_s
         try:

@@ -164,11 +164,25 @@ async def test_an_idempotent_producer_starts(broker, topic):
         await producer.stop()
 
 
-async def test_a_broker_that_cannot_bind_shows_its_log(broker, tmp_path):
+async def test_a_port_that_is_taken_is_named(broker, tmp_path):
     port = int(broker.address.rpartition(":")[2])
     second = EmbeddedBroker(port, tmp_path / "broker.log")
-    with pytest.raises(BrokerError, match=r"broker\.log"):
+    with pytest.raises(BrokerError, match=rf"{port}: the port is in use"):
         await second.start()
+    assert second.child is None
+
+
+async def test_a_broker_that_cannot_bind_shows_its_log(broker, tmp_path, monkeypatch):
+    """The port was taken after we looked."""
+    monkeypatch.setattr("simulation.local.broker.is_free", lambda _: True)
+    monkeypatch.setattr(EmbeddedBroker, "_accepts", _never)
+    second = EmbeddedBroker(int(broker.address.rpartition(":")[2]), tmp_path / "broker.log")
+    with pytest.raises(BrokerError, match=r"(?s)ended with code .*broker\.log"):
+        await second.start()
+
+
+async def _never(_: EmbeddedBroker) -> bool:
+    return False
 
 
 async def test_stopping_twice_or_before_starting_is_harmless(tmp_path):
