@@ -15,14 +15,17 @@ from services.scoring.session import Row, Upsert
 from services.scoring.store_errors import StoreDamagedError, StoreError, StoreForbiddenError, StoreUnavailableError
 
 # What holds unless the address says otherwise. A peer that has vanished is noticed within about 25 s, and no statement
-# holds its locks for ever; the largest batch takes well under a second, a rebuild of the cells some ten.
+# holds its locks for ever; the largest batch takes well under a second, a rebuild of the cells some ten. A plan made
+# while a table was small reads the whole table, and would be kept until its statistics are gathered, a minute or more
+# later: so each statement is planned for the table as it is, some 0.1 ms.
 DEFAULTS: Final[dict[str, str]] = {
     "connect_timeout": "5",
     "keepalives_idle": "10",
     "keepalives_interval": "5",
     "keepalives_count": "3",
     "tcp_user_timeout": "25000",
-    "options": "-c statement_timeout=60s -c lock_timeout=20s -c idle_in_transaction_session_timeout=60s",
+    "options": "-c statement_timeout=60s -c lock_timeout=20s -c idle_in_transaction_session_timeout=60s"
+    " -c plan_cache_mode=force_custom_plan",
 }
 # A password with an unescaped @ or / ends up in one of these, and they are shown.
 _PLAIN: Final = {"host": re.compile(r"[\w.,:/\-]*"), "port": re.compile(r"[\d,]*"), "dbname": re.compile(r"[^@/:]*")}
@@ -120,7 +123,8 @@ class PostgresSession:
 
     def tables(self) -> set[str]:
         """Return the names of the tables there are."""
-        return {name for (name,) in self.rows("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")}
+        statement = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace"
+        return {name for (name,) in self.rows(statement)}
 
     @contextmanager
     def errors(self) -> Iterator[None]:
