@@ -33,7 +33,7 @@ RUN groupadd --gid 10001 paperless \
       secrets/scoring secrets/scoring-api secrets/demo \
       secrets/api secrets/driver secrets/verifier secrets/ca
 COPY --from=build /opt/paperless /opt/paperless
-COPY deploy/image/healthy /usr/local/bin/
+COPY deploy/image/healthy deploy/image/steady /usr/local/bin/
 # Bytecode is in the image already; the root file system is read-only.
 ENV PATH=/opt/paperless/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONSAFEPATH=1 PYTHONUNBUFFERED=1
 USER 10001:10001

@@ -66,7 +66,14 @@ def test_a_service_has_the_time_to_drain(name):
 
 @pytest.mark.parametrize("name", LONG_RUNNING)
 def test_a_service_says_whether_it_is_healthy(name):
-    assert LONG_RUNNING[name]["healthcheck"]["test"][:2] == ["CMD", "healthy"]
+    assert LONG_RUNNING[name]["healthcheck"]["test"][3:4] == ["healthy"]
+
+
+@pytest.mark.parametrize("name", [name for name, one in SERVICES.items() if one["restart"] != "no"])
+def test_a_check_that_goes_on_watching_is_given_the_time_for_it(name):
+    check = SERVICES[name]["healthcheck"]
+    assert check["test"][:2] == ["CMD", "steady"]
+    assert seconds(check["timeout"]) > int(check["test"][2]) + 10
 
 
 @pytest.mark.parametrize("name", sorted(set(LONG_RUNNING) - {"vneid-mock", "scoring-api"}))

@@ -1,13 +1,15 @@
-"""The image's health check: 200 is healthy, and anything else says why."""
+"""The containers' health check: 200 is healthy, anything else says why, and who is healthy is watched from inside."""
 
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
 
-HEALTHY = Path(__file__).parents[2] / "deploy" / "image" / "healthy"
+SCRIPTS = Path(__file__).parents[2] / "deploy" / "image"
+HEALTHY, STEADY = SCRIPTS / "healthy", SCRIPTS / "steady"
 
 
 @contextmanager
@@ -50,3 +52,39 @@ def test_a_service_that_is_not_there_is_unhealthy():
     found = check(1)
     assert found.returncode == 1
     assert "refused" in found.stderr
+
+
+def watch(folder: Path, seconds: int, command: str) -> tuple[int, float]:
+    """Run a check as Docker does; returns its exit code and how long it took."""
+    began = time.monotonic()
+    arguments = [str(STEADY), str(seconds), "bash", "-c", command]
+    done = subprocess.run(arguments, env={"TMPDIR": str(folder), "PATH": "/usr/bin:/bin"}, timeout=30, check=False)
+    return done.returncode, time.monotonic() - began
+
+
+def tries(folder: Path) -> int:
+    return len((folder / "tries").read_text().splitlines())
+
+
+def test_the_first_success_is_answered_at_once_and_a_later_one_after_watching(tmp_path):
+    command = f"echo >> {tmp_path}/tries"
+    assert watch(tmp_path, 3, command)[0] == 0
+    assert tries(tmp_path) == 1
+    code, took_s = watch(tmp_path, 3, command)
+    assert (code, tries(tmp_path)) == (0, 3)
+    assert took_s >= 3
+
+
+def test_what_becomes_unhealthy_while_it_is_watched_is_said_at_once(tmp_path):
+    command = f"echo >> {tmp_path}/tries; [ $(wc -l < {tmp_path}/tries) -lt 3 ] || exit 7"
+    assert watch(tmp_path, 600, command)[0] == 0
+    assert watch(tmp_path, 600, command)[0] == 7
+    assert tries(tmp_path) == 3
+
+
+def test_who_was_unhealthy_is_asked_once_each_time_until_it_is_well(tmp_path):
+    sick = f"echo >> {tmp_path}/tries; exit 1"
+    assert [watch(tmp_path, 600, sick)[0] for _ in range(2)] == [1, 1]
+    assert tries(tmp_path) == 2
+    assert watch(tmp_path, 600, f"echo >> {tmp_path}/tries")[0] == 0
+    assert tries(tmp_path) == 3
