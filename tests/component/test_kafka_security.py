@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -66,6 +66,20 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
         assert set(report.rules.values()) == {"created"}
         asyncio.run(_fill(secured.admin))
         yield secured
+
+
+@pytest.fixture(autouse=True)
+async def connections_ended() -> AsyncIterator[None]:
+    """Wait until every socket of a test is closed: a TLS connection ends by a farewell of both sides.
+
+    aiokafka does not wait for the broker's, and what the test's loop leaves open is a warning in some later test.
+    """
+    yield
+    selector = asyncio.get_running_loop()._selector  # type: ignore[attr-defined]  # the only list of open sockets
+    async with asyncio.timeout(30):
+        # One is the loop's own.
+        while len(selector.get_map()) > 1:  # noqa: ASYNC110  nobody sets an event when a socket closes
+            await asyncio.sleep(0.01)
 
 
 async def _fill(access: KafkaAccess) -> None:
