@@ -26,11 +26,12 @@ test: $(VENV)/.dev ## Run the tests, in random order
 	$(BIN)/python -m pytest $(ARGS)
 
 .PHONY: lint
-lint: $(VENV)/.dev ## Check style, types and import arrows
+lint: $(VENV)/.dev ## Check style, types, import arrows and the rules of tests/guards
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m pytest --quiet tests/guards
 
 .PHONY: sbom
 sbom: $(VENV)/.dev ## Write the bill of materials, build/sbom.cdx.json, and hold it against the lock

@@ -255,7 +255,7 @@ class Subscribing:
             records = await self.get_msg(self.consumer)
             if records:
                 await self.handle(records)
-                await asyncio.sleep(len(records) * RECORD_S)
+                await asyncio.sleep(sum(map(len, records.values())) * RECORD_S)
 
 
 def run_virtually(main: Callable[[], Awaitable[None]]) -> None:

@@ -6,12 +6,14 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from aiokafka import TopicPartition
 from pydantic import SecretStr
 
 from benchmarks.gates_broker import Log, Subscribing, VirtualClock, run_virtually
 from benchmarks.played import DECIDED, KEY, PARTITIONS, Fetched, Played, Script
 from benchmarks.stages import Meter, Stage, Stored
 from contracts.cloudevents import header_maker
+from runtime.broker import ConsumerRecords
 from runtime.consumer import PartitionConsumer
 from runtime.kernel import Kernel
 from runtime.messages import Effects, Record, State
@@ -30,7 +32,6 @@ from services.scoring.store import Store
 from services.vneid_mock import app as mock_app
 from services.vneid_mock.settings import VneidSettings
 
-Batch = tuple[Any, ...]
 _headers = header_maker("/benchmarks", "copied.v1")
 
 
@@ -57,7 +58,7 @@ def whole_stages(played: Played, folder: Path) -> Iterable[Stage]:
         with tempfile.TemporaryDirectory(dir=folder) as place, Store(f"sqlite:///{place}/scoring.db") as store:
             run_virtually(lambda: _feed(_scoring(store, VirtualClock()), decided, meter))
 
-    yield Stage("scoring.batches", sum(map(len, decided)), scoring, piece=False)
+    yield Stage("scoring.batches", _size(decided), scoring, piece=False)
 
 
 def _fetches(scripts: Sequence[Script]) -> list[list[Fetched]]:
@@ -68,22 +69,26 @@ def _by_partition(fetches: Sequence[Fetched]) -> list[list[Fetched]]:
     return [[one for one in fetches if one.partition == number] for number in range(PARTITIONS)]
 
 
-def _batches(by_partition: Sequence[Sequence[Fetched]]) -> list[Batch]:
+def _batches(by_partition: Sequence[Sequence[Fetched]]) -> list[ConsumerRecords]:
     """Return what the client hands over: one fetch of every partition at a time."""
     return [
-        tuple([record for fetched in some if fetched is not None for record in fetched.records])
+        {TopicPartition(one.topic, one.partition): one.records for one in some if one is not None}
         for some in zip_longest(*by_partition)
     ]
 
 
-def _stage(name: str, batches: Sequence[Batch], member: Callable[[VirtualClock], PartitionConsumer]) -> Stage:
+def _size(batches: Sequence[ConsumerRecords]) -> int:
+    return sum(len(records) for batch in batches for records in batch.values())
+
+
+def _stage(name: str, batches: Sequence[ConsumerRecords], member: Callable[[VirtualClock], PartitionConsumer]) -> Stage:
     def run(meter: Meter) -> None:
         run_virtually(lambda: _feed(member(VirtualClock()), batches, meter))
 
-    return Stage(name, sum(map(len, batches)), run, piece=False)
+    return Stage(name, _size(batches), run, piece=False)
 
 
-async def _feed(member: PartitionConsumer, batches: Sequence[Batch], meter: Meter) -> None:
+async def _feed(member: PartitionConsumer, batches: Sequence[ConsumerRecords], meter: Meter) -> None:
     """Hand batches to a member as FastStream does, and wait until all is published and committed."""
     broker: Any = Subscribing(Log(PARTITIONS), "benchmarks", VirtualClock())
     producer = Stored()

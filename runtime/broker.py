@@ -2,12 +2,11 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
-from itertools import chain
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Never
 
 import structlog
-from aiokafka import AIOKafkaProducer, ConsumerRecord
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import KafkaError
@@ -16,6 +15,7 @@ from faststream.kafka import KafkaBroker, KafkaMessage
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram512
 
 from runtime.errors import FatalError
+from runtime.messages import Record
 from runtime.settings import KafkaAccess, ServiceSettings
 
 log = structlog.get_logger(__name__)
@@ -27,7 +27,7 @@ MAX_FETCH_BYTES = 1024 * 1024
 # A broker that is cut off does not say so: each request to it costs this time before another one is asked.
 REQUEST_TIMEOUT_MS = 15_000
 # Answers to a member that joins are held back until the others have joined too, so this must be the shorter one; and
-# long enough for the last commit before partitions are given away (`REVOKE_TIMEOUT_S`).
+# long enough for the last commit before partitions are given away (`LAST_COMMIT_TIMEOUT_S`).
 REBALANCE_TIMEOUT_MS = 10_000
 # Only how often an idle member turns round; records end the wait at once.
 POLL_TIMEOUT_MS = 1_000
@@ -36,6 +36,9 @@ POLL_TIMEOUT_MS = 1_000
 BATCHES_APART_S = 0.008
 # How often a client is asked whether any broker that it knows still answers.
 KNOWN_BROKERS_CHECKED_S = 10.0
+
+# What one poll hands over: some records of each partition that has any, in offset order.
+ConsumerRecords = Mapping[TopicPartition, Sequence[Record]]
 
 
 def open_broker(settings: ServiceSettings) -> KafkaBroker:
@@ -155,13 +158,14 @@ def subscribe(
     settings: ServiceSettings,
     listener: ConsumerRebalanceListener,
 ) -> Any:
-    """Subscribe to topics as one group member that gets raw batches; commits and offsets are the caller's.
+    """Subscribe to topics as one group member that gets raw `ConsumerRecords`; commits and offsets are the caller's.
 
     Range assignment gives partition n of every topic to the same member.
     """
 
-    async def parse(records: Sequence[ConsumerRecord]) -> KafkaMessage:
-        return KafkaMessage(body=b"", raw_message=records, consumer=subscriber.consumer)
+    async def parse(records: Any) -> KafkaMessage:
+        # FastStream looks into the raw message for a topic to log.
+        return KafkaMessage(body=records, raw_message=next(iter(records.values())), consumer=subscriber.consumer)
 
     subscriber: Any = broker.subscriber(
         *topics,
@@ -186,19 +190,19 @@ def subscribe(
 
     earliest = 0.0
 
-    async def get_msg(consumer: Any) -> tuple[ConsumerRecord, ...]:
+    async def get_msg(consumer: Any) -> ConsumerRecords:
         nonlocal earliest
         now = asyncio.get_running_loop().time
         if (early := earliest - now()) > 0:
             await asyncio.sleep(early)
         # FastStream's own sleeps after an empty poll, and a record that comes then waits for the sleep's end.
-        found = await consumer.getmany(timeout_ms=POLL_TIMEOUT_MS, max_records=settings.max_records)
+        found: ConsumerRecords = await consumer.getmany(timeout_ms=POLL_TIMEOUT_MS, max_records=settings.max_records)
         earliest = now() + BATCHES_APART_S
-        return tuple(chain.from_iterable(found.values()))
+        return found
 
     subscriber.get_msg = get_msg
     return subscriber
 
 
 async def _records(message: KafkaMessage) -> Any:
-    return message.raw_message
+    return message.body

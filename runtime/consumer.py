@@ -5,8 +5,8 @@ What is done with a batch is left to a subclass (the kernel, or a service with a
 
 import asyncio
 from abc import ABC, abstractmethod
-from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any, NamedTuple, Never
 
 import structlog
@@ -16,7 +16,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, Ka
 from faststream.kafka import KafkaBroker
 from tenacity import retry, retry_if_exception_type, wait_random_exponential
 
-from runtime.broker import KNOWN_BROKERS_CHECKED_S, keep_bootstrapped, subscribe
+from runtime.broker import KNOWN_BROKERS_CHECKED_S, ConsumerRecords, keep_bootstrapped, subscribe
 from runtime.errors import FatalError
 from runtime.messages import Record
 from runtime.partition_state import PartitionState, WindowOptions
@@ -28,8 +28,8 @@ TICK_S = 0.05
 COMMIT_INTERVAL_S = 0.2
 # A batch taken just before a rebalance reaches the handler within this time.
 TAKEN_BATCH_GRACE_S = 0.01
-REVOKE_TIMEOUT_S = 8.0
-DRAIN_TIMEOUT_S = 8.0
+# How long who stops, or gives partitions away, waits for the batch in hand and for the broker.
+LAST_COMMIT_TIMEOUT_S = 8.0
 
 
 class Run(NamedTuple):
@@ -38,7 +38,7 @@ class Run(NamedTuple):
     state: PartitionState
     topic: str
     partition: int
-    records: list[Record]
+    records: Sequence[Record]
 
 
 class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  # aiokafka is untyped
@@ -136,12 +136,7 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
         for task in filter(None, (self.ticker, self._bootstrapped)):
             task.cancel()
             await asyncio.wait({task})
-        try:
-            async with asyncio.timeout(DRAIN_TIMEOUT_S), self._lock:
-                if self.fatal is None:
-                    await self._commit()
-        except TimeoutError:
-            log.warning("stopping without a last commit; its records are read again")
+        await self._last_commit("stopping", draining=True)
         # The producer ends next; who went on trying would make another one.
         self.outbox.discard()
 
@@ -151,14 +146,17 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
             return
         await asyncio.sleep(TAKEN_BATCH_GRACE_S)
         self._assigned.clear()
+        await self._last_commit("giving partitions away", draining=False)
+        self.partitions, self._gaps, self._committed = {}, {}, {}
+
+    async def _last_commit(self, before: str, *, draining: bool) -> None:
         try:
-            async with asyncio.timeout(REVOKE_TIMEOUT_S), self._lock:
-                # A drain that ran out of time has left a batch unpublished; it must not be committed now.
-                if self.fatal is None and not self._draining:
+            async with asyncio.timeout(LAST_COMMIT_TIMEOUT_S), self._lock:
+                # A drain that ran out of time has left a batch unpublished; only the drain itself may commit then.
+                if self.fatal is None and self._draining == draining:
                     await self._commit()
         except TimeoutError:
-            log.warning("giving partitions away without a last commit; their records are read again")
-        self.partitions, self._gaps, self._committed = {}, {}, {}
+            log.warning("no last commit, records are read again", before=before)
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Seek to the start offsets and begin with empty windows."""
@@ -195,7 +193,7 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
             try:
                 runs = list(self._fresh(records))
                 if runs:
-                    with self._parts.tracing.batch(records):
+                    with self._parts.tracing.batch(chain.from_iterable(records.values())):
                         await self._handle(runs)
             except Exception as error:  # noqa: BLE001  FastStream would log and forget it, and go on
                 self._stop_on(error, "the batch failed and is not committed")
@@ -203,9 +201,10 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
                 self._metrics.observe("batch_seconds", self.clock.now() - self.busy_since)
                 self.busy_since = None
 
-    def _fresh(self, records: Sequence[Record]) -> Iterator[Run]:
+    def _fresh(self, records: ConsumerRecords) -> Iterator[Run]:
         """Yield the runs that continue what was read; drop repeats and batches from before a rebalance."""
-        for topic, number, batch in _by_partition(records):
+        for tp, batch in records.items():
+            topic, number = tp
             state = self.partitions.get(number)
             if state is None or topic not in state.next_offsets:
                 continue
@@ -214,7 +213,7 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
             fresh = batch if batch[0].offset >= expected else [one for one in batch if one.offset >= expected]
             if len(fresh) < len(batch):
                 self._metrics.count("records_redelivered_total", len(batch) - len(fresh), topic=topic)
-            if fresh and self._continues(TopicPartition(topic, number), expected, fresh[0].offset):
+            if fresh and self._continues(tp, expected, fresh[0].offset):
                 delay_s = (self.clock.wall_ms() - fresh[-1].timestamp) / 1000
                 self._metrics.observe("record_delay_seconds", max(0.0, delay_s), topic=topic)
                 yield Run(state, topic, number, fresh)
@@ -305,18 +304,3 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
     def open_records(self) -> int:
         """Return how many records are open in all windows."""
         return sum(len(state.window) for state in self.partitions.values())
-
-
-def _by_partition(records: Sequence[Record]) -> Iterator[tuple[str, int, list[Record]]]:
-    """Yield topic, partition and records of each partition; a fetch hands them over grouped, each group once."""
-    start = 0
-    while start < len(records):
-        topic, number = records[start].topic, records[start].partition
-        # Grouped, so the group's end can be searched instead of walked to.
-        end = bisect_left(records, 1, start, key=_outside(topic, number))
-        yield topic, number, list(records[start:end])
-        start = end
-
-
-def _outside(topic: str, number: int) -> Callable[[Record], bool]:
-    return lambda record: record.partition != number or record.topic != topic

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from runtime.consumer import DRAIN_TIMEOUT_S
+from runtime.consumer import LAST_COMMIT_TIMEOUT_S
 from tests.guards.source import ROOT
 
 BASE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
@@ -61,7 +61,7 @@ def test_a_service_that_gives_up_is_not_restarted_for_ever(name):
 
 @pytest.mark.parametrize("name", LONG_RUNNING)
 def test_a_service_has_the_time_to_drain(name):
-    assert seconds(LONG_RUNNING[name]["stop_grace_period"]) >= DRAIN_TIMEOUT_S + GRACEFUL_S
+    assert seconds(LONG_RUNNING[name]["stop_grace_period"]) >= LAST_COMMIT_TIMEOUT_S + GRACEFUL_S
 
 
 @pytest.mark.parametrize("name", LONG_RUNNING)

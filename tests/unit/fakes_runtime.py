@@ -56,6 +56,14 @@ def stored(offset: int, value: bytes = b"", *, topic: str = OPENS, partition: in
     return Stored(topic, partition, offset, 1_760_000_000_000, key or b"k%d" % offset, value)
 
 
+def polled(records: Iterable[Stored]) -> dict[TopicPartition, list[Stored]]:
+    """Return records as a poll hands them over."""
+    found: dict[TopicPartition, list[Stored]] = {}
+    for record in records:
+        found.setdefault(TopicPartition(record.topic, record.partition), []).append(record)
+    return found
+
+
 class MemoryLog:
     """Topics and partitions as lists; an offset is a place in the list."""
 
@@ -304,7 +312,7 @@ class Bench:
 
     async def take(self, *records: Stored) -> None:
         """Let a batch be handled; what it causes is on its way."""
-        await self.kernel._on_batch(list(records))
+        await self.kernel._on_batch(polled(records))
 
     async def batch(self, *records: Stored) -> None:
         """Let a batch be handled, and what it causes arrive."""

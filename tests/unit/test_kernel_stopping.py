@@ -142,7 +142,7 @@ async def test_records_after_a_stop_are_left_for_the_next_owner():
 
 
 async def test_a_stop_does_not_wait_for_a_broker_for_ever(monkeypatch):
-    monkeypatch.setattr(consumer_module, "DRAIN_TIMEOUT_S", 0.0)
+    monkeypatch.setattr(consumer_module, "LAST_COMMIT_TIMEOUT_S", 0.0)
     bench = await started()
     bench.producer.gate.clear()
     await bench.take(stored(0, b"q"))
@@ -158,7 +158,7 @@ async def test_a_stop_does_not_wait_for_a_broker_for_ever(monkeypatch):
 
 
 async def test_nothing_is_tried_any_more_after_a_stop(monkeypatch):
-    monkeypatch.setattr(consumer_module, "DRAIN_TIMEOUT_S", 0.0)
+    monkeypatch.setattr(consumer_module, "LAST_COMMIT_TIMEOUT_S", 0.0)
     bench = await started()
     bench.producer.gate.clear()
     await bench.take(stored(0, b"q"))
@@ -182,7 +182,7 @@ async def test_a_stop_in_the_middle_of_a_rebalance_is_not_held_up():
 
 
 async def test_partitions_are_given_away_although_a_batch_hangs(monkeypatch):
-    monkeypatch.setattr(consumer_module, "REVOKE_TIMEOUT_S", 0.0)
+    monkeypatch.setattr(consumer_module, "LAST_COMMIT_TIMEOUT_S", 0.0)
     bench = await started()
     bench.producer.gate.clear()
     await bench.take(stored(0, b"q"))

@@ -19,7 +19,7 @@ from services.scoring.handlers import StoreWriter
 from services.scoring.rollup import Rollup
 from services.scoring.store import Store
 from services.scoring.store_errors import StoreUnavailableError
-from tests.unit.fakes_runtime import FakeConsumer, FakeProducer, ManualClock, MemoryLog, Stored
+from tests.unit.fakes_runtime import FakeConsumer, FakeProducer, ManualClock, MemoryLog, Stored, polled
 from tests.unit.scoring_examples import PARTITIONS, decided, event, partition, value_of
 
 TOPIC, DEAD = APPLICATIONS_DECIDED.name, APPLICATIONS_DECIDED.dead_letter("scoring")
@@ -52,7 +52,7 @@ class Desk:
         await self.writer.on_partitions_assigned(partitions)
 
     async def batch(self, *records: Stored) -> None:
-        await self.writer._on_batch(list(records))
+        await self.writer._on_batch(polled(records))
 
     def sums(self) -> Any:
         reading = self.store.reading()

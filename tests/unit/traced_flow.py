@@ -29,7 +29,7 @@ from services.vneid_mock.control import PlanState
 from services.vneid_mock.faults import FaultPlan
 from services.vneid_mock.handlers import VneidHandlers
 from tests.unit.confluence_filings import Submitted, book
-from tests.unit.fakes_runtime import FakeConsumer, FakeProducer, ManualClock, MemoryLog
+from tests.unit.fakes_runtime import FakeConsumer, FakeProducer, ManualClock, MemoryLog, polled
 
 SUBMITTED, REQUESTED = APPLICATIONS_SUBMITTED.name, DOCUMENTS_REQUESTED.name
 PROVIDED, DECIDED = DOCUMENTS_PROVIDED.name, APPLICATIONS_DECIDED.name
@@ -64,7 +64,7 @@ class Member:
             start = self.runner.partitions[0].next_offsets[topic]
             records = self.flow.log.read(topic, 0, start, 1_000)
             if records:
-                await self.runner._on_batch(records)
+                await self.runner._on_batch(polled(records))
                 await self.runner.outbox.flush()
             assert self.runner.fatal is None, self.runner.fatal
 
