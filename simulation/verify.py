@@ -209,7 +209,7 @@ async def _audit(
     workers = min(len(numbers), os.cpu_count() or 1)
     loop = asyncio.get_running_loop()
     pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
-    with _deaf_to_ctrl_c():
+    with _ctrl_c_held_back():
         jobs = [
             loop.run_in_executor(pool, audit_of, access, number, partitions, foresight, with_content)
             for number in numbers
@@ -220,11 +220,10 @@ async def _audit(
             progress(f"recounted {done} of {len(jobs)} partitions")
         return dict(await asyncio.gather(*jobs))
     except BaseException as error:
-        for job in jobs:
-            job.cancel()
-        await asyncio.gather(*jobs, return_exceptions=True)
+        # Without its workers the pool ends all jobs; it cannot end one that was cancelled, and would say so at length.
         for worker in active_children():
             worker.terminate()
+        await asyncio.gather(*jobs, return_exceptions=True)
         if isinstance(error, BrokenProcessPool):
             raise VerifyError("a recounting process was killed; is there enough memory? verify again") from error
         raise
@@ -233,13 +232,16 @@ async def _audit(
 
 
 @contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
-    """Processes started here inherit that SIGINT is ignored: Ctrl-C reaches them too, and only we must answer it."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _ctrl_c_held_back() -> Iterator[None]:
+    """Hold SIGINT back until the end: processes started here inherit that, so Ctrl-C is ours alone to answer.
+
+    Ignored instead of held back, it would be lost where it comes while they start.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def audit_of(

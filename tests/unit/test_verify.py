@@ -1,7 +1,10 @@
 """Waiting until nothing moves, and what a verification refuses to judge."""
 
 import json
+import signal
 from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from typing import Any
 
 import httpx
@@ -103,3 +106,19 @@ def test_a_plan_changed_by_hand_leaves_no_oracle():
     told: list[str] = []
     assert verification._checked_foresight(foresight(), [{**RESTING, "plan_changed_by_hand": 2}], told.append) is None
     assert told == ["the fault plan was changed by hand: the recount is the reference"]
+
+
+def test_ctrl_c_while_recounting_processes_start_waits_until_they_have():
+    begun = []
+    with pytest.raises(KeyboardInterrupt), verification._ctrl_c_held_back():
+        signal.raise_signal(signal.SIGINT)
+        begun.append("all")
+    assert begun == ["all"]
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+def test_recounting_processes_leave_ctrl_c_to_the_command():
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        with verification._ctrl_c_held_back():
+            held_back = pool.submit(signal.pthread_sigmask, signal.SIG_BLOCK, ())
+        assert signal.SIGINT in held_back.result(SOON)
