@@ -163,7 +163,7 @@ def subscribe(
     Range assignment gives partition n of every topic to the same member.
     """
 
-    async def parse(records: Any) -> KafkaMessage:
+    async def parse(records: ConsumerRecords) -> KafkaMessage:
         # FastStream looks into the raw message for a topic to log.
         return KafkaMessage(body=records, raw_message=next(iter(records.values())), consumer=subscriber.consumer)
 

@@ -228,7 +228,7 @@ async def _audit(
             raise VerifyError("a recounting process was killed; is there enough memory? verify again") from error
         raise
     finally:
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown()
 
 
 @contextmanager
