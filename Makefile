@@ -52,7 +52,7 @@ format: $(VENV)/.dev ## Format the code and fix what can be fixed
 
 .PHONY: generate
 generate: $(VENV)/.dev ## Write schemas, AsyncAPI, and the documentation of topics and settings
-	$(BIN)/python -m simulation.generate $(ARGS)
+	$(BIN)/python -m tools.generate $(ARGS)
 
 .PHONY: install
 install: $(VENV)/.dev ## Create .venv with everything in it

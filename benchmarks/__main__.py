@@ -17,7 +17,7 @@ from benchmarks.goals import GOALS
 from benchmarks.results import DEFAULT, QUICK, Figure, ResultFileError, Run, load, merged, save
 from benchmarks.suite import SUITE, Benchmark, Options, chosen
 from benchmarks.variants import VariantError
-from simulation.cli.output import make_console
+from paperless.cli.output import make_console
 
 # What a measurement may end with; anything else is our own bug and shows its traceback.
 EXPECTED = (CommandError, VariantError, OSError)

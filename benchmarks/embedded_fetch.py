@@ -16,10 +16,10 @@ from rich.console import Console
 from rich.table import Table
 
 from contracts.topics import APPLICATIONS_SUBMITTED, DEFAULT_PARTITIONS
+from paperless.local.broker import EmbeddedBroker
+from paperless.local.ports import Ports
+from paperless.operations.topics import ensure_topics
 from runtime.settings import KafkaAccess
-from simulation.local.broker import EmbeddedBroker
-from simulation.local.ports import Ports
-from simulation.topics import ensure_topics
 
 TOPIC = APPLICATIONS_SUBMITTED.name
 LENGTHS = (100, 1_000, 4_000)

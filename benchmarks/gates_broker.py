@@ -116,7 +116,7 @@ class Log:
 
 
 class Producer:
-    """The part of aiokafka's producer that the outbox uses."""
+    """The part of aiokafka's producer that the publisher uses."""
 
     def __init__(self, log: Log, client: str) -> None:
         self._log, self._client = log, client

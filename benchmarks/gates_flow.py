@@ -14,23 +14,23 @@ from typing import Any
 
 from benchmarks.gates_broker import Log, Producer, Subscribing, VirtualClock, run_virtually
 from benchmarks.played import PARTITIONS, day_of
+from paperless.population.arrivals import SimulatedDay, arrivals
+from paperless.population.population import Population
+from paperless.traffic.manifest import DaySent
+from paperless.traffic.sender import CHUNK, Sender, Tally
 from runtime.consumer import PartitionConsumer
-from runtime.outbox import Outbox
-from runtime.parts import Parts
+from runtime.publisher import Publisher
+from runtime.resources import ProcessResources
 from runtime.tracing import Tracing
 from services.intake import app as intake_app
 from services.intake.settings import IntakeSettings
 from services.scoring import app as scoring_app
 from services.scoring.handlers import StoreWriter
 from services.scoring.settings import ScoringSettings
-from services.scoring.sqlite import SqliteSession
-from services.scoring.store import Store
+from services.scoring.store.sqlite import SqliteSession
+from services.scoring.store.store import Store
 from services.vneid_mock import app as mock_app
 from services.vneid_mock.settings import VneidSettings
-from simulation.arrivals import SimulatedDay, arrivals
-from simulation.manifest import DaySent
-from simulation.population import Population
-from simulation.sender import CHUNK, Sender, Tally
 
 # The pace at which the driver hands its chunks over.
 APPLICATIONS_PER_S = 15_000
@@ -115,15 +115,15 @@ async def _flow(day: SimulatedDay, log: Log, store: Store, plan: str) -> None:
 
 def _scoring(store: Store, clock: VirtualClock) -> StoreWriter:
     settings = ScoringSettings()
-    parts = Parts.of("scoring", settings, scoring_app.METRICS, lambda: None, clock, tracing=Tracing())
-    return StoreWriter(store, parts, identity=lambda: "benchmarks", partitions=settings.partitions)
+    resources = ProcessResources.of("scoring", settings, scoring_app.METRICS, lambda: None, clock, tracing=Tracing())
+    return StoreWriter(store, resources, identity=lambda: "benchmarks", partitions=settings.partitions)
 
 
 @contextlib.asynccontextmanager
 async def _running(name: str, member: PartitionConsumer, log: Log, clock: VirtualClock) -> AsyncIterator[None]:
     broker: Any = Subscribing(log, name, clock)
     producer = Producer(log, name)
-    member.outbox = Outbox(lambda: producer)
+    member.publisher = Publisher(lambda: producer)
     member.attach(broker)
     await member.start()
     await broker.assign()
@@ -141,7 +141,7 @@ async def _running(name: str, member: PartitionConsumer, log: Log, clock: Virtua
 async def _send(day: SimulatedDay, log: Log, clock: VirtualClock) -> None:
     producer = Producer(log, "driver")
     tally = Tally({day.date: DaySent(day=day.date, planned=day.applications)})
-    sender = Sender(Outbox(lambda: producer), log.partitions, tally, clock, lambda: None)
+    sender = Sender(Publisher(lambda: producer), log.partitions, tally, clock, lambda: None)
     population = Population(day)
     for arrival in arrivals(day):
         if sender.add(day.date, population.submission(arrival)):

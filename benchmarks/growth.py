@@ -30,12 +30,12 @@ from rich.table import Table
 from benchmarks.played import DECIDED, PARTITIONS, play
 from benchmarks.rounds import Spread, ratios
 from contracts.partition import partition_of
-from domain import VN, domain
-from services.scoring.decode import decode
-from services.scoring.rollup import CellKey, Decided
+from domain import VN, load_domain
+from paperless.traffic.manifest import versions
+from services.scoring.rollup.decode import decode
+from services.scoring.rollup.rollup import CellKey, Decided
 from services.scoring.settings import ScoringSettings
-from services.scoring.store import Positioned, Store
-from simulation.manifest import versions
+from services.scoring.store.store import Positioned, Store
 
 PER_DAY = 121_000
 DAY_S = 86_400
@@ -94,7 +94,7 @@ class Outcomes:
 
 
 def _uuid7(ms: int, counter: int, drawn: int) -> str:
-    # As `simulation.population` writes ids.
+    # As `paperless.population.population` writes ids.
     fields = (ms >> 16, ms & 0xFFFF, counter, 0x8000 | drawn >> 48, drawn & 0xFFFFFFFFFFFF)
     return "%08x-%04x-7%03x-%04x-%012x" % fields  # noqa: UP031  two thirds of the time of an f-string
 
@@ -111,9 +111,9 @@ def _month_of(day: int) -> str:
 
 def pool_of(applications: int) -> list[Decided]:
     """Return the outcomes of one day; each application once."""
-    facts = domain()
+    domain = load_domain()
     records = play(applications).records(DECIDED)
-    found = {one.application_id: one for one in (decode(record, PARTITIONS, facts) for record in records)}
+    found = {one.application_id: one for one in (decode(record, PARTITIONS, domain) for record in records)}
     return list(found.values())
 
 

@@ -6,7 +6,7 @@ from functools import cache
 
 from benchmarks.log import PARTITIONS, ByPartition, create_topics, embedded_broker, write
 from benchmarks.peers.copying import SOURCE, TARGET, encoded, headers, hop
-from benchmarks.peers.job import Job, Reading
+from benchmarks.peers.job import Job, Snapshot
 from benchmarks.rounds import turns
 from benchmarks.variants import PEERS_PYTHON, Variant, run
 from contracts.partition import partition_of
@@ -42,14 +42,14 @@ def log_of(records: int) -> ByPartition:
 
 async def measure(
     names: Sequence[str], *, records: int, rounds: int, tell: Tell = print
-) -> Mapping[str, list[Reading]]:
+) -> Mapping[str, list[Snapshot]]:
     """Run some variants in turn, each round on a fresh broker, and return each one's rounds.
 
     Raises:
         VariantError: a variant is not installed or failed.
 
     """
-    found: defaultdict[str, list[Reading]] = defaultdict(list)
+    found: defaultdict[str, list[Snapshot]] = defaultdict(list)
     for turn, order in turns(names, rounds):
         async with embedded_broker() as servers:
             await create_topics(servers, [SOURCE, *[target_of(name) for name in order]])
@@ -66,7 +66,7 @@ def target_of(name: str) -> str:
     return f"{TARGET}.{name}"
 
 
-async def copy(name: str, servers: str, records: int) -> Reading:
+async def copy(name: str, servers: str, records: int) -> Snapshot:
     """Let one variant copy its share of the log."""
     variant = VARIANTS[name]
     job = Job(

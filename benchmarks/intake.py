@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from benchmarks.log import PARTITIONS, create_topics, embedded_broker, write
-from benchmarks.peers.job import Job, Reading
+from benchmarks.peers.job import Job, Snapshot
 from benchmarks.prepared import by_partition, replies, submissions
 from benchmarks.rounds import turns
 from benchmarks.variants import Variant, run
@@ -31,7 +31,7 @@ class Intake(NamedTuple):
     cpu_us: float
 
     @staticmethod
-    def of(requests: Reading, outcomes: Reading, replies_per_application: float) -> "Intake":
+    def of(requests: Snapshot, outcomes: Snapshot, replies_per_application: float) -> "Intake":
         """Return what an application costs: one submission, and as many replies as come to one."""
         seconds = 1 / requests.per_s + replies_per_application / outcomes.per_s
         return Intake(1 / seconds, requests.cpu_us + replies_per_application * outcomes.cpu_us)
@@ -53,7 +53,7 @@ async def measure(
     return found
 
 
-async def _hop(names: Sequence[str], log: Sequence[Message]) -> dict[str, Reading]:
+async def _hop(names: Sequence[str], log: Sequence[Message]) -> dict[str, Snapshot]:
     """Let every variant take the same log."""
     async with embedded_broker() as servers:
         await create_topics(servers, [topic.name for topic in ALL])

@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 
 from benchmarks.commands import CommandError, paperless, run_command
-from simulation.load.result import Measured, read_result
-from simulation.local.detached import attach
+from paperless.local.detached import attach
+from paperless.traffic.load.result import Measured, read_result
 
 PLAN = "calm"
 # After the start: group joins, first fetches, imports.

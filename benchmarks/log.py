@@ -11,14 +11,14 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from contracts.topics import DEFAULT_PARTITIONS
+from paperless.local.broker import EmbeddedBroker
+from paperless.local.ports import Ports
 from runtime.broker import MAX_BATCH_BYTES
 from runtime.messages import Message
-from runtime.outbox import Outbox
-from simulation.local.broker import EmbeddedBroker
-from simulation.local.ports import Ports
+from runtime.publisher import Publisher
 
 PARTITIONS = DEFAULT_PARTITIONS
-# The outbox keeps what it is given until the broker has it.
+# The publisher keeps what it is given until the broker has it.
 AT_ONCE = 20_000
 POLL_MS = 200
 
@@ -51,12 +51,12 @@ async def write(servers: str, log: ByPartition) -> None:
     """Append messages to their topics, each on its partition, in order."""
     producer = AIOKafkaProducer(bootstrap_servers=servers, acks="all", max_batch_size=MAX_BATCH_BYTES)
     await producer.start()
-    outbox = Outbox(lambda: producer)
+    publisher = Publisher(lambda: producer)
     try:
         for partition, messages in log.items():
             for start in range(0, len(messages), AT_ONCE):
-                outbox.add(messages[start : start + AT_ONCE], partition)
-                await outbox.flush()
+                publisher.add(messages[start : start + AT_ONCE], partition)
+                await publisher.flush()
     finally:
         await producer.stop()
 

@@ -7,11 +7,11 @@ from multiprocessing import get_context
 
 from benchmarks.log import PARTITIONS
 from benchmarks.prepared import ATTEMPTS, PLAN, SEED, Prepared, records, submissions
-from domain import domain
-from runtime.garbage import settle_garbage_collector
+from domain import load_domain
+from paperless.verification.oracle import Oracle
+from runtime.garbage_collector import tune_garbage_collector
 from services.intake.core import RuleBook
 from services.vneid_mock.plan_files import load_plan
-from simulation.oracle import Oracle
 
 APPLICATIONS = 40_000
 
@@ -23,9 +23,9 @@ def measure(applications: int, rounds: int) -> list[float]:
 
 
 def _rounds(applications: int, rounds: int) -> list[float]:
-    oracle = Oracle(RuleBook.of(domain(), ATTEMPTS), load_plan(PLAN), SEED, PARTITIONS)
+    oracle = Oracle(RuleBook.of(load_domain(), ATTEMPTS), load_plan(PLAN), SEED, PARTITIONS)
     log = records(submissions(applications))
-    settle_garbage_collector()
+    tune_garbage_collector()
     return [_per_s(oracle, log) for _ in range(rounds)]
 
 

@@ -28,8 +28,8 @@ from benchmarks.played import play
 from benchmarks.rounds import Spread
 from benchmarks.stages import Stage, stages_of
 from benchmarks.stages_whole import whole_stages
-from runtime.garbage import settle_garbage_collector
-from simulation.manifest import versions
+from paperless.traffic.manifest import versions
+from runtime.garbage_collector import tune_garbage_collector
 
 
 def measure(stages: Sequence[Stage], rounds: int) -> dict[str, list[float]]:
@@ -109,7 +109,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         played = play(given.applications, plan=given.plan)
         stages = [*stages_of(played, Path(folder)), *whole_stages(played, Path(folder))]
-        settle_garbage_collector()
+        tune_garbage_collector()
         if given.profile:
             chosen = [stage for stage in stages if stage.name.startswith(given.profile)]
             if not chosen:

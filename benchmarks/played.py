@@ -25,19 +25,19 @@ from contracts.topics import (
     DOCUMENTS_PROVIDED,
     DOCUMENTS_REQUESTED,
 )
-from domain import domain
+from domain import load_domain
+from paperless.population.arrivals import Arrival, SimulatedDay, arrivals
+from paperless.population.population import Population, Submission
+from paperless.population.scenario import load_scenario, simulated_days
+from paperless.traffic.sender import SOURCE
 from runtime.messages import Message
-from runtime.partition_state import PartitionState, WindowOptions
+from runtime.partition_state import PartitionState, PendingOptions
 from services.intake.core import RuleBook
 from services.intake.handlers import IntakeHandlers
 from services.vneid_mock.control import PlanState
 from services.vneid_mock.faults import FaultPlan
 from services.vneid_mock.handlers import VneidHandlers
 from services.vneid_mock.plan_files import load_plan
-from simulation.arrivals import Arrival, SimulatedDay, arrivals
-from simulation.population import Population, Submission
-from simulation.scenario import load_scenario, simulated_days
-from simulation.sender import SOURCE
 
 SUBMITTED, DECIDED = APPLICATIONS_SUBMITTED.name, APPLICATIONS_DECIDED.name
 REQUESTED, PROVIDED = DOCUMENTS_REQUESTED.name, DOCUMENTS_PROVIDED.name
@@ -45,8 +45,8 @@ PARTITIONS, ATTEMPTS = DEFAULT_PARTITIONS, 3
 KEY = b"a signing key of the benchmarks"
 # Records of one partition in one fetch.
 BATCH = 500
-WINDOW = WindowOptions(opens=SUBMITTED, answered_on=PROVIDED)
-SCHEDULE = WindowOptions(opens=REQUESTED)
+WINDOW = PendingOptions(opens=SUBMITTED, answered_on=PROVIDED)
+SCHEDULE = PendingOptions(opens=REQUESTED)
 submitted_headers = header_maker(SOURCE, APPLICATIONS_SUBMITTED.event_type)
 
 
@@ -111,12 +111,12 @@ class Played(NamedTuple):
 @cache
 def book() -> RuleBook:
     """Return the rule book of all stages: as in a service that has run for a while, its caches are warm."""
-    return RuleBook.of(domain(), 3)
+    return RuleBook.of(load_domain(), 3)
 
 
 def intake_handlers() -> IntakeHandlers:
     """Return intake's handlers as the service wires them."""
-    return IntakeHandlers(RuleBook.of(domain(), ATTEMPTS), key=KEY, partitions=PARTITIONS, patience_s=1.5)
+    return IntakeHandlers(RuleBook.of(load_domain(), ATTEMPTS), key=KEY, partitions=PARTITIONS, patience_s=1.5)
 
 
 def mock_handlers(plan: FaultPlan, seed: int) -> VneidHandlers:
@@ -136,8 +136,8 @@ def mock_state() -> PartitionState:
 
 def day_of(applications: int, seed: int) -> SimulatedDay:
     """Return the national working day with this many applications."""
-    facts = domain()
-    return simulated_days(load_scenario("national-day", facts), facts, seed=seed, applications=applications)[0]
+    domain = load_domain()
+    return simulated_days(load_scenario("national-day", domain), domain, seed=seed, applications=applications)[0]
 
 
 def play(applications: int, *, plan: str = "mild", seed: int = 1) -> Played:
@@ -178,7 +178,7 @@ class _Partition:
         for start in range(0, len(submissions), BATCH):
             self._to_intake(submissions[start : start + BATCH])
             self._ask()
-        while self._requests or self._intake.window:
+        while self._requests or self._intake.pending:
             self._ask()
             self._pass_deadlines()
         self._append(self._decided)
@@ -191,8 +191,8 @@ class _Partition:
             self._mock_script.steps.append(fetched)
             for record in fetched.records:
                 replies += self._mock.take(record, self._mock_handlers, 0.0)
-        while self._mock.window:
-            keys = tuple(self._mock.window)
+        while self._mock.pending:
+            keys = tuple(self._mock.pending)
             self._mock_script.steps.append(Silences(keys))
             for key in keys:
                 replies += self._mock.fire(key, self._mock_handlers, 0.0)
@@ -200,9 +200,9 @@ class _Partition:
 
     def _pass_deadlines(self) -> None:
         """Let all deadlines of intake pass, once every reply is in."""
-        if self._requests or not self._intake.window:
+        if self._requests or not self._intake.pending:
             return
-        keys = tuple(self._intake.window)
+        keys = tuple(self._intake.pending)
         self._intake_script.steps.append(Silences(keys))
         for key in keys:
             # Far enough apart, so that the retry budget has refilled.

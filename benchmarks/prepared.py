@@ -10,15 +10,15 @@ from contracts.cloudevents import header_maker
 from contracts.events import DocumentsRequested
 from contracts.partition import partition_of
 from contracts.topics import APPLICATIONS_SUBMITTED, DOCUMENTS_PROVIDED, DOCUMENTS_REQUESTED
-from domain import domain
-from runtime.messages import Effects, Handled, Message
+from domain import load_domain
+from paperless.population.arrivals import arrivals
+from paperless.population.population import Population
+from paperless.population.scenario import load_scenario, simulated_days
+from runtime.messages import Effects, HandlerResult, Message
 from services.intake.core import RuleBook
 from services.intake.handlers import IntakeHandlers
 from services.vneid_mock.core import respond
 from services.vneid_mock.plan_files import load_plan
-from simulation.arrivals import arrivals
-from simulation.population import Population
-from simulation.scenario import load_scenario, simulated_days
 
 PLAN, SEED, ATTEMPTS = "mild", 1, 3
 KEY = b"a signing key of the benchmarks"
@@ -42,15 +42,15 @@ class Prepared(NamedTuple):
 
 
 def handlers() -> IntakeHandlers:
-    """Return intake's logic as these benchmarks wire it."""
-    return IntakeHandlers(RuleBook.of(domain(), ATTEMPTS), key=KEY, partitions=PARTITIONS, patience_s=PATIENCE_S)
+    """Return intake's handler as these benchmarks wire it."""
+    return IntakeHandlers(RuleBook.of(load_domain(), ATTEMPTS), key=KEY, partitions=PARTITIONS, patience_s=PATIENCE_S)
 
 
 @cache
 def submissions(applications: int) -> tuple[Message, ...]:
     """Return the submissions of a national working day with so many applications, in the order of filing."""
-    facts = domain()
-    day = simulated_days(load_scenario("national-day", facts), facts, seed=SEED, applications=applications)[0]
+    domain = load_domain()
+    day = simulated_days(load_scenario("national-day", domain), domain, seed=SEED, applications=applications)[0]
     population = Population(day)
     made = [population.submission(arrival) for arrival in arrivals(day)]
     topic = APPLICATIONS_SUBMITTED.name
@@ -60,10 +60,10 @@ def submissions(applications: int) -> tuple[Message, ...]:
 @cache
 def replies(applications: int) -> tuple[Message, ...]:
     """Return VNeID's replies to the first requests of these submissions, one each, also where the plan keeps silent."""
-    logic, plan = handlers(), load_plan(PLAN)
+    handler, plan = handlers(), load_plan(PLAN)
     found = []
     for record in records(submissions(applications)):
-        for topic, key, value, _ in published(logic.on_record(record, {})):
+        for topic, key, value, _ in published(handler.on_record(record, {})):
             if topic == DOCUMENTS_REQUESTED.name:
                 asked = DocumentsRequested.model_validate_json(value or b"")
                 headers = _provided(f"{asked.application_id}/provided/1")
@@ -71,7 +71,7 @@ def replies(applications: int) -> tuple[Message, ...]:
     return tuple(found)
 
 
-def published(handled: Handled) -> tuple[Message, ...]:
+def published(handled: HandlerResult) -> tuple[Message, ...]:
     """Return the messages that handling one record causes."""
     return handled.publish if type(handled) is Effects else (handled,)
 

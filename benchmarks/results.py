@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from benchmarks.goals import GOALS
 from benchmarks.rounds import Spread
 from benchmarks.variants import PEERS_PYTHON
-from simulation.load.result import this_machine
-from simulation.manifest import versions
+from paperless.traffic.load.result import this_machine
+from paperless.traffic.manifest import versions
 
 DEFAULT = Path("build/bench/result.json")
 QUICK = Path("build/bench/quick.json")

@@ -25,19 +25,19 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.rounds import Spread, ratios, turns
-from domain import domain
+from domain import load_domain
+from paperless.cli.options import System
+from paperless.local.layout import LocalOptions
+from paperless.local.supervisor import LocalSystem
+from paperless.operations.topics import ensure_topics
+from paperless.population.scenario import load_scenario
+from paperless.traffic.driver import DrivePlan, drive
+from paperless.traffic.manifest import read_manifest, versions
+from paperless.traffic.recording import Recording
+from paperless.verification.verify import RunParameters, verify, wait_for_quiescence
 from runtime.settings import KafkaAccess
 from services.intake.rules import RULES_VERSION
 from services.vneid_mock.plan_files import load_plan
-from simulation.cli.options import System
-from simulation.driver import DrivePlan, drive
-from simulation.local.layout import LocalOptions
-from simulation.local.supervisor import LocalSystem
-from simulation.manifest import read_manifest, versions
-from simulation.recording import Recording
-from simulation.scenario import load_scenario
-from simulation.topics import ensure_topics
-from simulation.verify import Foresight, verify, wait_for_quiescence
 
 PLAN, SEED = "mild", 1
 WITHIN_S = 300.0
@@ -87,7 +87,7 @@ async def _run(layout: Layout, applications: int, folder: Path) -> Run:
         intake_members=layout.members,
         applications=applications,
     )
-    plan = DrivePlan(scenario=load_scenario("national-day", domain()), seed=SEED, applications=applications)
+    plan = DrivePlan(scenario=load_scenario("national-day", load_domain()), seed=SEED, applications=applications)
     async with LocalSystem(options, create_topics=partial(ensure_topics, partitions=layout.partitions)) as running:
         system = System(KafkaAccess(kafka_servers=running.address), running.endpoints, idempotent_producer=False)
         recording = _recording(folder / "manifest.json")
@@ -113,7 +113,7 @@ async def _verified(system: System, manifest: Path, layout: Layout) -> None:
     verdict = await verify(
         system.target,
         partitions=layout.partitions,
-        foresight=Foresight(plan=found.plan, seed=found.seed),
+        foresight=RunParameters(plan=found.plan, seed=found.seed),
         log_identity=found.log_identity,
         within_s=WITHIN_S,
     )

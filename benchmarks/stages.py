@@ -32,25 +32,25 @@ from benchmarks.played import (
     mock_state,
     submitted_headers,
 )
-from contracts.context import facts_of, seal, unseal
+from contracts.decoding import decode_event
 from contracts.draws import short_digest
 from contracts.events import ApplicationDecided, ApplicationSubmitted, DocumentsProvided, DocumentsRequested
 from contracts.partition import partition_of
-from contracts.reading import read_event
-from domain import domain
+from domain import load_domain
+from paperless.population.arrivals import arrivals
+from paperless.population.population import Population
+from paperless.verification.oracle import Oracle
 from runtime.broker import MAX_BATCH_BYTES
-from runtime.messages import Logic, Message
-from runtime.outbox import Outbox
+from runtime.messages import Message, RecordHandler
 from runtime.partition_state import PartitionState
+from runtime.publisher import Publisher
+from services.intake.context import facts_of, seal, unseal
 from services.intake.core import RuleBook, answers_of, check, decide, look_ups
-from services.scoring.decode import decode
-from services.scoring.rollup import Decided, deltas
+from services.scoring.rollup.decode import decode
+from services.scoring.rollup.rollup import Decided, deltas
 from services.scoring.settings import ScoringSettings
-from services.scoring.store import Positioned, Store
+from services.scoring.store.store import Positioned, Store
 from services.vneid_mock.core import respond
-from simulation.arrivals import arrivals
-from simulation.oracle import Oracle
-from simulation.population import Population
 
 Meter = AbstractContextManager[Any]
 
@@ -129,47 +129,47 @@ def _parsing(name: str, fetches: Sequence[Fetched]) -> Stage:
 
 
 def _intake_first(played: Played) -> Iterable[Stage]:
-    book = RuleBook.of(domain(), ATTEMPTS)
+    book = RuleBook.of(load_domain(), ATTEMPTS)
     records = played.records(SUBMITTED)
-    submitted = [read_event(record, ApplicationSubmitted, PARTITIONS) for record in records]
-    facts = [facts_of(one, short_digest(record.value)) for one, record in zip(submitted, records, strict=True)]
+    submitted = [decode_event(record, ApplicationSubmitted, PARTITIONS) for record in records]
+    domain = [facts_of(one, short_digest(record.value)) for one, record in zip(submitted, records, strict=True)]
     requests = [DocumentsRequested.model_validate_json(value or b"") for _, _, value, _ in played.messages[REQUESTED]]
     yield _parsing("intake1.parse", played.fetches[SUBMITTED])
-    yield _each("intake1.read_event", lambda record: read_event(record, ApplicationSubmitted, PARTITIONS), records)
+    yield _each("intake1.decode_event", lambda record: decode_event(record, ApplicationSubmitted, PARTITIONS), records)
     yield _each("intake1.check", lambda one: check(one, book), submitted)
     yield _pairs(
         "intake1.facts_of",
         lambda one, record: facts_of(one, short_digest(record.value)),
         list(zip(submitted, records, strict=True)),
     )
-    yield _each("intake1.look_ups", lambda one: look_ups(one, book), facts)
-    yield _each("intake1.seal", lambda one: seal(one, KEY), facts)
+    yield _each("intake1.look_ups", lambda one: look_ups(one, book), domain)
+    yield _each("intake1.seal", lambda one: seal(one, KEY), domain)
     yield _each("intake1.encode_request", orjson.dumps, [one.model_dump() for one in requests])
     yield _taking("intake1.take", played.intake, intake_handlers, intake_state, SUBMITTED)
 
 
 def _mock(played: Played) -> Iterable[Stage]:
     records = played.records(REQUESTED)
-    requests = [read_event(record, DocumentsRequested, PARTITIONS) for record in records]
+    requests = [decode_event(record, DocumentsRequested, PARTITIONS) for record in records]
     seed, plan = played.day.seed, played.plan
     yield _parsing("mock.parse", played.fetches[REQUESTED])
-    yield _each("mock.read_event", lambda record: read_event(record, DocumentsRequested, PARTITIONS), records)
+    yield _each("mock.decode_event", lambda record: decode_event(record, DocumentsRequested, PARTITIONS), records)
     yield _each("mock.respond", lambda request: respond(request, plan, seed), requests)
     yield _taking("mock.take", played.mock, lambda: mock_handlers(plan, seed), mock_state, REQUESTED)
 
 
 def _intake_second(played: Played) -> Iterable[Stage]:
-    book = RuleBook.of(domain(), ATTEMPTS)
+    book = RuleBook.of(load_domain(), ATTEMPTS)
     records = played.records(PROVIDED)
-    provided = [read_event(record, DocumentsProvided, PARTITIONS) for record in records]
-    facts = [unseal(one.context, one.application_id, KEY) for one in provided]
+    provided = [decode_event(record, DocumentsProvided, PARTITIONS) for record in records]
+    domain = [unseal(one.context, one.application_id, KEY) for one in provided]
     answers = [answers_of(one) for one in provided]
-    decisions = [decide(one, known, book) for one, known in zip(facts, answers, strict=True)]
+    decisions = [decide(one, known, book) for one, known in zip(domain, answers, strict=True)]
     yield _parsing("intake2.parse", played.fetches[PROVIDED])
-    yield _each("intake2.read_event", lambda record: read_event(record, DocumentsProvided, PARTITIONS), records)
+    yield _each("intake2.decode_event", lambda record: decode_event(record, DocumentsProvided, PARTITIONS), records)
     yield _each("intake2.unseal", lambda one: unseal(one.context, one.application_id, KEY), provided)
     yield _each("intake2.answers_of", answers_of, provided)
-    yield _pairs("intake2.decide", lambda one, known: decide(one, known, book), list(zip(facts, answers, strict=True)))
+    yield _pairs("intake2.decide", lambda one, known: decide(one, known, book), list(zip(domain, answers, strict=True)))
     yield _each("intake2.to_json", lambda decision: decision.to_json(), decisions)
     yield _taking("intake2.take", played.intake, intake_handlers, intake_state, PROVIDED)
 
@@ -177,54 +177,54 @@ def _intake_second(played: Played) -> Iterable[Stage]:
 def _taking(
     name: str,
     scripts: Sequence[Script],
-    handlers: Callable[[], Logic],
+    handlers: Callable[[], RecordHandler],
     state: Callable[[], PartitionState],
     topic: str,
 ) -> Stage:
     """Return the whole handling of a topic's records; what happens in between is played too, unmeasured."""
     # What it works out once for equal cases is known in a service that has run for a while.
-    logic = handlers()
+    handler = handlers()
 
     def run(meter: Meter) -> None:
         for script in scripts:
-            _follow(script, logic, state(), topic, meter)
+            _follow(script, handler, state(), topic, meter)
 
     steps = [step for script in scripts for step in script.steps]
     count = sum(len(step.records) for step in steps if isinstance(step, Fetched) and step.topic == topic)
     return Stage(name, count, run)
 
 
-def _follow(script: Script, logic: Logic, state: PartitionState, topic: str, meter: Meter) -> None:
+def _follow(script: Script, handler: RecordHandler, state: PartitionState, topic: str, meter: Meter) -> None:
     now = 0.0
     for step in script.steps:
         if isinstance(step, Silences):
             for key in step.keys:
                 now += 1.0
-                state.fire(key, logic, now)
+                state.fire(key, handler, now)
         elif step.topic == topic:
             with meter:
-                _take_all(step, logic, state)
+                _take_all(step, handler, state)
         else:
-            _take_all(step, logic, state)
+            _take_all(step, handler, state)
 
 
-def _take_all(step: Fetched, logic: Logic, state: PartitionState) -> list[Message]:
+def _take_all(step: Fetched, handler: RecordHandler, state: PartitionState) -> list[Message]:
     # The loop of the kernel, without its care for errors.
     messages: list[Message] = []
     take = state.take
     for record in step.records:
-        messages += take(record, logic, 0.0)
+        messages += take(record, handler, 0.0)
     return messages
 
 
 def _scoring(played: Played, folder: Path) -> Iterable[Stage]:
-    facts = domain()
+    domain = load_domain()
     records = played.records(DECIDED)
-    decided = [decode(record, PARTITIONS, facts) for record in records]
+    decided = [decode(record, PARTITIONS, domain) for record in records]
     batch = [Positioned(record.partition, record.offset, one) for record, one in zip(records, decided, strict=True)]
     yield _parsing("scoring.parse", played.fetches[DECIDED])
-    yield _each("scoring.read_event", lambda record: read_event(record, ApplicationDecided, PARTITIONS), records)
-    yield _each("scoring.decode", lambda record: decode(record, PARTITIONS, facts), records)
+    yield _each("scoring.decode_event", lambda record: decode_event(record, ApplicationDecided, PARTITIONS), records)
+    yield _each("scoring.decode", lambda record: decode(record, PARTITIONS, domain), records)
     yield _deltas([(one.partition, one.decided) for one in batch])
     yield Stage("scoring.apply", len(batch), lambda meter: _apply(batch, folder, meter))
 
@@ -282,16 +282,16 @@ def _publishing(played: Played) -> Iterable[Stage]:
 
     async def publish(meter: Meter) -> None:
         producer = Stored()
-        outbox = Outbox(lambda: producer)
+        publisher = Publisher(lambda: producer)
         for partition, messages in sent:
             with meter:
-                outbox.add(messages, partition)
-                await outbox.flush()
+                publisher.add(messages, partition)
+                await publisher.flush()
 
     yield Stage("publish.append", count, append)
-    yield Stage("publish.outbox", count, lambda meter: asyncio.run(publish(meter)))
+    yield Stage("publish.publisher", count, lambda meter: asyncio.run(publish(meter)))
 
 
 def _oracle(played: Played) -> Stage:
-    oracle = Oracle(RuleBook.of(domain(), ATTEMPTS), played.plan, played.day.seed, PARTITIONS)
+    oracle = Oracle(RuleBook.of(load_domain(), ATTEMPTS), played.plan, played.day.seed, PARTITIONS)
     return _each("oracle.outcome", oracle.outcome, played.records(SUBMITTED))._replace(piece=False)

@@ -1,4 +1,4 @@
-"""Whole services as stages: their kernel, handlers, outbox and store, fed with batches; only the network is missing."""
+"""Whole services as stages: their kernel, handlers, publisher, store, fed with batches; only the network is missing."""
 
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,12 +15,12 @@ from benchmarks.stages import Meter, Stage, Stored
 from contracts.cloudevents import header_maker
 from runtime.broker import ConsumerRecords
 from runtime.consumer import PartitionConsumer
-from runtime.kernel import Kernel
 from runtime.messages import Effects, Record, State
 from runtime.metrics import KERNEL_METRICS
-from runtime.outbox import Outbox
-from runtime.partition_state import WindowOptions
-from runtime.parts import Parts
+from runtime.partition_state import PendingOptions
+from runtime.processor import StreamProcessor
+from runtime.publisher import Publisher
+from runtime.resources import ProcessResources
 from runtime.settings import ServiceSettings
 from runtime.tracing import Tracing
 from services.intake import app as intake_app
@@ -28,7 +28,7 @@ from services.intake.settings import IntakeSettings
 from services.scoring import app as scoring_app
 from services.scoring.handlers import StoreWriter
 from services.scoring.settings import ScoringSettings
-from services.scoring.store import Store
+from services.scoring.store.store import Store
 from services.vneid_mock import app as mock_app
 from services.vneid_mock.settings import VneidSettings
 
@@ -36,13 +36,13 @@ _headers = header_maker("/benchmarks", "copied.v1")
 
 
 class Copies:
-    """A logic that does nothing but copy: what is measured is the kernel."""
+    """A handler that does nothing but copy: what is measured is the kernel."""
 
-    def on_record(self, record: Record, waiting: Mapping[bytes, State]) -> Effects:  # noqa: ARG002  `Logic`
+    def on_record(self, record: Record, pending: Mapping[bytes, State]) -> Effects:  # noqa: ARG002  `RecordHandler`
         """Return the copy."""
         return Effects((("copied", record.key, record.value, _headers("copied")),))
 
-    def on_deadline(self, key: bytes, state: State) -> Effects:  # noqa: ARG002  `Logic`
+    def on_deadline(self, key: bytes, state: State) -> Effects:  # noqa: ARG002  `RecordHandler`
         """Nothing stays open."""
         raise AssertionError
 
@@ -92,7 +92,7 @@ async def _feed(member: PartitionConsumer, batches: Sequence[ConsumerRecords], m
     """Hand batches to a member as FastStream does, and wait until all is published and committed."""
     broker: Any = Subscribing(Log(PARTITIONS), "benchmarks", VirtualClock())
     producer = Stored()
-    member.outbox = Outbox(lambda: producer)
+    member.publisher = Publisher(lambda: producer)
     member.attach(broker)
     await member.start()
     await broker.assign()
@@ -105,23 +105,29 @@ async def _feed(member: PartitionConsumer, batches: Sequence[ConsumerRecords], m
         raise RuntimeError(member.fatal)
 
 
-def _copying(clock: VirtualClock) -> Kernel:
-    parts = Parts.of("benchmarks", ServiceSettings(), KERNEL_METRICS, lambda: None, clock, tracing=Tracing())
-    return Kernel(
-        Copies(), parts, topics=[DECIDED], window=WindowOptions(opens=DECIDED), dead_letter_topic=lambda topic: topic
+def _copying(clock: VirtualClock) -> StreamProcessor:
+    resources = ProcessResources.of(
+        "benchmarks", ServiceSettings(), KERNEL_METRICS, lambda: None, clock, tracing=Tracing()
+    )
+    return StreamProcessor(
+        Copies(),
+        resources,
+        topics=[DECIDED],
+        pending=PendingOptions(opens=DECIDED),
+        dead_letter_topic=lambda topic: topic,
     )
 
 
-def _intake(clock: VirtualClock) -> Kernel:
+def _intake(clock: VirtualClock) -> StreamProcessor:
     return intake_app.build(IntakeSettings(signing_key=SecretStr(KEY.decode())), clock, Tracing()).kernel
 
 
-def _mock(played: Played, clock: VirtualClock) -> Kernel:
+def _mock(played: Played, clock: VirtualClock) -> StreamProcessor:
     settings = VneidSettings(seed=played.day.seed, plan=played.plan.name)
     return mock_app.build(settings, clock, Tracing()).kernel
 
 
 def _scoring(store: Store, clock: VirtualClock) -> StoreWriter:
     settings = ScoringSettings()
-    parts = Parts.of("scoring", settings, scoring_app.METRICS, lambda: None, clock, tracing=Tracing())
-    return StoreWriter(store, parts, identity=lambda: "benchmarks", partitions=settings.partitions)
+    resources = ProcessResources.of("scoring", settings, scoring_app.METRICS, lambda: None, clock, tracing=Tracing())
+    return StoreWriter(store, resources, identity=lambda: "benchmarks", partitions=settings.partitions)

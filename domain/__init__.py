@@ -1,12 +1,12 @@
 """The administrative facts: provinces, procedures, components, databases, working calendar.
 
-``domain()`` gives the packaged facts, loaded once per process; ``load(folder)`` reads others.
+``load_domain()`` gives the packaged facts, loaded once per process; ``load(folder)`` reads others.
 """
 
 from domain.calendar import VN, CalendarRangeError, OfficeHours, WorkingCalendar
 from domain.catalogue import Domain
 from domain.errors import DomainError
-from domain.loading import domain, load
+from domain.loading import load, load_domain
 from domain.models import (
     Authority,
     Commune,
@@ -51,6 +51,6 @@ __all__ = [
     "ProvinceProfile",
     "ServiceLevel",
     "WorkingCalendar",
-    "domain",
     "load",
+    "load_domain",
 ]

@@ -21,7 +21,7 @@ from domain.tables import Folder
 
 
 @cache
-def domain() -> Domain:
+def load_domain() -> Domain:
     """The packaged facts, loaded once per process."""
     return load()
 
@@ -37,7 +37,7 @@ def load(folder: Folder | None = None) -> Domain:
     provinces = MappingProxyType({province.code: province for _, province in pairs})
     databases = read_databases(folder)
     papers = read_papers(folder, databases)
-    facts = Domain(
+    domain = Domain(
         provinces=provinces,
         communes=read_communes(folder, pairs),
         databases=databases,
@@ -49,11 +49,11 @@ def load(folder: Folder | None = None) -> Domain:
         outages=read_outages(folder),
         holidays=read_holidays(folder),
     )
-    _check_parameters(facts)
-    return facts
+    _check_parameters(domain)
+    return domain
 
 
-def _check_parameters(facts: Domain) -> None:
+def _check_parameters(domain: Domain) -> None:
     """Ask for what needs parameters, so that a missing one fails now and not in the middle of a run."""
-    facts.mix()
-    facts.calendar  # noqa: B018 - built here for its checks, and kept
+    domain.mix()
+    domain.calendar  # noqa: B018 - built here for its checks, and kept

@@ -92,7 +92,7 @@ async def keep_bootstrapped(client: Any, every_s: float) -> Never:
                 await client.bootstrap()
 
 
-class LateProducer:
+class RestartableProducer:
     """A producer that exists only while the loop runs (aiokafka's is made inside it) and that can be replaced."""
 
     def __init__(

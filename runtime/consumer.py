@@ -19,8 +19,8 @@ from tenacity import retry, retry_if_exception_type, wait_random_exponential
 from runtime.broker import KNOWN_BROKERS_CHECKED_S, ConsumerRecords, keep_bootstrapped, subscribe
 from runtime.errors import FatalError
 from runtime.messages import Record
-from runtime.partition_state import PartitionState, WindowOptions
-from runtime.parts import Parts
+from runtime.partition_state import PartitionState, PendingOptions
+from runtime.resources import ProcessResources
 
 log = structlog.get_logger(__name__)
 
@@ -51,10 +51,12 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
     # What to do when the owner of the offsets (here the group) and the log do not fit.
     after_loss = "send these records again, or reset the group's offset to accept the loss"
 
-    def __init__(self, parts: Parts, topics: Sequence[str], window: WindowOptions | None = None) -> None:
+    def __init__(
+        self, resources: ProcessResources, topics: Sequence[str], pending: PendingOptions | None = None
+    ) -> None:
         self.topics = tuple(topics)
-        self.outbox = parts.outbox
-        self.clock = parts.clock
+        self.publisher = resources.publisher
+        self.clock = resources.clock
         self.partitions: dict[int, PartitionState] = {}
         self.fatal: str | None = None
         # What keeps a subclass from doing its work for now; health shows it.
@@ -62,7 +64,7 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
         self.busy_since: float | None = None
         self.ticker: asyncio.Task[None] | None = None
         self._bootstrapped: asyncio.Task[Never] | None = None
-        self._parts, self._metrics, self._window = parts, parts.metrics, window
+        self._resources, self._metrics, self._pending = resources, resources.metrics, pending
         self._lock = asyncio.Lock()
         self._assigned = asyncio.Event()
         self._gaps: dict[TopicPartition, int] = {}
@@ -103,7 +105,7 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
         """
         partitions = list(assigned)
         first = await self.consumer.beginning_offsets(partitions)
-        reliable = self._parts.settings.end_offsets_reliable
+        reliable = self._resources.settings.end_offsets_reliable
         end = await self.consumer.end_offsets(partitions) if reliable else {}
         starts = {}
         for tp, held in (await self._start_offsets(partitions)).items():
@@ -120,7 +122,7 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
 
     def attach(self, broker: KafkaBroker) -> None:
         """Subscribe on an unstarted broker."""
-        self._subscriber = subscribe(broker, *self.topics, settings=self._parts.settings, listener=self)
+        self._subscriber = subscribe(broker, *self.topics, settings=self._resources.settings, listener=self)
         self._subscriber(self._on_batch)
 
     async def start(self) -> None:
@@ -138,7 +140,7 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
             await asyncio.wait({task})
         await self._last_commit("stopping", draining=True)
         # The producer ends next; who went on trying would make another one.
-        self.outbox.discard()
+        self.publisher.discard()
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Commit and forget: the next owner reads on from the commit."""
@@ -159,7 +161,7 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
             log.warning("no last commit, records are read again", before=before)
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        """Seek to the start offsets and begin with empty windows."""
+        """Seek to the start offsets and begin with nothing pending."""
         async with self._lock:
             try:
                 starts = await self._checked_starts(assigned)
@@ -173,7 +175,7 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
             for tp, offset in starts.items():
                 by_partition.setdefault(tp.partition, {})[tp.topic] = offset
             self.partitions = {
-                number: PartitionState(offsets, self._window) for number, offsets in by_partition.items()
+                number: PartitionState(offsets, self._pending) for number, offsets in by_partition.items()
             }
             self._metrics.count("rebalances_total")
             log.info(
@@ -193,7 +195,7 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
             try:
                 runs = list(self._fresh(records))
                 if runs:
-                    with self._parts.tracing.batch(chain.from_iterable(records.values())):
+                    with self._resources.tracing.batch(chain.from_iterable(records.values())):
                         await self._handle(runs)
             except Exception as error:  # noqa: BLE001  FastStream would log and forget it, and go on
                 self._stop_on(error, "the batch failed and is not committed")
@@ -245,7 +247,7 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
 
     async def _commit(self) -> None:
         """Commit what is handled, and not before the broker has all that it caused."""
-        await self.outbox.flush()
+        await self.publisher.flush()
         offsets = {
             TopicPartition(topic, number): offset
             for number, state in self.partitions.items()
@@ -274,9 +276,9 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
         self.fatal = str(error) if isinstance(error, FatalError) else f"{what}: {error!r}"
         # A batch that waits for an assignment would hold up the stop.
         self._assigned.set()
-        self.outbox.discard()
+        self.publisher.discard()
         log.critical("stopping", reason=self.fatal, exc_info=None if isinstance(error, FatalError) else error)
-        self._parts.on_fatal()
+        self._resources.on_fatal()
 
     def lag(self) -> dict[str, int]:
         """Return, per topic, how many records of our partitions are not handled; -1 when it is not known yet."""
@@ -302,5 +304,5 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
         return None if polled_ms is None else self.clock.now() - (self.clock.wall_ms() - polled_ms) / 1000
 
     def open_records(self) -> int:
-        """Return how many records are open in all windows."""
-        return sum(len(state.window) for state in self.partitions.values())
+        """Return how many records are pending in all partitions."""
+        return sum(len(state.pending) for state in self.partitions.values())

@@ -20,7 +20,7 @@ class TooManyDeadLettersError(FatalError):
 
 
 def refusal_of(record: Record, error: Exception) -> Reject:
-    """Return why a record is refused: the logic's own reason, or `handler_error` for a bug of ours, which is logged."""
+    """Return why a record is refused: the handler's own reason, or `handler_error` for a bug of ours (logged)."""
     if isinstance(error, Reject):
         return error
     log.error("our own bug on one record", place=f"{record.topic}/{record.partition}/{record.offset}", exc_info=error)

@@ -15,8 +15,8 @@ def measure(member: PartitionConsumer, metrics: Metrics) -> None:
     metrics.clear("consumer_lag_records", "window_open_records", "window_oldest_seconds")
     now = member.clock.now()
     for number, state in member.partitions.items():
-        partition, since = str(number), state.window.oldest_since()
-        metrics.gauge("window_open_records", len(state.window), partition=partition)
+        partition, since = str(number), state.pending.oldest_since()
+        metrics.gauge("window_open_records", len(state.pending), partition=partition)
         metrics.gauge("window_oldest_seconds", 0 if since is None else now - since, partition=partition)
         for topic, offset in state.next_offsets.items():
             lag = max(0, (member.highwater(topic, number) or 0) - offset)
@@ -24,7 +24,7 @@ def measure(member: PartitionConsumer, metrics: Metrics) -> None:
     metrics.gauge("partitions_assigned", len(member.partitions))
     metrics.gauge("partitions_paused", len(member.consumer.paused()) if member.consumer else 0)
     metrics.gauge("member_ready", not unready_reasons(member))
-    metrics.gauge("publishing_failing", member.outbox.failing)
+    metrics.gauge("publishing_failing", member.publisher.failing)
 
 
 def unready_reasons(member: PartitionConsumer) -> list[str]:
@@ -39,7 +39,7 @@ def unready_reasons(member: PartitionConsumer) -> list[str]:
         reasons.append(f"one batch is being handled for {now - member.busy_since:.0f} s")
     if member.ticker is None or member.ticker.done():
         reasons.append("the ticker is not running")
-    if member.outbox.failing:
+    if member.publisher.failing:
         reasons.append("the broker does not take records")
     if member.trouble is not None:
         reasons.append(member.trouble)

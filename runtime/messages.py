@@ -5,7 +5,7 @@ from typing import NamedTuple, Protocol, final
 
 from contracts.cloudevents import Headers
 
-# What the window keeps of an open record. Bytes and small values only: live objects make the garbage collector dear.
+# What is kept of a pending record. Bytes and small values only: live objects make the garbage collector dear.
 State = tuple[object, ...]
 
 
@@ -33,7 +33,7 @@ class Record(Protocol):
 Message = tuple[str, bytes | None, bytes | None, Headers]
 
 
-class Waiting(NamedTuple):
+class PendingRecord(NamedTuple):
     """A record that stays open until something closes it; silence for `patience_s` seconds makes its deadline pass."""
 
     key: bytes
@@ -45,30 +45,30 @@ class Waiting(NamedTuple):
 class Effects(NamedTuple):
     """All that handling one record may cause; the kernel applies a batch's effects together.
 
-    `open` keeps the record in the window (nothing happens when its key is open already), `rearm` replaces an open
+    `open` keeps the record in the pending (nothing happens when its key is open already), `rearm` replaces an open
     entry's state and restarts its patience, `close` ends it. A `retry` is an asking again on silence: it needs budget.
     """
 
     publish: tuple[Message, ...] = ()
-    open: Waiting | None = None
-    rearm: Waiting | None = None
+    open: PendingRecord | None = None
+    rearm: PendingRecord | None = None
     close: bytes | None = None
     retry: bool = False
 
 
 NOTHING = Effects()
 # What most records cause is one message; the bare one spares an `Effects` around it, 5 % of a hop.
-Handled = Message | Effects
+HandlerResult = Message | Effects
 
 
-class Logic(Protocol):
+class RecordHandler(Protocol):
     """What a service gives the kernel: pure functions of their arguments. `Reject` dead-letters the record.
 
     Any other exception is our own bug on that record: tried again a few times, then dead-lettered.
     """
 
-    def on_record(self, record: Record, waiting: Mapping[bytes, State]) -> Handled:
-        """Return what one record causes; `waiting` has the state of every open entry of its partition."""
+    def on_record(self, record: Record, pending: Mapping[bytes, State]) -> HandlerResult:
+        """Return what one record causes; `pending` has the state of every open entry of its partition."""
 
     def on_deadline(self, key: bytes, state: State) -> Effects:
         """Return the effects of the deadline of an open entry; it must rearm or close the entry."""

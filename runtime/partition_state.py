@@ -7,17 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
 
-from runtime.messages import Effects, Handled, Logic, Message, Record
+from runtime.messages import Effects, HandlerResult, Message, Record, RecordHandler
+from runtime.pending import PendingRecords, RetryBudget
 from runtime.tracing import Traces
-from runtime.window import RetryBudget, Window
 
 # Two fetches are told apart by when they came back, which is known to the millisecond.
 FETCHES_APART_S = 0.005
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WindowOptions:
-    """Bounds of the window and its patience.
+class PendingOptions:
+    """Bounds of what is pending, and its patience.
 
     Attributes:
         opens: the topic whose records open entries; its committed offset trails the oldest open one.
@@ -41,11 +41,11 @@ class WindowOptions:
 
 
 class PartitionState:
-    """Next offset per topic, the window, and the barrier that keeps a late reader from presuming silence."""
+    """Next offset per topic, the pending records, and the barrier that keeps a late reader from presuming silence."""
 
-    def __init__(self, starts: Mapping[str, int], options: WindowOptions | None) -> None:
+    def __init__(self, starts: Mapping[str, int], options: PendingOptions | None) -> None:
         self.next_offsets = dict(starts)
-        self.window = Window()
+        self.pending = PendingRecords()
         self.traces: Traces = {}
         self._options = options
         self._fetched_at = -inf
@@ -56,9 +56,9 @@ class PartitionState:
             else None
         )
 
-    def take(self, record: Record, logic: Logic, now: float) -> tuple[Message, ...]:
-        """Handle one record and return what it publishes. An exception of the logic leaves the state unchanged."""
-        messages = self.apply(logic.on_record(record, self.window), record.offset, now)
+    def take(self, record: Record, handler: RecordHandler, now: float) -> tuple[Message, ...]:
+        """Handle one record and return what it publishes. An exception of the handler leaves the state unchanged."""
+        messages = self.apply(handler.on_record(record, self.pending), record.offset, now)
         self.read_past(record)
         return messages
 
@@ -66,18 +66,18 @@ class PartitionState:
         """Read on after this record, however it was handled."""
         self.next_offsets[record.topic] = record.offset + 1
 
-    def apply(self, handled: Handled, offset: int, now: float) -> tuple[Message, ...]:
-        """Change the window as the handling of a record says, and return what it publishes."""
+    def apply(self, handled: HandlerResult, offset: int, now: float) -> tuple[Message, ...]:
+        """Change what is pending as the handling of a record says, and return what it publishes."""
         if type(handled) is not Effects:
             return (handled,)
         publish, opened, rearmed, closed, _ = handled
         if closed is not None:
-            self.window.close(closed)
+            self.pending.close(closed)
         if rearmed is not None:
-            self.window.rearm(rearmed.key, now + rearmed.patience_s, rearmed.state)
+            self.pending.rearm(rearmed.key, now + rearmed.patience_s, rearmed.state)
         if opened is not None:
             key, patience_s, state = opened
-            if self.window.open(key, offset, now + patience_s, state, now) and self._budget:
+            if self.pending.open(key, offset, now + patience_s, state, now) and self._budget:
                 self._budget.earn(1)
         return publish
 
@@ -97,7 +97,7 @@ class PartitionState:
         if self._options is None:
             return []
         if self._options.answered_on is None:
-            return self.window.expired(now, limit)
+            return self.pending.expired(now, limit)
         if self._barrier is None and polled_at is not None and highwater is not None:
             self._set_barrier(now, polled_at, highwater)
         if self._barrier is None:
@@ -105,13 +105,13 @@ class PartitionState:
         until, mark = self._barrier
         if self.next_offsets[self._options.answered_on] < mark:
             return []
-        keys = self.window.expired(until, limit)
+        keys = self.pending.expired(until, limit)
         if len(keys) < limit:
             self._barrier = None
         return keys
 
     def _set_barrier(self, now: float, polled_at: float, highwater: int) -> None:
-        deadline = self.window.next_deadline()
+        deadline = self.pending.next_deadline()
         if deadline is None or deadline > now or polled_at <= deadline:
             return
         before = self._fetched_at
@@ -120,18 +120,18 @@ class PartitionState:
         if self._barrier is not None or before <= deadline:
             self._fetched_at = polled_at
 
-    def fire(self, key: bytes, logic: Logic, now: float) -> tuple[Message, ...]:
+    def fire(self, key: bytes, handler: RecordHandler, now: float) -> tuple[Message, ...]:
         """Let one deadline pass and return what it publishes; without retry budget the deadline stretches instead."""
-        state = self.window[key]
-        effects = logic.on_deadline(key, state)
+        state = self.pending[key]
+        effects = handler.on_deadline(key, state)
         if effects.retry and self._options and self._budget and not self._budget.spend(now):
-            self.window.rearm(key, now + self._options.stretch_s, state)
+            self.pending.rearm(key, now + self._options.stretch_s, state)
             return ()
         return self.apply(effects, 0, now)
 
     def commits(self) -> dict[str, int]:
         """Return the offset to commit per topic: the opening topic trails its oldest open entry."""
-        oldest = self.window.oldest_offset()
+        oldest = self.pending.oldest_offset()
         trailing = {self._options.opens: oldest} if self._options and oldest is not None else {}
         return self.next_offsets | trailing
 
@@ -139,6 +139,6 @@ class PartitionState:
         """Tell whether `share` of a bound is reached: too many open entries, or too long a span behind the commit."""
         if self._options is None:
             return False
-        oldest = self.window.oldest_offset()
+        oldest = self.pending.oldest_offset()
         span = 0 if oldest is None else self.next_offsets[self._options.opens] - oldest
-        return len(self.window) >= share * self._options.max_open or span >= share * self._options.max_span
+        return len(self.pending) >= share * self._options.max_open or span >= share * self._options.max_span

@@ -15,10 +15,10 @@ from faststream.asgi import AsgiFastStream, AsgiResponse, get
 from runtime.broker import open_broker
 from runtime.consumer import PartitionConsumer
 from runtime.errors import FatalError
-from runtime.garbage import settle_garbage_collector
+from runtime.garbage_collector import tune_garbage_collector
 from runtime.health import measure, unready_reasons
 from runtime.metrics import Metrics
-from runtime.parts import Parts
+from runtime.resources import ProcessResources
 from runtime.settings import ServiceSettings
 
 log = structlog.get_logger(__name__)
@@ -30,7 +30,7 @@ Route = tuple[str, Any]
 
 def build_app(
     consumer: PartitionConsumer,
-    parts: Parts,
+    resources: ProcessResources,
     *,
     topics: Iterable[str],
     partitions: int,
@@ -42,7 +42,7 @@ def build_app(
 
     Args:
         consumer: what the service does.
-        parts: what its process works with.
+        resources: what its process works with.
         topics: all it consumes or produces; they must have `partitions` partitions each.
         partitions: the partition count of the log.
         details: what /health says beside the consumer's own state.
@@ -50,38 +50,38 @@ def build_app(
         ready: a last check before anything is consumed; may raise `FatalError`.
 
     """
-    broker = open_broker(parts.settings)
+    broker = open_broker(resources.settings)
     consumer.attach(broker)
     names = list(topics)
 
     async def check() -> None:
         try:
-            await parts.producer.check_topics(names, partitions)
+            await resources.producer.check_topics(names, partitions)
             if ready is not None:
                 await ready()
         except FatalError as error:
             consumer.fatal = str(error)
-            await parts.producer.stop()
+            await resources.producer.stop()
             raise
 
     return AsgiFastStream(
         broker,
         asgi_routes=[
             ("/health", _health(consumer, details)),
-            ("/metrics", _metrics(consumer, parts.metrics)),
+            ("/metrics", _metrics(consumer, resources.metrics)),
             *routes,
         ],
         logger=None,
-        on_startup=[parts.producer.start, check],
+        on_startup=[resources.producer.start, check],
         after_startup=[consumer.start, _settle],
         on_shutdown=[consumer.drain],
-        after_shutdown=[parts.producer.stop, parts.tracing.stop],
+        after_shutdown=[resources.producer.stop, resources.tracing.stop],
     )
 
 
 async def _settle() -> None:
     # A coroutine: FastStream would run a plain function in a thread, which would stay.
-    settle_garbage_collector()
+    tune_garbage_collector()
 
 
 def _health(consumer: PartitionConsumer, details: Callable[[], dict[str, object]]) -> Any:

@@ -15,7 +15,7 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from benchmarks.peers.copying import COMMIT_S, MAX_RECORDS, decoded, encoded, headers
 from benchmarks.peers.job import HEARTBEAT_MS, SESSION_MS, Job, Meter
 from runtime.broker import MAX_BATCH_BYTES, MAX_FETCH_BYTES
-from runtime.garbage import settle_garbage_collector
+from runtime.garbage_collector import tune_garbage_collector
 
 
 async def main(job: Job) -> None:
@@ -50,7 +50,7 @@ async def copy_all(consumer: Any, producer: Any, target: str, meter: Meter) -> N
     published, commit_at = 0, time.monotonic() + COMMIT_S
     flight: list[asyncio.Future[Any]] = []
     before: dict[TopicPartition, list[Any]] = {}
-    settle_garbage_collector()
+    tune_garbage_collector()
     while not meter.finished:
         fetched = await consumer.getmany(timeout_ms=20, max_records=MAX_RECORDS)
         if fetched:

@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 
 from benchmarks.peers.copying import COMMIT_S, MAX_RECORDS, decoded, encoded, headers
 from benchmarks.peers.job import HEARTBEAT_MS, SESSION_MS, Job, Meter
-from runtime.garbage import settle_garbage_collector
+from runtime.garbage_collector import tune_garbage_collector
 
 
 class Copier:
@@ -45,7 +45,7 @@ class Copier:
     def run(self) -> None:
         """Copy the log."""
         self._consumer.subscribe([self._job.source])
-        settle_garbage_collector()
+        tune_garbage_collector()
         positions: dict[int, int] = {}
         taken, commit_at = 0, time.monotonic() + COMMIT_S
         while not self._meter.finished:

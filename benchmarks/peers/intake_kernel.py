@@ -1,6 +1,6 @@
-"""Intake as it is: its handlers, its metrics, its window, on the kernel; only HTTP is left out.
+"""Intake as it is: its handlers, its metrics, its pending records, on the kernel; only HTTP is left out.
 
-The window is as large as the log, since nobody answers while the submissions are read.
+What is pending is as large as the log, since nobody answers while the submissions are read.
 """
 
 import asyncio
@@ -9,10 +9,10 @@ from benchmarks.peers.job import SESSION_MS, Job, Meter
 from benchmarks.peers.kernel import Begun, run_kernel
 from benchmarks.prepared import ATTEMPTS, KEY, PATIENCE_S
 from contracts.topics import APPLICATIONS_SUBMITTED, DOCUMENTS_PROVIDED, by_name
-from domain import domain
-from runtime.kernel import Kernel
-from runtime.partition_state import WindowOptions
-from runtime.parts import Parts
+from domain import load_domain
+from runtime.partition_state import PendingOptions
+from runtime.processor import StreamProcessor
+from runtime.resources import ProcessResources
 from services.intake.app import METRICS
 from services.intake.core import RuleBook
 from services.intake.handlers import IntakeHandlers
@@ -30,20 +30,20 @@ async def main(job: Job) -> None:
         end_offsets_reliable=False,
         session_timeout_ms=SESSION_MS,
     )
-    parts = Parts.of("intake", settings, METRICS, lambda: None)
+    resources = ProcessResources.of("intake", settings, METRICS, lambda: None)
     handlers = IntakeHandlers(
-        RuleBook.of(domain(), ATTEMPTS),
+        RuleBook.of(load_domain(), ATTEMPTS),
         key=KEY,
         partitions=job.partitions,
         patience_s=settings.patience_s,
-        tally=parts.metrics.tally,
+        tally=resources.metrics.tally,
     )
     meter = Meter(job.records)
-    kernel = Kernel(
+    kernel = StreamProcessor(
         Begun(handlers, meter),
-        parts,
+        resources,
         topics=[APPLICATIONS_SUBMITTED.name, DOCUMENTS_PROVIDED.name],
-        window=WindowOptions(
+        pending=PendingOptions(
             opens=APPLICATIONS_SUBMITTED.name,
             answered_on=DOCUMENTS_PROVIDED.name,
             max_open=job.records,
@@ -51,7 +51,7 @@ async def main(job: Job) -> None:
         ),
         dead_letter_topic=lambda topic: by_name(topic).dead_letter("intake"),
     )
-    await run_kernel(kernel, parts, meter)
+    await run_kernel(kernel, resources, meter)
 
 
 if __name__ == "__main__":

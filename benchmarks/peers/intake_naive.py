@@ -1,6 +1,6 @@
 """Intake on FastStream as its first page shows it: a handler per message that calls the same core and publishes.
 
-The broker's own defaults (`AckPolicy.ACK_FIRST`), so a crash can lose applications; no window, so silence is never
+The broker's own defaults (`AckPolicy.ACK_FIRST`), so a crash can lose applications; no pending, so silence is never
 noticed and each reply is decided from its context. Each is less work than the kernel's intake does.
 """
 
@@ -18,7 +18,7 @@ from contracts.topics import APPLICATIONS_SUBMITTED, DOCUMENTS_PROVIDED
 async def main(job: Job) -> None:
     """Take what is in the log of submissions or of replies."""
     broker = KafkaBroker(job.servers, logger=None)
-    logic = handlers()
+    handler = handlers()
     done, meter = 0, Meter(job.records)
 
     @broker.subscriber(
@@ -33,7 +33,7 @@ async def main(job: Job) -> None:
         nonlocal done
         meter.begin()
         record: Any = message.raw_message
-        for topic, key, value, attributes in published(logic.on_record(record, {})):
+        for topic, key, value, attributes in published(handler.on_record(record, {})):
             headers = {name: attribute.decode() for name, attribute in attributes}
             await broker.publish(value, topic, key=key, partition=record.partition, headers=headers)
             done += 1

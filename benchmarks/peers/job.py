@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
-from runtime.garbage import settle_garbage_collector
+from runtime.garbage_collector import tune_garbage_collector
 
 # A first join takes the embedded broker half a session, and libraries' defaults are 10 to 45 s. Nothing that is
 # measured depends on it.
@@ -48,7 +48,7 @@ def _now() -> tuple[float, float]:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class Snapshot:
     """One run, from the first record read to the last one published. `cpu_us` is per record, all threads."""
 
     per_s: float
@@ -79,17 +79,17 @@ class Meter:
 
     async def watch(self, published: Callable[[], int]) -> None:
         """Look until the last record is published."""
-        settle_garbage_collector()
+        tune_garbage_collector()
         while not self.finished:
             await asyncio.sleep(self.EVERY_S)
             self.reached(published())
 
-    def reading(self) -> Reading:
+    def reading(self) -> Snapshot:
         """Return what was measured; `ValueError` where nothing was read."""
         if self._begin is None or not self.finished:
             raise ValueError("the run is not over: nothing was read, or not all of it was published")
         wall, cpu = (end - begin for begin, end in zip(self._begin, self._end, strict=True))
-        return Reading(self._records / wall, cpu / self._records * 1e6)
+        return Snapshot(self._records / wall, cpu / self._records * 1e6)
 
     def report(self) -> None:
         """Print the reading for whoever started this process."""

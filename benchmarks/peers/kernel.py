@@ -11,11 +11,11 @@ from pydantic_settings import SettingsConfigDict
 from benchmarks.peers.copying import decoded, encoded, headers
 from benchmarks.peers.job import SESSION_MS, Job, Meter
 from runtime.broker import open_broker
-from runtime.kernel import Kernel
-from runtime.messages import Effects, Handled, Logic, Record, State
+from runtime.messages import Effects, HandlerResult, Record, RecordHandler, State
 from runtime.metrics import KERNEL_METRICS
-from runtime.partition_state import WindowOptions
-from runtime.parts import Parts
+from runtime.partition_state import PendingOptions
+from runtime.processor import StreamProcessor
+from runtime.resources import ProcessResources
 from runtime.settings import ServiceSettings
 
 
@@ -34,12 +34,12 @@ class HopLogic:
     def __init__(self, target: str) -> None:
         self._target = target
 
-    def on_record(self, record: Record, waiting: Mapping[bytes, State]) -> Handled:  # noqa: ARG002  `Logic`
+    def on_record(self, record: Record, pending: Mapping[bytes, State]) -> HandlerResult:  # noqa: ARG002  `RecordHandler`
         """Return the copy."""
         copy = decoded(record.value or b"")
         return (self._target, record.key, encoded(copy), headers(copy.key))
 
-    def on_deadline(self, key: bytes, state: State) -> Effects:  # noqa: ARG002  `Logic`
+    def on_deadline(self, key: bytes, state: State) -> Effects:  # noqa: ARG002  `RecordHandler`
         """Nothing stays open."""
         raise AssertionError
 
@@ -47,45 +47,45 @@ class HopLogic:
 async def main(job: Job) -> None:
     """Copy the log."""
     settings = HopSettings(kafka_servers=job.servers, group_id=job.group)
-    parts = Parts.of("hop", settings, KERNEL_METRICS, lambda: None)
+    resources = ProcessResources.of("hop", settings, KERNEL_METRICS, lambda: None)
     meter = Meter(job.records)
-    kernel = Kernel(
+    kernel = StreamProcessor(
         Begun(HopLogic(job.target), meter),
-        parts,
+        resources,
         topics=[job.source],
-        window=WindowOptions(opens=job.source),
+        pending=PendingOptions(opens=job.source),
         dead_letter_topic=lambda topic: f"{topic}.dlq",
     )
-    await run_kernel(kernel, parts, meter)
+    await run_kernel(kernel, resources, meter)
 
 
 class Begun:
-    """A logic whose first record starts the clock; from its second batch on the kernel calls the logic itself."""
+    """A handler whose first record starts the clock; from its second batch on the kernel calls the handler itself."""
 
-    def __init__(self, logic: Logic, meter: Meter) -> None:
-        self._logic, self._meter = logic, meter
-        self.on_record: Callable[[Record, Mapping[bytes, State]], Handled] = self._first
-        self.on_deadline = logic.on_deadline
+    def __init__(self, handler: RecordHandler, meter: Meter) -> None:
+        self._handler, self._meter = handler, meter
+        self.on_record: Callable[[Record, Mapping[bytes, State]], HandlerResult] = self._first
+        self.on_deadline = handler.on_deadline
 
-    def _first(self, record: Record, waiting: Mapping[bytes, State]) -> Handled:
+    def _first(self, record: Record, pending: Mapping[bytes, State]) -> HandlerResult:
         self._meter.begin()
-        self.on_record = self._logic.on_record
-        return self.on_record(record, waiting)
+        self.on_record = self._handler.on_record
+        return self.on_record(record, pending)
 
 
-async def run_kernel(kernel: Kernel, parts: Parts, meter: Meter) -> None:
+async def run_kernel(kernel: StreamProcessor, resources: ProcessResources, meter: Meter) -> None:
     """Run a kernel until enough is published, as a service's app does, and print the reading."""
-    broker = open_broker(parts.settings)
+    broker = open_broker(resources.settings)
     kernel.attach(broker)
-    await parts.producer.start()
+    await resources.producer.start()
     await broker.start()
     await kernel.start()
     try:
-        await meter.watch(lambda: int(parts.outbox.sent[()]))
+        await meter.watch(lambda: int(resources.publisher.sent[()]))
     finally:
         await kernel.drain()
         await broker.stop()
-        await parts.producer.stop()
+        await resources.producer.stop()
     meter.report()
 
 

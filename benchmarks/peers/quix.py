@@ -11,7 +11,7 @@ from quixstreams.models import JSONDeserializer, JSONSerializer
 
 from benchmarks.peers.copying import decoded, encoded
 from benchmarks.peers.job import HEARTBEAT_MS, SESSION_MS, Job, Meter
-from runtime.garbage import settle_garbage_collector
+from runtime.garbage_collector import tune_garbage_collector
 
 
 def main(job: Job) -> None:
@@ -41,7 +41,7 @@ def main(job: Job) -> None:
     source = app.topic(job.source, value_deserializer=JSONDeserializer(loads=decoded))
     target = app.topic(job.target, value_serializer=JSONSerializer(dumps=encoded))
     app.dataframe(source).to_topic(target)
-    settle_garbage_collector()
+    tune_garbage_collector()
     app.run()
     meter.report()
 

@@ -11,19 +11,18 @@ from contracts.topics import (
     DOCUMENTS_REQUESTED,
     by_name,
 )
-from domain import domain
+from domain import load_domain
 from runtime.clock import Clock
 from runtime.errors import FatalError
-from runtime.kernel import Kernel
 from runtime.metrics import KERNEL_METRICS, Metric
-from runtime.partition_state import WindowOptions
-from runtime.parts import Parts
+from runtime.partition_state import PendingOptions
 from runtime.process import Stopper, build_app
-from runtime.tracing import Tracing
+from runtime.processor import StreamProcessor
+from runtime.resources import ProcessResources
+from runtime.tracing import Tracing, open_tracing
 from services.intake.core import RuleBook
 from services.intake.handlers import IntakeHandlers
 from services.intake.settings import IntakeSettings
-from services.tracing import open_tracing
 
 CONSUMES = (APPLICATIONS_SUBMITTED, DOCUMENTS_PROVIDED)
 PRODUCES = (DOCUMENTS_REQUESTED, APPLICATIONS_DECIDED)
@@ -36,10 +35,10 @@ METRICS = (
 
 
 class Intake(NamedTuple):
-    """A wired intake: the app to run and the parts that an operator or a test asks."""
+    """A wired intake: the app to run and the resources that an operator or a test asks."""
 
     app: AsgiFastStream
-    kernel: Kernel
+    kernel: StreamProcessor
     stopper: Stopper
 
 
@@ -56,19 +55,21 @@ def build(settings: IntakeSettings, clock: Clock | None = None, tracing: Tracing
             " to 16 to 64 random characters, the same for every member, or name a file with INTAKE_SIGNING_KEY_FILE"
         )
     stopper = Stopper()
-    parts = Parts.of("intake", settings, METRICS, stopper.stop, clock, tracing=tracing or open_tracing("intake"))
+    resources = ProcessResources.of(
+        "intake", settings, METRICS, stopper.stop, clock, tracing=tracing or open_tracing("intake")
+    )
     handlers = IntakeHandlers(
-        RuleBook.of(domain(), settings.attempts),
+        RuleBook.of(load_domain(), settings.attempts),
         key=settings.signing_key.get_secret_value().encode(),
         partitions=settings.partitions,
         patience_s=settings.patience_s,
-        tally=parts.metrics.tally,
+        tally=resources.metrics.tally,
     )
-    kernel = Kernel(
+    kernel = StreamProcessor(
         handlers,
-        parts,
+        resources,
         topics=[topic.name for topic in CONSUMES],
-        window=WindowOptions(
+        pending=PendingOptions(
             opens=APPLICATIONS_SUBMITTED.name,
             answered_on=DOCUMENTS_PROVIDED.name,
             max_open=settings.max_open,
@@ -80,7 +81,7 @@ def build(settings: IntakeSettings, clock: Clock | None = None, tracing: Tracing
     )
     app = build_app(
         kernel,
-        parts,
+        resources,
         topics=[topic.name for topic in (*CONSUMES, *PRODUCES)],
         partitions=settings.partitions,
         details=lambda: {"attempts": settings.attempts},

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import orjson
 
-from contracts.context import Facts
 from contracts.errors import Reject
 from contracts.events import (
     ApplicantAnswer,
@@ -23,6 +22,7 @@ from contracts.events import (
     Outcome,
 )
 from domain import VN, CalendarRangeError, Domain, Procedure, ServiceLevel
+from services.intake.context import Facts
 from services.intake.rules import RULES, RULES_VERSION, Case, Rule, Settled, judge
 from services.intake.settling import Answered, Answers, case_of, settle
 

@@ -7,15 +7,15 @@ from typing import cast
 import orjson
 
 from contracts.cloudevents import header_maker
-from contracts.context import ContextError, Facts, facts_of, seal, unseal
+from contracts.decoding import decode_event
 from contracts.draws import short_digest
 from contracts.errors import Reject
 from contracts.events import ApplicationSubmitted, DocumentsProvided
-from contracts.reading import read_event
 from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED, DOCUMENTS_PROVIDED, DOCUMENTS_REQUESTED
 from domain import CalendarRangeError
-from runtime.messages import NOTHING, Effects, Handled, Message, Record, State, Waiting
+from runtime.messages import NOTHING, Effects, HandlerResult, Message, PendingRecord, Record, State
 from runtime.metrics import Tally
+from services.intake.context import ContextError, Facts, facts_of, seal, unseal
 from services.intake.core import Decision, LookUps, RuleBook, answers_of, check, decide, look_ups
 
 # What an open application is remembered by: the last attempt, the submitted value, the best reply so far, the context
@@ -26,7 +26,7 @@ _KEY = slice(2, 18)
 
 
 class IntakeHandlers:
-    """The `Logic` of intake.
+    """The `RecordHandler` of intake.
 
     An open entry is keyed by the digest of its submission, which the context echoes: the same submission twice is one
     entry, and another submission under the same application id is another one.
@@ -60,12 +60,12 @@ class IntakeHandlers:
             DOCUMENTS_PROVIDED.name: self._on_provided,
         }
 
-    def on_record(self, record: Record, waiting: Mapping[bytes, State]) -> Handled:
-        """Return what a submission or a reply causes; see `Logic`."""
-        return self._by_topic[record.topic](record, waiting)
+    def on_record(self, record: Record, pending: Mapping[bytes, State]) -> HandlerResult:
+        """Return what a submission or a reply causes; see `RecordHandler`."""
+        return self._by_topic[record.topic](record, pending)
 
-    def _on_submitted(self, record: Record, waiting: Mapping[bytes, State]) -> Handled:
-        submitted = read_event(record, ApplicationSubmitted, self._partitions)
+    def _on_submitted(self, record: Record, pending: Mapping[bytes, State]) -> HandlerResult:
+        submitted = decode_event(record, ApplicationSubmitted, self._partitions)
         value = record.value or b""
         check(submitted, self._book)
         facts = facts_of(submitted, short_digest(value))
@@ -73,16 +73,16 @@ class IntakeHandlers:
         if not asked.components:
             return self._outcome(decide(facts, {}, self._book))
         key = facts.submission.encode()
-        if key in waiting:
+        if key in pending:
             return NOTHING
         context = seal(facts, self._key)
         request = self._request(submitted, 1, asked, context)
-        return Effects((request,), Waiting(key, self._patience_s, (1, value, None, context, tuple(facts))))
+        return Effects((request,), PendingRecord(key, self._patience_s, (1, value, None, context, tuple(facts))))
 
-    def _on_provided(self, record: Record, waiting: Mapping[bytes, State]) -> Effects:
-        provided = read_event(record, DocumentsProvided, self._partitions)
+    def _on_provided(self, record: Record, pending: Mapping[bytes, State]) -> Effects:
+        provided = decode_event(record, DocumentsProvided, self._partitions)
         key = provided.context[_KEY].encode()
-        state = cast("Open | None", waiting.get(key))
+        state = cast("Open | None", pending.get(key))
         facts = self._facts(provided, state)
         try:
             decision = decide(facts, answers_of(provided), self._book)
@@ -93,7 +93,7 @@ class IntakeHandlers:
         return self._on_incomplete(key, state, provided, record.value or b"")
 
     def _facts(self, provided: DocumentsProvided, state: Open | None) -> Facts:
-        """Return the facts of the context; one that equals what the window remembers needs no opening.
+        """Return the facts of the context; one that equals what a pending record holds needs no opening.
 
         The application must be the remembered one too, or a reply could bring another application's context.
         """
@@ -111,7 +111,7 @@ class IntakeHandlers:
             best = reply
         known = cast("Open", (attempt, value, best, *sealed))
         if provided.attempt < attempt:
-            return Effects(rearm=Waiting(key, self._patience_s, known))
+            return Effects(rearm=PendingRecord(key, self._patience_s, known))
         return self._counted(self._ask_again(key, known), "incomplete")
 
     def on_deadline(self, key: bytes, state: State) -> Effects:
@@ -132,7 +132,7 @@ class IntakeHandlers:
             return Effects((self._outcome(decide(facts, known, self._book)),), close=key)
         submitted = ApplicationSubmitted.model_validate_json(value)
         request = self._request(submitted, attempt + 1, look_ups(facts, self._book), context)
-        again = Waiting(key, self._patience_s, (attempt + 1, value, best, context, plain))
+        again = PendingRecord(key, self._patience_s, (attempt + 1, value, best, context, plain))
         return Effects((request,), rearm=again)
 
     def _request(self, submitted: ApplicationSubmitted, attempt: int, asked: LookUps, context: str) -> Message:

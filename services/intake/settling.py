@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from contracts.context import Facts
 from contracts.events import Answer, ApplicantAnswer, Source
 from domain import Component, Procedure
+from services.intake.context import Facts
 from services.intake.rules import Case, Settled
 
 

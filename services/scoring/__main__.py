@@ -6,7 +6,7 @@ from runtime.logs import configure
 from runtime.process import EXIT_FATAL, serve
 from services.scoring.app import build
 from services.scoring.settings import ScoringSettings
-from services.scoring.store_errors import StoreError, StoreUnavailableError
+from services.scoring.store.errors import StoreError, StoreUnavailableError
 
 # EX_TEMPFAIL of sysexits.h: the store may only be starting too; a supervisor starts the process again.
 EXIT_TEMPORARY = 75

@@ -6,15 +6,14 @@ from faststream.asgi import AsgiFastStream
 
 from contracts.topics import APPLICATIONS_DECIDED, LOG_IDENTITY
 from runtime.clock import Clock
+from runtime.log_identity import read_log_identity
 from runtime.metrics import KERNEL_METRICS, Metric
-from runtime.parts import Parts
 from runtime.process import Stopper, build_app
-from runtime.tracing import Tracing
+from runtime.resources import ProcessResources
+from runtime.tracing import Tracing, open_tracing
 from services.scoring.handlers import StoreWriter
-from services.scoring.log_identity import read_log_identity
 from services.scoring.settings import ScoringSettings
-from services.scoring.store import Store
-from services.tracing import open_tracing
+from services.scoring.store.store import Store
 
 CONSUMES = (APPLICATIONS_DECIDED,)
 METRICS = (
@@ -25,7 +24,7 @@ METRICS = (
 
 
 class Scoring(NamedTuple):
-    """A wired scoring consumer: the app to run and the parts that an operator or a test asks."""
+    """A wired scoring consumer: the app to run and the resources that an operator or a test asks."""
 
     app: AsgiFastStream
     writer: StoreWriter
@@ -40,17 +39,19 @@ def build(settings: ScoringSettings, clock: Clock | None = None, tracing: Tracin
 
     """
     stopper = Stopper()
-    parts = Parts.of("scoring", settings, METRICS, stopper.stop, clock, tracing=tracing or open_tracing("scoring"))
+    resources = ProcessResources.of(
+        "scoring", settings, METRICS, stopper.stop, clock, tracing=tracing or open_tracing("scoring")
+    )
     identity: list[str] = []
     store = Store(settings.store, password=settings.store_password, migrate=settings.migrate)
-    writer = StoreWriter(store, parts, identity=lambda: identity[-1], partitions=settings.partitions)
+    writer = StoreWriter(store, resources, identity=lambda: identity[-1], partitions=settings.partitions)
 
     async def know_log() -> None:
         identity.append(await read_log_identity(settings, LOG_IDENTITY))
 
     app = build_app(
         writer,
-        parts,
+        resources,
         topics=[topic.name for topic in CONSUMES],
         partitions=settings.partitions,
         ready=know_log,

@@ -10,15 +10,15 @@ from aiokafka import TopicPartition
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
 from contracts.topics import APPLICATIONS_DECIDED
-from domain import domain
+from domain import load_domain
 from runtime.consumer import PartitionConsumer, Run
 from runtime.dead_letters import DeadLetterLimit, dead_letter, refusal_of
 from runtime.errors import FatalError
 from runtime.messages import Record
-from runtime.parts import Parts
-from services.scoring.decode import decode
-from services.scoring.store import Applied, Positioned, Store
-from services.scoring.store_errors import StoreError, StoreUnavailableError
+from runtime.resources import ProcessResources
+from services.scoring.rollup.decode import decode
+from services.scoring.store.errors import StoreError, StoreUnavailableError
+from services.scoring.store.store import Applied, Positioned, Store
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -33,8 +33,10 @@ class StoreWriter(PartitionConsumer):
 
     after_loss = "put back a backup of the store that this log continues, or begin with an empty store"
 
-    def __init__(self, store: Store, parts: Parts, *, identity: Callable[[], str], partitions: int) -> None:
-        super().__init__(parts, [APPLICATIONS_DECIDED.name])
+    def __init__(
+        self, store: Store, resources: ProcessResources, *, identity: Callable[[], str], partitions: int
+    ) -> None:
+        super().__init__(resources, [APPLICATIONS_DECIDED.name])
         self._store, self._identity, self._partitions_total = store, identity, partitions
         self._limit = DeadLetterLimit()
         engine = store.url.partition(":")[0]
@@ -53,9 +55,9 @@ class StoreWriter(PartitionConsumer):
         batch: list[Positioned] = []
         for run in runs:
             self._decode_run(run, batch, refused)
-        await self.outbox.flush()
+        await self.publisher.flush()
         records = (record for run in runs for record in run.records)
-        with self._parts.tracing.together("apply outcome", records, self._transaction):
+        with self._resources.tracing.together("apply outcome", records, self._transaction):
             applied = await self._apply(batch, runs)
         for run in runs:
             run.state.read_past(run.records[-1])
@@ -65,10 +67,10 @@ class StoreWriter(PartitionConsumer):
             self._metrics.count("dead_letters_total", amount, topic=APPLICATIONS_DECIDED.name, reason=reason)
 
     def _decode_run(self, run: Run, batch: list[Positioned], refused: Counter[str]) -> None:
-        facts, partitions = domain(), self._partitions_total
+        domain, partitions = load_domain(), self._partitions_total
         for record in run.records:
             try:
-                batch.append(Positioned(run.partition, record.offset, decode(record, partitions, facts)))
+                batch.append(Positioned(run.partition, record.offset, decode(record, partitions, domain)))
             except Exception as error:  # noqa: BLE001  whatever it is, one record must not stop its partition
                 self._refuse(record, error, refused)
             else:
@@ -79,7 +81,7 @@ class StoreWriter(PartitionConsumer):
         self._limit.refuse()
         topic = APPLICATIONS_DECIDED.dead_letter("scoring")
         letter = dead_letter(record, topic=topic, reason=reject.reason, detail=reject.detail)
-        self.outbox.add([letter], record.partition)
+        self.publisher.add([letter], record.partition)
         refused[reject.reason] += 1
 
     async def _apply(self, batch: list[Positioned], runs: list[Run]) -> Applied:

@@ -5,7 +5,7 @@ from pydantic_settings import SettingsConfigDict
 
 from contracts.topics import DEFAULT_PARTITIONS
 from runtime.settings import ServiceSettings
-from services.scoring.engines import shown
+from services.scoring.store.engines import shown
 
 
 class ScoringSettings(ServiceSettings):

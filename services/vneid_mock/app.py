@@ -6,14 +6,13 @@ from faststream.asgi import AsgiFastStream
 
 from contracts.topics import DOCUMENTS_PROVIDED, DOCUMENTS_REQUESTED, by_name
 from runtime.clock import Clock
-from runtime.kernel import Kernel
+from runtime.http_guard import HttpGuard, token_digests
 from runtime.metrics import KERNEL_METRICS, Metric
-from runtime.partition_state import WindowOptions
-from runtime.parts import Parts
+from runtime.partition_state import PendingOptions
 from runtime.process import Stopper, build_app
-from runtime.tracing import Tracing
-from services.http_guard import HttpGuard, token_digests
-from services.tracing import open_tracing
+from runtime.processor import StreamProcessor
+from runtime.resources import ProcessResources
+from runtime.tracing import Tracing, open_tracing
 from services.vneid_mock.control import PlanState, control_app
 from services.vneid_mock.handlers import VneidHandlers
 from services.vneid_mock.plan_files import load_plan
@@ -30,10 +29,10 @@ CONTROL_PATHS = ("/plan", "/plans", "/plan/reset", "/plan/schema")
 
 
 class VneidMock(NamedTuple):
-    """A wired mock: the app to run and the parts that an operator or a test asks."""
+    """A wired mock: the app to run and the resources that an operator or a test asks."""
 
     app: AsgiFastStream
-    kernel: Kernel
+    kernel: StreamProcessor
     stopper: Stopper
     plan: PlanState
 
@@ -51,24 +50,24 @@ def build(settings: VneidSettings, clock: Clock | None = None, tracing: Tracing 
     )
     plan = PlanState(load_plan(settings.plan), settings.seed)
     stopper = Stopper()
-    parts = Parts.of(
+    resources = ProcessResources.of(
         "vneid_mock", settings, METRICS, stopper.stop, clock, tracing=tracing or open_tracing("vneid_mock")
     )
-    kernel = Kernel(
+    kernel = StreamProcessor(
         VneidHandlers(
             plan,
             partitions=settings.partitions,
-            tally=parts.metrics.tally,
+            tally=resources.metrics.tally,
         ),
-        parts,
+        resources,
         topics=[topic.name for topic in CONSUMES],
-        window=WindowOptions(opens=DOCUMENTS_REQUESTED.name, max_open=settings.max_open),
+        pending=PendingOptions(opens=DOCUMENTS_REQUESTED.name, max_open=settings.max_open),
         dead_letter_topic=lambda topic: by_name(topic).dead_letter("vneid_mock"),
     )
     control = HttpGuard(control_app(plan), tokens, settings.control_per_minute)
     app = build_app(
         kernel,
-        parts,
+        resources,
         topics=[topic.name for topic in (*CONSUMES, *PRODUCES)],
         partitions=settings.partitions,
         details=lambda: {"plan": plan.plan.name, "seed": plan.seed, "plan_changed_by_hand": plan.changed_by_hand},

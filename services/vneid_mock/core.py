@@ -12,7 +12,7 @@ import orjson
 
 from contracts.errors import Reject
 from contracts.events import Answer, DocumentsRequested
-from domain import domain
+from domain import load_domain
 from services.vneid_mock.faults import FaultPlan, Subject, answers_from, deliveries
 from services.vneid_mock.registry import LookUp, prepare
 
@@ -207,7 +207,7 @@ def _unknown_component(procedure: str, slug: str) -> NoReturn:
 def _look_ups() -> dict[str, dict[str, LookUp]]:
     return {
         code: {slug: prepare(component) for slug, component in procedure.components.items() if component.replaceable}
-        for code, procedure in domain().procedures.items()
+        for code, procedure in load_domain().procedures.items()
     }
 
 
@@ -222,9 +222,9 @@ class _Timing(NamedTuple):
 
 @cache
 def _timing() -> _Timing:
-    facts = domain()
-    timeout_s, median_s = facts.number("lookup.timeout_s"), facts.number("lookup.latency_median_s")
-    spread = log(facts.number("lookup.latency_p99_s") / median_s) / NormalDist().inv_cdf(0.99)
+    domain = load_domain()
+    timeout_s, median_s = domain.number("lookup.timeout_s"), domain.number("lookup.latency_median_s")
+    spread = log(domain.number("lookup.latency_p99_s") / median_s) / NormalDist().inv_cdf(0.99)
     latency = NormalDist(log(median_s), spread)
     # The last whole second below the time-out takes the rest of the distribution.
     seconds = range(1, max(ceil(timeout_s), 2))

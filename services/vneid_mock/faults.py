@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from contracts.draws import DRAWS_PER_DIGEST, draws
 from contracts.events import ProvinceCode, Slug
-from domain import domain
+from domain import load_domain
 from services.vneid_mock.personas import AT_ONCE, PERSONAS
 
 Share = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
@@ -95,7 +95,7 @@ class Match(_Frozen):
             raise ValueError("matches nobody; give database, province or citizen")
         if self.database is not None:
             _known_database(self.database)
-        if self.province is not None and self.province not in domain().provinces:
+        if self.province is not None and self.province not in load_domain().provinces:
             raise ValueError(f"no province {self.province!r}; use a two-digit code of provinces.csv")
         return self
 
@@ -283,5 +283,5 @@ def _layer(own: Mapping[str, float], override: Override, place: int) -> Faults:
 
 
 def _known_database(slug: str) -> None:
-    if slug not in domain().databases:
-        raise ValueError(f"no database {slug!r}; use one of {', '.join(domain().databases)}")
+    if slug not in load_domain().databases:
+        raise ValueError(f"no database {slug!r}; use one of {', '.join(load_domain().databases)}")

@@ -1,14 +1,14 @@
-"""The mock's handlers: a request comes in, replies go out now or later. The window is the schedule of later ones."""
+"""The mock's handlers: a request comes in, replies go out now or later. Pending records are the schedule."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import cast
 
 from contracts.cloudevents import header_maker
+from contracts.decoding import decode_event
 from contracts.events import DocumentsRequested
-from contracts.reading import read_event
 from contracts.topics import DOCUMENTS_PROVIDED
-from runtime.messages import NOTHING, Effects, Handled, Message, Record, State, Waiting
+from runtime.messages import NOTHING, Effects, HandlerResult, Message, PendingRecord, Record, State
 from runtime.metrics import Tally
 from services.vneid_mock.control import PlanState
 from services.vneid_mock.core import respond
@@ -19,7 +19,7 @@ Scheduled = tuple[bytes, bytes, str, *tuple[float, ...]]
 
 
 class VneidHandlers:
-    """The `Logic` of the mock.
+    """The `RecordHandler` of the mock.
 
     A scheduled reply keeps its request open, so the commit trails it and a delayed reply survives the mock's death; it
     is scheduled anew when its request is read again.
@@ -42,9 +42,9 @@ class VneidHandlers:
         self._replies, self._look_ups = tally("replies_total"), tally("look_ups_total")
         self._provided = header_maker("/services/vneid_mock", DOCUMENTS_PROVIDED.event_type)
 
-    def on_record(self, record: Record, waiting: Mapping[bytes, State]) -> Handled:  # noqa: ARG002  `Logic`
+    def on_record(self, record: Record, pending: Mapping[bytes, State]) -> HandlerResult:  # noqa: ARG002  `RecordHandler`
         """Return the replies to one request: none, one or more, at once or scheduled."""
-        request = read_event(record, DocumentsRequested, self._partitions)
+        request = decode_event(record, DocumentsRequested, self._partitions)
         value, delays, look_ups = respond(request, self._plan.plan, self._plan.seed)
         for look_up in look_ups:
             self._look_ups[look_up] += 1
@@ -69,12 +69,12 @@ class VneidHandlers:
         if len(delays) == 1:
             return Effects(publish=publish, close=key)
         gaps = [delay - delays[0] for delay in delays[1:]]
-        return Effects(publish=publish, rearm=Waiting(key, gaps[0], (reply_key, value, event_id, *gaps)))
+        return Effects(publish=publish, rearm=PendingRecord(key, gaps[0], (reply_key, value, event_id, *gaps)))
 
     def _reply(self, key: bytes, value: bytes, event_id: str) -> Message:
         self._replies[("sent",)] += 1
         return (DOCUMENTS_PROVIDED.name, key, value, self._provided(event_id))
 
 
-def _scheduled(offset: int, key: bytes, value: bytes, event_id: str, delays: list[float]) -> Waiting:
-    return Waiting(str(offset).encode(), delays[0], (key, value, event_id, *delays))
+def _scheduled(offset: int, key: bytes, value: bytes, event_id: str, delays: list[float]) -> PendingRecord:
+    return PendingRecord(str(offset).encode(), delays[0], (key, value, event_id, *delays))

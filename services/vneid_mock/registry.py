@@ -9,7 +9,7 @@ from functools import cache, lru_cache
 from typing import Literal, NamedTuple
 
 from contracts.draws import DRAWS_PER_DIGEST, WORD_SPAN, words
-from domain import Component, domain
+from domain import Component, load_domain
 from services.vneid_mock.personas import PERSONAS
 
 RegistryAnswer = Literal["found", "missing", "mismatch"]
@@ -106,7 +106,7 @@ def prepare(component: Component) -> LookUp:
 
 
 def _search(database: str, rate: float, paper: str) -> _Search:
-    mismatch_share = domain().number("lookup.mismatch_share_of_misses")
+    mismatch_share = load_domain().number("lookup.mismatch_share_of_misses")
     return _Search(
         database,
         _draw_positions()[database],
@@ -117,7 +117,7 @@ def _search(database: str, rate: float, paper: str) -> _Search:
 
 
 def _in_force_from(database: str, paper: str) -> date | None:
-    known = domain().papers.get(paper)
+    known = load_domain().papers.get(paper)
     if known is None or known.database != database or known.in_force_from is None:
         return None
     return known.in_force_from if known.in_force_from <= LAST_APPLIED_RULE else None
@@ -125,7 +125,7 @@ def _in_force_from(database: str, paper: str) -> date | None:
 
 @cache
 def _draw_positions() -> dict[str, int]:
-    positions = {slug: place for place, slug in enumerate(domain().databases)}
+    positions = {slug: place for place, slug in enumerate(load_domain().databases)}
     if len(positions) > _LATENCY:
         raise ValueError(f"databases.csv has {len(positions)} rows; one digest draws for {_LATENCY} at most")
     return positions

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from paperless.local.broker import EMBEDDED, Capabilities, EmbeddedBroker
+from paperless.local.ports import Ports
 from runtime.settings import KafkaAccess
-from simulation.local.broker import EMBEDDED, Capabilities, EmbeddedBroker
-from simulation.local.ports import Ports
 from tests.containers.kafka import KafkaContainer, kafka, wipe
 from tests.containers.postgres import postgres, postgres_server
 

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import FrameType
 
-from simulation.local.layout import ServiceSpec, Site
+from paperless.local.layout import ServiceSpec, Site
 
 EXIT_CONFIGURATION = 78
 

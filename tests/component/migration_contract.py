@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from alembic import command
 
-from services.scoring import migrate, schema
-from services.scoring.engines import open_session
-from services.scoring.store import Store
+from services.scoring.store import migrate, schema
+from services.scoring.store.engines import open_session
+from services.scoring.store.store import Store
 from tests.component.store_contract import recounted
 from tests.unit.scoring_examples import as_log, decided
 
@@ -25,7 +25,7 @@ OLD_OUTCOME = (
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "services.scoring.migrate", *arguments],
+        [sys.executable, "-m", "services.scoring.store.migrate", *arguments],
         cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, timeout=50, check=False,
     )  # fmt: skip
 

@@ -5,11 +5,11 @@ from datetime import datetime
 import pytest
 
 from domain import VN
-from services.scoring.engines import open_session
-from services.scoring.reader import StoreReader
-from services.scoring.retention import RetentionError, close_months
-from services.scoring.rollup import Decided
-from services.scoring.store import Positioned, Store
+from services.scoring.rollup.rollup import Decided
+from services.scoring.store.engines import open_session
+from services.scoring.store.reader import StoreReader
+from services.scoring.store.retention import RetentionError, close_months
+from services.scoring.store.store import Positioned, Store
 from tests.component.store_contract import cells_of_rows
 from tests.unit.scoring_examples import application_id, as_log, decided
 
@@ -107,7 +107,7 @@ class RetentionContract:
     @pytest.mark.parametrize("size", [1, 2, 100])
     def test_it_does_not_matter_where_batches_end_or_how_far_the_deletion_came(self, url, size, monkeypatch):
         """The watermark decides, not the rows: an interrupted run refuses what a finished one refuses."""
-        monkeypatch.setattr("services.scoring.retention._delete", lambda *_: 0)
+        monkeypatch.setattr("services.scoring.store.retention._delete", lambda *_: 0)
         assert close(url, before="2025-10") == ("2025-10", 0)
         arrivals = later(
             *(
@@ -148,7 +148,7 @@ class RetentionContract:
             close(url, keep_months=1)
 
     def test_many_rows_go_in_small_transactions(self, address, monkeypatch):
-        monkeypatch.setattr("services.scoring.retention.SLICE", 7)
+        monkeypatch.setattr("services.scoring.store.retention.SLICE", 7)
         url = address()
         said: list[str] = []
         with Store(url) as store:

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from simulation.local.ports import Ports
+from paperless.local.ports import Ports
 
 PREFIX = {"intake": "INTAKE", "vneid_mock": "VNEID", "scoring": "SCORING", "scoring.api": "SCORING_API"}
 WITHIN_S = 30

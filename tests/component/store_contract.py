@@ -13,17 +13,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.scoring.reader import StoreReader
-from services.scoring.reading import CellKey
-from services.scoring.rollup import Measures, Rollup
-from services.scoring.store import Positioned, Store
-from services.scoring.store_errors import (
+from services.scoring.rollup.rollup import Measures, Rollup
+from services.scoring.rollup.snapshot import CellKey
+from services.scoring.store.errors import (
     ForeignLogError,
     SchemaVersionError,
     StoreBehindError,
     StoreError,
     StoreUnavailableError,
 )
+from services.scoring.store.reader import StoreReader
+from services.scoring.store.store import Positioned, Store
 from tests.unit.scoring_examples import BIRTH, application_id, as_log, decided, outcomes, partition
 
 # One suite for all stores: that its tests run in several classes is the point.
@@ -34,7 +34,7 @@ FEW = settings(max_examples=25, suppress_health_check=ACCEPTED)
 ROOT = Path(__file__).parents[2]
 WRITER = """
     import sys
-    from services.scoring.store import Store
+    from services.scoring.store.store import Store
     from tests.component.store_contract import long_log
 
     store, log = Store(sys.argv[1]), long_log()

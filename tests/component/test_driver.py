@@ -13,14 +13,14 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from contracts.events import ApplicationSubmitted
 from contracts.topics import ALL, APPLICATIONS_SUBMITTED, LOG_IDENTITY
-from domain import domain
+from domain import load_domain
+from paperless.local.ports import Ports
+from paperless.population.scenario import load_scenario
+from paperless.traffic.driver import DrivePlan, DriveResult, Progress, drive
+from paperless.traffic.manifest import read_manifest
+from paperless.traffic.recording import Recording
+from paperless.traffic.survey import LogError, survey
 from runtime.settings import KafkaAccess
-from simulation.driver import DrivePlan, DriveResult, Progress, drive
-from simulation.local.ports import Ports
-from simulation.manifest import read_manifest
-from simulation.recording import Recording
-from simulation.scenario import load_scenario
-from simulation.survey import LogError, survey
 from tests.component.conftest import Broker
 
 PARTITIONS = 3
@@ -63,7 +63,7 @@ async def read_all(broker: Broker, count: int) -> list[ConsumerRecord]:
 
 
 def plan(applications: int, *, seconds_per_day: float | None = None, scenario: str = "national-day") -> DrivePlan:
-    loaded = load_scenario(scenario, domain())
+    loaded = load_scenario(scenario, load_domain())
     return DrivePlan(scenario=loaded, seed=7, applications=applications, seconds_per_day=seconds_per_day)
 
 

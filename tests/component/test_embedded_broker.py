@@ -10,9 +10,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
-from simulation.local.broker import EmbeddedBroker, find_binary
-from simulation.local.errors import BrokerError, UnsupportedPlatformError
-from simulation.local.ports import Ports
+from paperless.local.broker import EmbeddedBroker, find_binary
+from paperless.local.errors import BrokerError, UnsupportedPlatformError
+from paperless.local.ports import Ports
 
 PARTITIONS = 6
 WITHIN_S = 20
@@ -174,7 +174,7 @@ async def test_a_port_that_is_taken_is_named(broker, tmp_path):
 
 async def test_a_broker_that_cannot_bind_shows_its_log(broker, tmp_path, monkeypatch):
     """The port was taken after we looked."""
-    monkeypatch.setattr("simulation.local.broker.is_free", lambda _: True)
+    monkeypatch.setattr("paperless.local.broker.is_free", lambda _: True)
     monkeypatch.setattr(EmbeddedBroker, "_accepts", _never)
     second = EmbeddedBroker(int(broker.address.rpartition(":")[2]), tmp_path / "broker.log")
     with pytest.raises(BrokerError, match=r"(?s)ended with code .*broker\.log"):

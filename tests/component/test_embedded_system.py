@@ -11,9 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from runtime.settings import KafkaAccess
-from simulation.local import detached
-from simulation.local.errors import (
+from paperless.local import detached
+from paperless.local.errors import (
     AlreadyRunningError,
     BrokerError,
     LocalSystemError,
@@ -22,10 +21,11 @@ from simulation.local.errors import (
     PortTakenError,
     ServiceFailedError,
 )
-from simulation.local.layout import LocalOptions, environment
-from simulation.local.processes import is_alive
-from simulation.local.state import ProcessState, RunState, StateDirectory, Status
-from simulation.local.supervisor import LocalSystem
+from paperless.local.layout import LocalOptions, environment
+from paperless.local.processes import is_alive
+from paperless.local.state import ProcessState, RunState, StateDirectory, Status
+from paperless.local.supervisor import LocalSystem
+from runtime.settings import KafkaAccess
 from tests.component.embedded_fakes import broken_service, stubborn_service, two_services, unready_service
 
 FAKES = "tests.component.embedded_fakes"
@@ -187,7 +187,7 @@ async def test_a_port_asked_for_but_taken_is_named(tmp_path):
 
 def launch(folder: Path, layout: str = "two_services") -> "subprocess.Popen[bytes]":
     """A supervisor that this test owns, ready."""
-    command = [sys.executable, "-m", "simulation.local.supervisor", "--state", str(folder)]
+    command = [sys.executable, "-m", "paperless.local.supervisor", "--state", str(folder)]
     process = subprocess.Popen([*command, "--layout", f"{FAKES}:{layout}"], env=environment())
     directory = StateDirectory(folder)
 

@@ -19,17 +19,17 @@ from pydantic import SecretStr
 
 from contracts.roles import Grant, Role, acl_table, role, roles
 from contracts.topics import ALL, APPLICATIONS_DECIDED, LOG_IDENTITY, dead_letter_topics
-from domain import domain
+from domain import load_domain
+from paperless.operations import access_control
+from paperless.operations.access_control import AccessControlError, kafka, read_passwords, secure
+from paperless.operations.topics import ensure_topics
+from paperless.population.scenario import load_scenario
+from paperless.traffic.driver import DrivePlan, drive
+from paperless.traffic.survey import LogError, survey
+from paperless.verification.checkers import Verdict
+from paperless.verification.verify import RunParameters, Target, verify
 from runtime.settings import KafkaAccess
 from services.vneid_mock.plan_files import load_plan
-from simulation import access_control
-from simulation.access_control import AccessControlError, kafka, read_passwords, secure
-from simulation.checkers import Verdict
-from simulation.driver import DrivePlan, drive
-from simulation.scenario import load_scenario
-from simulation.survey import LogError, survey
-from simulation.topics import ensure_topics
-from simulation.verify import Foresight, Target, verify
 from tests.component.secured_kafka import ADMIN, Secured, secured_kafka
 from tests.component.service_processes import Service
 from tests.containers.kafka import wipe
@@ -318,7 +318,7 @@ def services_on(secured: Secured, folder: Path) -> dict[str, Service]:
 
 async def send_and_verify(secured: Secured, services: dict[str, Service], identity: str) -> tuple[int, Verdict]:
     plan = DrivePlan(
-        scenario=load_scenario("national-day", domain()), seed=SEED, applications=300, idempotent_producer=True
+        scenario=load_scenario("national-day", load_domain()), seed=SEED, applications=300, idempotent_producer=True
     )
     sent = await drive(plan, access=secured.of("driver"))
     target = Target(
@@ -326,7 +326,7 @@ async def send_and_verify(secured: Secured, services: dict[str, Service], identi
         health_urls={name: one.url for name, one in services.items() if name != "scoring_api"},
         api_url=services["scoring_api"].url,
     )
-    foresight = Foresight(plan=load_plan("calm").model_dump(mode="json"), seed=SEED)
+    foresight = RunParameters(plan=load_plan("calm").model_dump(mode="json"), seed=SEED)
     return sent.sent, await verify(target, partitions=PARTITIONS, foresight=foresight, log_identity=identity)
 
 

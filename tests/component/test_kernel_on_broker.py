@@ -11,11 +11,11 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from runtime.broker import open_broker
-from runtime.kernel import Kernel
-from runtime.messages import Effects, Message, Waiting
+from runtime.messages import Effects, Message, PendingRecord
 from runtime.metrics import KERNEL_METRICS
-from runtime.partition_state import WindowOptions
-from runtime.parts import Parts
+from runtime.partition_state import PendingOptions
+from runtime.processor import StreamProcessor
+from runtime.resources import ProcessResources
 from runtime.settings import ServiceSettings
 from tests.component.conftest import Broker
 from tests.unit.fakes_runtime import AskLogic
@@ -43,11 +43,11 @@ class Asking(AskLogic):
         super().__init__()
         self._topics, self._patience_s = topics, patience_s
 
-    def on_record(self, record: Any, waiting: Any) -> Effects:
+    def on_record(self, record: Any, pending: Any) -> Effects:
         if record.topic == self._topics.answered:
             return Effects(publish=(self._said(record.key, b"decided"),), close=record.key)
-        effects = super().on_record(record, waiting)
-        opened = Waiting(record.key, self._patience_s, (0,)) if effects.open else None
+        effects = super().on_record(record, pending)
+        opened = PendingRecord(record.key, self._patience_s, (0,)) if effects.open else None
         return Effects(publish=tuple(self._said(key, value) for _, key, value, _ in effects.publish), open=opened)
 
     def on_deadline(self, key: bytes, state: Any) -> Effects:
@@ -82,20 +82,22 @@ def settings_of(broker: Broker, topics: Topics) -> ServiceSettings:
 
 
 @asynccontextmanager
-async def member(broker: Broker, topics: Topics, *, patience_s: float = 60.0, **window: Any) -> AsyncIterator[Kernel]:
+async def member(
+    broker: Broker, topics: Topics, *, patience_s: float = 60.0, **pending: Any
+) -> AsyncIterator[StreamProcessor]:
     """One running member of the group, wired as a service wires it; it leaves by draining."""
     settings = settings_of(broker, topics)
-    parts = Parts.of("kernel", settings, KERNEL_METRICS, lambda: None)
-    kernel = Kernel(
+    resources = ProcessResources.of("kernel", settings, KERNEL_METRICS, lambda: None)
+    kernel = StreamProcessor(
         Asking(topics, patience_s=patience_s),
-        parts,
+        resources,
         topics=[topics.asked, topics.answered],
-        window=WindowOptions(opens=topics.asked, answered_on=topics.answered, **window),
+        pending=PendingOptions(opens=topics.asked, answered_on=topics.answered, **pending),
         dead_letter_topic=topics.dead_letter,
     )
     consuming = open_broker(settings)
     kernel.attach(consuming)
-    await parts.producer.start()
+    await resources.producer.start()
     await consuming.start()
     await kernel.start()
     try:
@@ -103,7 +105,7 @@ async def member(broker: Broker, topics: Topics, *, patience_s: float = 60.0, **
     finally:
         await kernel.drain()
         await consuming.stop()
-        await parts.producer.stop()
+        await resources.producer.stop()
 
 
 async def until(holds: Callable[[], bool]) -> None:

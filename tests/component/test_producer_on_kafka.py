@@ -10,8 +10,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import MessageSizeTooLargeError, OutOfOrderSequenceNumber
 
-from runtime.broker import LateProducer, open_producer
-from runtime.outbox import Outbox
+from runtime.broker import RestartableProducer, open_producer
+from runtime.publisher import Publisher
 from runtime.settings import KafkaAccess
 from tests.containers.kafka import KafkaContainer
 
@@ -24,8 +24,8 @@ def access(kafka: KafkaContainer) -> KafkaAccess:
 
 
 @asynccontextmanager
-async def producer_on(access: KafkaAccess) -> AsyncIterator[LateProducer]:
-    producer = LateProducer(lambda: open_producer(access, client_id="test", idempotent=True))
+async def producer_on(access: KafkaAccess) -> AsyncIterator[RestartableProducer]:
+    producer = RestartableProducer(lambda: open_producer(access, client_id="test", idempotent=True))
     await producer.start()
     try:
         yield producer
@@ -57,7 +57,7 @@ async def values(access: KafkaAccess, topic: str) -> list[bytes]:
         return found
 
 
-def batch_of(producer: LateProducer, value: bytes) -> object:
+def batch_of(producer: RestartableProducer, value: bytes) -> object:
     batch = producer().create_batch()
     batch.append(key=b"k", value=value, timestamp=None, headers=[])
     batch.close()
@@ -73,15 +73,15 @@ async def test_a_producer_whose_sequence_is_broken_is_replaced_and_nothing_is_lo
             renewed.append(producer())
             await producer.renew()
 
-        outbox = Outbox(producer, renew)
-        outbox.add([(topic, b"k", b"first", [])], 0)
-        await outbox.flush()
+        publisher = Publisher(producer, renew)
+        publisher.add([(topic, b"k", b"first", [])], 0)
+        await publisher.flush()
         # A batch that the broker refuses for good uses up its sequence numbers all the same.
         with pytest.raises(MessageSizeTooLargeError):
             await (await producer().send_batch(batch_of(producer, b"x" * 5_000), topic, partition=0))
         with pytest.raises(OutOfOrderSequenceNumber):
             await (await producer().send_batch(batch_of(producer, b"never"), topic, partition=0))
-        outbox.add([(topic, b"k", b"second", [])], 0)
-        await outbox.flush()
+        publisher.add([(topic, b"k", b"second", [])], 0)
+        await publisher.flush()
     assert await values(access, topic) == [b"first", b"second"]
     assert len(renewed) == 1

@@ -15,8 +15,8 @@ import yaml
 from testcontainers.core.container import DockerContainer
 
 from contracts.topics import APPLICATIONS_DECIDED
+from paperless.local.ports import Ports
 from runtime.metrics import metric_name
-from simulation.local.ports import Ports
 from tests.component.conftest import Broker
 from tests.component.test_services_on_broker import EVENTS, file_all, flow_on, producer_of, send_poison
 from tests.guards.observe_files import OBSERVE, declared, processes_of, rules

@@ -8,12 +8,12 @@ import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
 
-from services.http_guard import token_digests
-from services.scoring.api import create_app
-from services.scoring.reader import StoreReader
-from services.scoring.rollup import Reading
-from services.scoring.schema import newest_version
-from services.scoring.store import Store
+from runtime.http_guard import token_digests
+from services.scoring.api.app import create_app
+from services.scoring.rollup.rollup import Snapshot
+from services.scoring.store.reader import StoreReader
+from services.scoring.store.schema import newest_version
+from services.scoring.store.store import Store
 from tests.unit.scoring_examples import (
     BIRTH,
     MARRIAGE,
@@ -177,7 +177,7 @@ def test_an_unknown_address_is_a_problem_too(api, store):
 
 
 def test_the_reading_is_the_stores_own(api, store):
-    assert Reading.from_json(api.get("/reading").json()) == store.reading()
+    assert Snapshot.from_json(api.get("/reading").json()) == store.reading()
 
 
 def test_one_application_is_found_by_its_content_hash(api, store):

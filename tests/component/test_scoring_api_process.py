@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from services.scoring.store import Store
+from services.scoring.store.store import Store
 from tests.unit.scoring_examples import as_log, decided
 
 ROOT = Path(__file__).parents[2]

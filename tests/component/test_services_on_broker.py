@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 
-from contracts.context import facts_of, seal
 from contracts.events import ApplicationSubmitted
 from contracts.partition import partition_of
 from contracts.topics import (
@@ -23,13 +22,14 @@ from contracts.topics import (
     DOCUMENTS_REQUESTED,
     Topic,
 )
-from domain import domain
+from domain import load_domain
+from paperless.operations.topics import ensure_topics
+from paperless.verification.oracle import Oracle
+from services.intake.context import facts_of, seal
 from services.intake.core import RuleBook
-from services.scoring.rollup import Rollup
-from services.scoring.store import Store
+from services.scoring.rollup.rollup import Rollup
+from services.scoring.store.store import Store
 from services.vneid_mock.plan_files import named_plan
-from simulation.oracle import Oracle
-from simulation.topics import ensure_topics
 from tests.component.conftest import Broker
 from tests.component.service_processes import WITHIN_S, Service
 from tests.unit.confluence_filings import filed, submitted
@@ -227,7 +227,7 @@ async def file_all(flow: Flow, events: tuple[dict[str, Any], ...]) -> None:
 
 
 def expected_sums(events: tuple[dict[str, Any], ...]) -> tuple[object, object]:
-    oracle = Oracle(RuleBook.of(domain(), 3), named_plan("mild"), SEED, PARTITIONS)
+    oracle = Oracle(RuleBook.of(load_domain(), 3), named_plan("mild"), SEED, PARTITIONS)
     rollup = Rollup()
     for event in events:
         one = submitted(event)

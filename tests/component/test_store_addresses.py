@@ -5,12 +5,12 @@ import socket
 import psycopg
 import pytest
 
-from services.scoring.api_settings import ScoringApiSettings
-from services.scoring.engines import open_session, shown
-from services.scoring.postgres import PostgresSession
+from services.scoring.api.settings import ScoringApiSettings
 from services.scoring.settings import ScoringSettings
-from services.scoring.store import Store
-from services.scoring.store_errors import StoreDamagedError, StoreError, StoreForbiddenError, StoreUnavailableError
+from services.scoring.store.engines import open_session, shown
+from services.scoring.store.errors import StoreDamagedError, StoreError, StoreForbiddenError, StoreUnavailableError
+from services.scoring.store.postgres import PostgresSession
+from services.scoring.store.store import Store
 
 SECRET = "tr0ub4dor"
 ADDRESS = f"postgresql://writer:{SECRET}@127.0.0.1:5432/paperless?sslmode=prefer"

@@ -11,11 +11,11 @@ from typing import TypeVar
 import psycopg
 import pytest
 
-from services.scoring import migrate
-from services.scoring.engines import open_session
-from services.scoring.reader import StoreReader
-from services.scoring.store import Positioned, Store
-from services.scoring.store_errors import StoreForbiddenError, StoreUnavailableError
+from services.scoring.store import migrate
+from services.scoring.store.engines import open_session
+from services.scoring.store.errors import StoreForbiddenError, StoreUnavailableError
+from services.scoring.store.reader import StoreReader
+from services.scoring.store.store import Positioned, Store
 from tests.component.migration_contract import MigrationContract
 from tests.component.retention_contract import RetentionContract, close, in_month, later_than
 from tests.component.store_contract import ROOT, StoreContract, cells_of_rows, long_log, recounted

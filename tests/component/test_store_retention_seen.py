@@ -9,11 +9,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from paperless.verification import verify
 from runtime.settings import KafkaAccess
-from services.scoring.api import create_app
-from services.scoring.reader import StoreReader
-from services.scoring.store import Store
-from simulation import verify
+from services.scoring.api.app import create_app
+from services.scoring.store.reader import StoreReader
+from services.scoring.store.store import Store
 from tests.component.retention_contract import HISTORY
 from tests.unit.scoring_examples import application_id
 
@@ -30,7 +30,7 @@ def url(tmp_path):
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "services.scoring.retention", *arguments],
+        [sys.executable, "-m", "services.scoring.store.retention", *arguments],
         cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, timeout=50, check=False,
     )  # fmt: skip
 

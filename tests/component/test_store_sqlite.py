@@ -3,8 +3,8 @@ import sqlite3
 
 import pytest
 
-from services.scoring.store import Store
-from services.scoring.store_errors import StoreDamagedError, StoreUnavailableError
+from services.scoring.store.errors import StoreDamagedError, StoreUnavailableError
+from services.scoring.store.store import Store
 from tests.component.migration_contract import MigrationContract
 from tests.component.retention_contract import RetentionContract
 from tests.component.store_contract import StoreContract, recounted
@@ -37,7 +37,7 @@ class TestSqliteMigrations(MigrationContract):
 
 
 def test_a_locked_store_is_unavailable_and_recovers(address, monkeypatch):
-    monkeypatch.setattr("services.scoring.sqlite.BUSY_TIMEOUT_S", 0.01)
+    monkeypatch.setattr("services.scoring.store.sqlite.BUSY_TIMEOUT_S", 0.01)
     url = address()
     log = as_log([decided(1)])
     with Store(url) as store:

@@ -5,11 +5,11 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from contracts.topics import ALL, APPLICATIONS_DECIDED, LOG_IDENTITY, dead_letter_topics
+from paperless.local.ports import Ports
+from paperless.operations.topics import TopicsError, ensure_topics, wanted
+from runtime import log_identity
+from runtime.log_identity import read_log_identity
 from runtime.settings import KafkaAccess
-from services.scoring import log_identity
-from services.scoring.log_identity import read_log_identity
-from simulation.local.ports import Ports
-from simulation.topics import TopicsError, ensure_topics, wanted
 from tests.component.conftest import Broker
 
 NAMES = {topic.name for topic in ALL} | {name for name, _ in dead_letter_topics()} | {LOG_IDENTITY}

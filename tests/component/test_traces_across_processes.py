@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED, DOCUMENTS_PROVIDED, DOCUMENTS_REQUESTED
-from domain import domain
-from simulation.driver import DrivePlan, drive
-from simulation.scenario import load_scenario
+from domain import load_domain
+from paperless.population.scenario import load_scenario
+from paperless.traffic.driver import DrivePlan, drive
 from tests.component.conftest import Broker
 from tests.component.otlp_receiver import Receiver, black_hole, receiving
 from tests.component.service_processes import Service
@@ -44,7 +44,7 @@ def sampled(monkeypatch) -> None:
 
 
 async def send_day(broker: Broker) -> None:
-    scenario = load_scenario("national-day", domain())
+    scenario = load_scenario("national-day", load_domain())
     plan = DrivePlan(scenario=scenario, seed=3, applications=APPLICATIONS)
     await drive(plan, access=broker.access)
 

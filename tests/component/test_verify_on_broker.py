@@ -10,13 +10,13 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED
+from paperless.local.ports import Ports
+from paperless.operations.topics import ensure_topics
+from paperless.verification.checkers import Letter
+from paperless.verification.log_reader import LogReader
+from paperless.verification.verify import RunParameters, Target, VerifyError, verify
 from runtime.settings import KafkaAccess
 from services.vneid_mock.plan_files import load_plan
-from simulation.checkers import Letter
-from simulation.local.ports import Ports
-from simulation.log_reader import LogReader
-from simulation.topics import ensure_topics
-from simulation.verify import Foresight, Target, VerifyError, verify
 from tests.component.conftest import Broker
 from tests.unit.checkers_world import PARTITIONS, SEED, Log
 
@@ -91,8 +91,8 @@ def target(access: KafkaAccess, api: Api) -> Target:
     return Target(kafka=access, health_urls={"intake": api.url}, api_url=api.url)
 
 
-def foresight() -> Foresight:
-    return Foresight(plan=load_plan("mild").model_dump(mode="json"), seed=SEED)
+def foresight() -> RunParameters:
+    return RunParameters(plan=load_plan("mild").model_dump(mode="json"), seed=SEED)
 
 
 async def test_a_partition_is_read_whole_and_in_order(broker, identity):

@@ -8,12 +8,12 @@ import pytest
 from faststream.specification.asyncapi.v3_0_0.schema import ApplicationSchema
 from jsonschema import Draft202012Validator
 
-from contracts import generate
-from contracts.asyncapi import document
 from contracts.cloudevents import header_maker
-from contracts.generate import ROOT, publish, run
 from contracts.topics import ALL, LOG_IDENTITY, dead_letter_topics
-from simulation.generate import files
+from tools import contract_files as generate
+from tools.asyncapi import document
+from tools.contract_files import ROOT, publish, run
+from tools.generate import files
 
 FILES = files()
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from contracts.decoding import decode_event
 from contracts.events import ApplicationDecided, ApplicationSubmitted, DocumentsProvided, DocumentsRequested
-from contracts.reading import read_event
 from contracts.topics import (
     ALL,
     APPLICATIONS_DECIDED,
@@ -14,10 +14,10 @@ from contracts.topics import (
     DOCUMENTS_PROVIDED,
     DOCUMENTS_REQUESTED,
 )
-from domain import domain
+from domain import load_domain
 from services.intake.core import RuleBook
 from services.intake.handlers import IntakeHandlers
-from services.scoring.decode import decode
+from services.scoring.rollup.decode import decode
 from services.vneid_mock.core import respond
 from services.vneid_mock.plan_files import load_plan
 from tests.contract.golden import EXAMPLES, SIGNING_KEY, every, golden, of_topic
@@ -29,7 +29,7 @@ ASKED = [message.name for message in of_topic(DOCUMENTS_PROVIDED)]
 
 
 def intake() -> IntakeHandlers:
-    return IntakeHandlers(RuleBook.of(domain(), 3), key=SIGNING_KEY, partitions=DEFAULT_PARTITIONS, patience_s=4.0)
+    return IntakeHandlers(RuleBook.of(load_domain(), 3), key=SIGNING_KEY, partitions=DEFAULT_PARTITIONS, patience_s=4.0)
 
 
 def test_every_topic_has_three_to_five_examples():
@@ -51,7 +51,7 @@ def test_a_field_of_tomorrow_is_ignored(topic, message):
 
 @pytest.mark.parametrize(("topic", "message"), EVERY)
 def test_a_golden_message_is_on_its_partition(topic, message):
-    event = read_event(message, topic.payload, DEFAULT_PARTITIONS)
+    event = decode_event(message, topic.payload, DEFAULT_PARTITIONS)
     assert event.model_dump()["application_id"] == message.key.decode()
 
 
@@ -64,7 +64,7 @@ def test_intake_asks_or_decides_as_recorded(message):
         return
     recorded = DocumentsRequested.model_validate_json(golden(DOCUMENTS_REQUESTED, message.name).value)
     asked = DocumentsRequested.model_validate_json(sent.value or b"")
-    book = RuleBook.of(domain(), 3)
+    book = RuleBook.of(load_domain(), 3)
     submitted_at = ApplicationSubmitted.model_validate_json(message.value).submitted_at
     at_attempt = {"attempt": recorded.attempt, "as_of": book.as_of(submitted_at, recorded.attempt)}
     assert asked.model_copy(update=at_attempt) == recorded
@@ -72,7 +72,7 @@ def test_intake_asks_or_decides_as_recorded(message):
 
 @pytest.mark.parametrize("message", of_topic(DOCUMENTS_REQUESTED), ids=lambda message: message.name)
 def test_the_mock_answers_every_recorded_request(message):
-    request = read_event(message, DocumentsRequested, DEFAULT_PARTITIONS)
+    request = decode_event(message, DocumentsRequested, DEFAULT_PARTITIONS)
     responses = respond(request, load_plan("calm"), 0)
     provided = DocumentsProvided.model_validate_json(responses.value)
     assert (provided.application_id, provided.attempt) == (request.application_id, request.attempt)

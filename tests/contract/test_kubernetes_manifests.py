@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 
 from contracts.roles import Grant, acl_table, role, roles
 from contracts.topics import ALL, DEFAULT_PARTITIONS, LOG_IDENTITY, dead_letter_topics
-from simulation.local.layout import ROOT
+from paperless.local.layout import ROOT
 from tests.contract.strimzi_schema import SCHEMAS
 from tests.contract.variables import BY_PREFIX, READ_BY, parsed, program_of, strangers
 

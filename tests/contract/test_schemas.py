@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from contracts.asyncapi import json_schema
 from contracts.events import VERSION
 from contracts.topics import ALL, Topic
 from tests.contract.golden import EXAMPLES, every, of_topic
+from tools.asyncapi import json_schema
 
 EVERY = [pytest.param(topic, message, id=f"{topic.name}/{message.name}") for topic, message in every()]
 SCHEMAS = EXAMPLES.parent / "schemas"

@@ -11,10 +11,10 @@ import typer
 import yaml
 from pydantic_settings import BaseSettings
 
-from simulation.api_token import _ApiToken
-from simulation.cli.main import app as paperless
-from simulation.cli.options import ClientSettings
-from simulation.generate import SETTINGS
+from paperless.cli.main import app as paperless
+from paperless.cli.options import ClientSettings
+from paperless.verification.api_token import _ApiToken
+from tools.generate import SETTINGS
 
 # Whatever a program is told by others' conventions, not by ours.
 FOREIGN = re.compile(r"(OTEL|KAFKA|POSTGRES|PG|PROMETHEUS|GF|COLLECTOR|PYTHON|TZ)")
@@ -24,8 +24,8 @@ READ_BY = {
     "services.intake": "INTAKE_",
     "services.vneid_mock": "VNEID_",
     "services.scoring": "SCORING_",
-    "services.scoring.migrate": "SCORING_",
-    "services.scoring.retention": "SCORING_",
+    "services.scoring.store.migrate": "SCORING_",
+    "services.scoring.store.retention": "SCORING_",
     "services.scoring.api": "SCORING_API_",
     "paperless": "PAPERLESS_",
 }

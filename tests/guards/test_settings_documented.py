@@ -5,8 +5,8 @@ from importlib import import_module
 import pytest
 from pydantic_settings import BaseSettings
 
-from simulation.generate import SETTINGS, settings_page
 from tests.guards.source import ROOT, modules
+from tools.generate import SETTINGS, settings_page
 
 
 def declared() -> set[type[BaseSettings]]:

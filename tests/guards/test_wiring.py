@@ -4,7 +4,6 @@ from typing import Any, cast
 
 from faststream.kafka import KafkaBroker
 
-from contracts.asyncapi import DEAD_LETTER_HEADERS
 from contracts.topics import ALL, LOG_IDENTITY, Topic, by_name
 from runtime.dead_letters import MAX_DEAD_LETTER_BYTES, dead_letter
 from services.intake import app as intake
@@ -15,6 +14,7 @@ from services.vneid_mock import app as vneid_mock
 from services.vneid_mock.settings import VneidSettings
 from tests.contract.golden import golden
 from tests.guards.source import modules, name_of, strings
+from tools.asyncapi import DEAD_LETTER_HEADERS
 
 SERVICES = {"intake": intake, "vneid_mock": vneid_mock, "scoring": scoring}
 

@@ -5,14 +5,11 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from contracts.partition import partition_of
-from domain import domain
-from services.intake.core import RuleBook
-from services.scoring.decode import decode
-from services.scoring.reading import Reading
-from services.scoring.rollup import Decided, Rollup
-from services.vneid_mock.plan_files import load_plan
-from simulation.arrivals import arrivals
-from simulation.checkers import (
+from domain import load_domain
+from paperless.population.arrivals import arrivals
+from paperless.population.population import Population
+from paperless.population.scenario import load_scenario, simulated_days
+from paperless.verification.checkers import (
     Letter,
     LoggedRecord,
     PartitionAudit,
@@ -21,9 +18,12 @@ from simulation.checkers import (
     judge_readings,
     partitions_that_differ,
 )
-from simulation.oracle import Oracle
-from simulation.population import Population
-from simulation.scenario import load_scenario, simulated_days
+from paperless.verification.oracle import Oracle
+from services.intake.core import RuleBook
+from services.scoring.rollup.decode import decode
+from services.scoring.rollup.rollup import Decided, Rollup
+from services.scoring.rollup.snapshot import Snapshot
+from services.vneid_mock.plan_files import load_plan
 
 PARTITIONS = 2
 SEED = 7
@@ -31,14 +31,14 @@ SEED = 7
 
 @cache
 def oracle() -> Oracle:
-    return Oracle(RuleBook.of(domain(), 3), load_plan("mild"), SEED, PARTITIONS)
+    return Oracle(RuleBook.of(load_domain(), 3), load_plan("mild"), SEED, PARTITIONS)
 
 
 @cache
 def submissions(count: int = 400) -> tuple[tuple[bytes, bytes], ...]:
     """Key and value of every submission of a small day."""
-    scenario = load_scenario("one-province", domain())
-    [day] = simulated_days(scenario, domain(), seed=SEED, applications=count)
+    scenario = load_scenario("one-province", load_domain())
+    [day] = simulated_days(scenario, load_domain(), seed=SEED, applications=count)
     population = Population(day)
     found = [population.submission(arrival) for arrival in arrivals(day)]
     return tuple((one.key, one.value) for one in found)
@@ -93,7 +93,7 @@ class Log:
         return auditor.result(with_content=with_content)
 
     def verdict(
-        self, live: Reading, content: Mapping[int, Mapping[str, int]] | None = None, *, foreseen: bool = True
+        self, live: Snapshot, content: Mapping[int, Mapping[str, int]] | None = None, *, foreseen: bool = True
     ) -> Verdict:
         """The verdict as `verify` reaches it: applications are compared only in partitions that differ."""
         audits = {number: self.audit(number, foreseen=foreseen) for number in range(PARTITIONS)}

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
-from simulation.cli import main
+from paperless.cli import main
 
 
 class Ended(NamedTuple):

@@ -4,13 +4,13 @@ import json
 from functools import cache
 from typing import Any, NamedTuple
 
-from domain import domain
+from domain import load_domain
+from paperless.population.arrivals import arrivals
+from paperless.population.population import Population
+from paperless.population.scenario import load_scenario, simulated_days
 from services.intake.core import RuleBook
 from services.vneid_mock.faults import FaultPlan
 from services.vneid_mock.personas import PERSONAS
-from simulation.arrivals import arrivals
-from simulation.population import Population
-from simulation.scenario import load_scenario, simulated_days
 
 ATTEMPTS = 3
 
@@ -42,14 +42,14 @@ SILENT = HARSH.model_copy(
 
 @cache
 def book() -> RuleBook:
-    return RuleBook.of(domain(), ATTEMPTS)
+    return RuleBook.of(load_domain(), ATTEMPTS)
 
 
 @cache
 def filed(seed: int) -> tuple[dict[str, Any], ...]:
     """Submissions of a small national day; those with something to look up come first."""
-    scenario = load_scenario("national-day", domain())
-    [day] = simulated_days(scenario, domain(), seed=seed, applications=300)
+    scenario = load_scenario("national-day", load_domain())
+    [day] = simulated_days(scenario, load_domain(), seed=seed, applications=300)
     population = Population(day)
     events = [json.loads(population.submission(arrival).value) for arrival in arrivals(day)]
     return tuple(sorted(events, key=lambda event: (-len(event["components"]), event["application_id"]))[:60])

@@ -7,22 +7,22 @@ another order, who dies and when, which deadline fires. Whatever the script, `se
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from contracts.context import unseal
 from contracts.draws import draws, short_digest
 from contracts.errors import Reject
 from contracts.events import ApplicationDecided, DocumentsProvided
 from contracts.partition import partition_of
 from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED, DOCUMENTS_PROVIDED, DOCUMENTS_REQUESTED
-from runtime.messages import Logic, Message
-from runtime.partition_state import PartitionState, WindowOptions
+from paperless.verification.oracle import Oracle
+from runtime.messages import Message, RecordHandler
+from runtime.partition_state import PartitionState, PendingOptions
+from services.intake.context import unseal
 from services.intake.core import answers_of
 from services.intake.handlers import IntakeHandlers
-from services.scoring.decode import decode
-from services.scoring.rollup import Reading, Rollup
+from services.scoring.rollup.decode import decode
+from services.scoring.rollup.rollup import Rollup, Snapshot
 from services.vneid_mock.control import PlanState
 from services.vneid_mock.faults import FaultPlan
 from services.vneid_mock.handlers import VneidHandlers
-from simulation.oracle import Oracle
 from tests.unit.confluence_filings import HARSH, SILENT, VARIANTS, Submitted, book, filed, variants
 from tests.unit.fakes_runtime import ManualClock, MemoryLog, Stored
 
@@ -45,8 +45,8 @@ class Step(NamedTuple):
 class Member:
     """One service's owner of one partition: what it has read and what it has committed."""
 
-    def __init__(self, world: "World", logic: Logic, options: WindowOptions, partition: int) -> None:
-        self.world, self.logic, self.options, self.partition = world, logic, options, partition
+    def __init__(self, world: "World", handler: RecordHandler, options: PendingOptions, partition: int) -> None:
+        self.world, self.handler, self.options, self.partition = world, handler, options, partition
         topics = [options.opens, *([options.answered_on] if options.answered_on else [])]
         self.committed = dict.fromkeys(topics, 0)
         self.fetched: tuple[float, int] | None = None
@@ -67,7 +67,7 @@ class Member:
         messages: list[Message] = []
         for record in records:
             try:
-                messages += self.state.take(record, self.logic, clock.now())
+                messages += self.state.take(record, self.handler, clock.now())
             except Reject as reject:
                 self.state.read_past(record)
                 place = f"{reject.reason}@{record.offset}".encode()
@@ -100,19 +100,19 @@ class Member:
         return len(keys)
 
     def fire(self, key: bytes, now: float) -> list[Message]:
-        messages = list(self.state.fire(key, self.logic, now))
+        messages = list(self.state.fire(key, self.handler, now))
         self.world.fired(self, messages)
         return messages
 
     def fire_early(self, salt: int) -> None:
         """Any deadline may pass at any moment: the outcome does not depend on it."""
-        keys = list(self.state.window)
+        keys = list(self.state.pending)
         if keys:
-            self.publish(list(self.state.fire(keys[salt % len(keys)], self.logic, self.world.clock.now())), 0)
+            self.publish(list(self.state.fire(keys[salt % len(keys)], self.handler, self.world.clock.now())), 0)
 
     def idle(self) -> bool:
         ends = {topic: self.world.log.end(topic, self.partition) for topic in self.committed}
-        return not self.state.window and self.state.next_offsets == ends
+        return not self.state.pending and self.state.next_offsets == ends
 
 
 class World:
@@ -126,7 +126,7 @@ class World:
         *,
         intake: type[IntakeHandlers] = IntakeHandlers,
         mock: type[VneidHandlers] = VneidHandlers,
-        state: Callable[[Any, WindowOptions], PartitionState] = PartitionState,
+        state: Callable[[Any, PendingOptions], PartitionState] = PartitionState,
         rollup: type[Rollup] = Rollup,
     ) -> None:
         self.log, self.clock, self.state_type = MemoryLog(), ManualClock(), state
@@ -136,10 +136,10 @@ class World:
         asks = intake(book(), key=KEY, partitions=PARTITIONS, patience_s=PATIENCE_S)
         knows = mock(PlanState(plan, seed), partitions=PARTITIONS)
         # A small budget, so that deadlines stretch here too.
-        patience = WindowOptions(
+        patience = PendingOptions(
             opens=SUBMITTED, answered_on=PROVIDED, retry_burst=2.0, retries_per_s=0.5, stretch_s=PATIENCE_S
         )
-        schedule = WindowOptions(opens=REQUESTED)
+        schedule = PendingOptions(opens=REQUESTED)
         self.intake = [Member(self, asks, patience, number) for number in range(PARTITIONS)]
         self.mock = [Member(self, knows, schedule, number) for number in range(PARTITIONS)]
 
@@ -254,7 +254,7 @@ class World:
 
 
 def sums(rollup: Rollup) -> tuple[Any, Any]:
-    reading: Reading = rollup.reading()
+    reading: Snapshot = rollup.reading()
     return {cell: measures for cell, measures in reading.cells.items() if any(measures)}, reading.fingerprints
 
 

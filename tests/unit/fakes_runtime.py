@@ -12,12 +12,12 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 from contracts.cloudevents import Headers
 from contracts.errors import Reject
 from runtime.dead_letters import DeadLetterLimit
-from runtime.kernel import Kernel
-from runtime.messages import NOTHING, Effects, Handled, Message, Record, State, Waiting
+from runtime.messages import NOTHING, Effects, HandlerResult, Message, PendingRecord, Record, State
 from runtime.metrics import KERNEL_METRICS, SHARED_PREFIX, Metrics
-from runtime.outbox import Outbox
-from runtime.partition_state import WindowOptions
-from runtime.parts import Parts
+from runtime.partition_state import PendingOptions
+from runtime.processor import StreamProcessor
+from runtime.publisher import Publisher
+from runtime.resources import ProcessResources
 from runtime.settings import ServiceSettings
 
 OPENS, ANSWERS, OUT = "asked", "answered", "out"
@@ -223,7 +223,7 @@ class FakeConsumer:
 
 
 class AskLogic:
-    """A small `Logic`: a question stays open until its answer comes; silence asks again `retries` times, then ends.
+    """A small `RecordHandler`: a question stays open until its answer comes; silence asks again some `retries` times.
 
     A question's value may be `bad` (rejected), `bug` (raises each time), `flaky` (raises once) or anything else.
     """
@@ -233,7 +233,7 @@ class AskLogic:
         self.calls: list[bytes] = []
         self._stumbled: set[bytes] = set()
 
-    def on_record(self, record: Record, waiting: Mapping[bytes, State]) -> Effects:
+    def on_record(self, record: Record, pending: Mapping[bytes, State]) -> Effects:
         key, value = record.key or b"", record.value or b""
         self.calls.append(value)
         if value == b"bad":
@@ -243,16 +243,16 @@ class AskLogic:
             raise ZeroDivisionError("our own bug")
         if record.topic == ANSWERS:
             return Effects(publish=(said(key, b"decided"),), close=key)
-        if key in waiting:
+        if key in pending:
             return NOTHING
-        return Effects(publish=(said(key, b"request"),), open=Waiting(key, PATIENCE_S, (0,)))
+        return Effects(publish=(said(key, b"request"),), open=PendingRecord(key, PATIENCE_S, (0,)))
 
     def on_deadline(self, key: bytes, state: State) -> Effects:
         (tries,) = state
         assert isinstance(tries, int)
         if tries >= self.retries:
             return Effects(publish=(said(key, b"presumed"),), close=key)
-        again = Waiting(key, PATIENCE_S, (tries + 1,))
+        again = PendingRecord(key, PATIENCE_S, (tries + 1,))
         return Effects(publish=(said(key, b"again"),), rearm=again, retry=True)
 
 
@@ -265,7 +265,7 @@ class Sent(NamedTuple):
     headers: Headers
 
 
-def effects_of(handled: Handled) -> Effects:
+def effects_of(handled: HandlerResult) -> Effects:
     return handled if type(handled) is Effects else Effects((handled,))
 
 
@@ -277,7 +277,7 @@ class Bench:
     """A kernel on fakes: no network, no waiting."""
 
     def __init__(
-        self, logic: Any = None, *, limit: DeadLetterLimit | None = None, capacity: int = 1_000, **window: Any
+        self, handler: Any = None, *, limit: DeadLetterLimit | None = None, capacity: int = 1_000, **pending: Any
     ) -> None:
         self.clock = ManualClock()
         self.log = MemoryLog()
@@ -285,17 +285,17 @@ class Bench:
         self.consumer = FakeConsumer(self.clock)
         self.metrics = Metrics("bench", KERNEL_METRICS)
         self.stops: list[str] = []
-        self.kernel = Kernel(
-            logic or AskLogic(),
-            Parts(
+        self.kernel = StreamProcessor(
+            handler or AskLogic(),
+            ProcessResources(
                 settings=ServiceSettings(),
-                outbox=Outbox(lambda: self.producer),
+                publisher=Publisher(lambda: self.producer),
                 clock=self.clock,
                 metrics=self.metrics,
                 on_fatal=lambda: self.stops.append("stop"),
             ),
             topics=[OPENS, ANSWERS],
-            window=WindowOptions(**{"opens": OPENS, "answered_on": ANSWERS, **window}),
+            pending=PendingOptions(**{"opens": OPENS, "answered_on": ANSWERS, **pending}),
             dead_letter_topic=lambda topic: f"{topic}.dlq",
             limit=limit,
         )
@@ -317,12 +317,12 @@ class Bench:
     async def batch(self, *records: Stored) -> None:
         """Let a batch be handled, and what it causes arrive."""
         await self.take(*records)
-        await self.kernel.outbox.flush()
+        await self.kernel.publisher.flush()
 
     async def tick(self) -> None:
         async with self.kernel._lock:
             await self.kernel._tick()
-        await self.kernel.outbox.flush()
+        await self.kernel.publisher.flush()
 
     async def commit(self) -> dict[tuple[str, int], int]:
         """Commit, and return everything the group has committed so far, by topic and partition."""

@@ -6,15 +6,15 @@ from datetime import datetime, time
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from contracts.context import Facts, facts_of
 from contracts.draws import short_digest
 from contracts.events import Answer, ApplicationSubmitted, Cause, Source
-from domain import VN, domain
+from domain import VN, load_domain
+from services.intake.context import Facts, facts_of
 from services.intake.core import RuleBook
 from services.intake.rules import Settled
 from services.intake.settling import Answered
 
-BOOK = RuleBook.of(domain(), 3)
+BOOK = RuleBook.of(load_domain(), 3)
 APPLICATION_ID = "01999e5b-8e80-7000-8000-000000000001"
 
 
@@ -33,7 +33,7 @@ class Case(NamedTuple):
 
 def submission(**changes: Any) -> ApplicationSubmitted:
     """Return a birth registration in Hà Nội, changed in these fields."""
-    procedure = domain().procedures[changes.get("procedure", "1.001193")]
+    procedure = load_domain().procedures[changes.get("procedure", "1.001193")]
     fields: dict[str, Any] = {
         "application_id": APPLICATION_ID,
         "dossier_code": "H26.01-251001-0001",

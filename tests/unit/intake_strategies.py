@@ -6,13 +6,13 @@ from typing import Any, get_args
 
 from hypothesis import strategies as st
 
-from contracts.context import Facts
 from contracts.events import Answer, ApplicantAnswer, ApplicationSubmitted, Channel, ResultDelivery
-from domain import VN, Procedure, domain
+from domain import VN, Procedure, load_domain
+from services.intake.context import Facts
 from services.intake.settling import Answered
 from tests.unit.intake_examples import submission
 
-DOMAIN = domain()
+DOMAIN = load_domain()
 digests = st.integers(0, 2**64 - 1).map(lambda number: f"{number:016x}")
 application_ids = st.integers(0, 2**48 - 1).map(lambda number: f"0199bd6a-0000-7000-8000-{number:012x}")
 

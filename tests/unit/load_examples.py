@@ -3,10 +3,10 @@
 from datetime import UTC, datetime
 from math import isnan
 
-from simulation.load.figures import Outside, Span, distribution, measured
-from simulation.load.plan import LoadPlan
-from simulation.load.recorder import Recorder
-from simulation.load.result import Ceiling, LoadResult, Machine, Measured, Meter, Observation
+from paperless.traffic.load.figures import Outside, Span, distribution, measured
+from paperless.traffic.load.plan import LoadPlan
+from paperless.traffic.load.recorder import Recorder
+from paperless.traffic.load.result import Ceiling, LoadResult, Machine, Measured, Meter, Observation
 
 START = 1_000.0
 NEVER = float("nan")

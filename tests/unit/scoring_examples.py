@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from contracts.events import ApplicationDecided, DecidedComponent
 from contracts.partition import partition_of
 from domain import VN
-from services.scoring.rollup import Decided, decided_of
-from services.scoring.store import Positioned
+from services.scoring.rollup.rollup import Decided, decided_of
+from services.scoring.store.store import Positioned
 
 PARTITIONS = 3
 MONDAY = datetime(2025, 10, 6, 8, tzinfo=VN)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from contracts.roles import Grant, roles
-from simulation.access_control import AccessControlError, AccessReport, read_passwords
+from paperless.operations.access_control import AccessControlError, AccessReport, read_passwords
 
 PASSWORD = "a password of some length"
 

@@ -4,8 +4,8 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from services.http_guard import HttpGuard, token_digests
-from simulation.api_token import ApiTokenError, authorization
+from paperless.verification.api_token import ApiTokenError, authorization
+from runtime.http_guard import HttpGuard, token_digests
 
 TOKEN = "a-token-of-the-operator"
 

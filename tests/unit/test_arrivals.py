@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain import domain
-from simulation.arrivals import Arrival, Mode, SimulatedDay, apportion, arrivals, province_weight
-from simulation.scenario import load_scenario, simulated_days
-from simulation.time_of_day import counter_day, online_working_day, played_share
+from domain import load_domain
+from paperless.population.arrivals import Arrival, Mode, SimulatedDay, apportion, arrivals, province_weight
+from paperless.population.scenario import load_scenario, simulated_days
+from paperless.population.time_of_day import counter_day, online_working_day, played_share
 
-FACTS = domain()
+FACTS = load_domain()
 OFFICE = [(8 * 3600, 12 * 3600), (13 * 3600, 17 * 3600)]
 
 

@@ -5,8 +5,8 @@ from collections import Counter
 from typing import Any
 
 from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED
-from services.scoring.reading import HASH_SPAN, CellKey, Fingerprint, Measures, Reading, add_cells
-from simulation.checkers import Letter, LoggedRecord, Verdict, merged
+from paperless.verification.checkers import Letter, LoggedRecord, Verdict, merged
+from services.scoring.rollup.snapshot import HASH_SPAN, CellKey, Fingerprint, Measures, Snapshot, add_cells
 from tests.unit.checkers_world import PARTITIONS, Log, decided, submissions
 
 
@@ -45,7 +45,7 @@ class LiveStore:
         del self.content[record.partition][name_of(record)]
 
     def verdict(self, *, foreseen: bool = True) -> Verdict:
-        return self.log.verdict(Reading(self.cells, self.fingerprints), self.content, foreseen=foreseen)
+        return self.log.verdict(Snapshot(self.cells, self.fingerprints), self.content, foreseen=foreseen)
 
 
 def same_cell(log: Log) -> tuple[LoggedRecord, LoggedRecord]:

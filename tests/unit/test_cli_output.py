@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from paperless.cli.options import System, find_system, seconds_per_day
+from paperless.cli.output import agreement, clear_json, percent, print_verdict, verdict_json, write_json
+from paperless.traffic.manifest import ManifestError
+from paperless.verification.checkers import Verdict
+from paperless.verification.verify import VerifyError
 from runtime.settings import KafkaAccess
-from simulation.checkers import Verdict
-from simulation.cli.options import System, find_system, seconds_per_day
-from simulation.cli.output import agreement, clear_json, percent, print_verdict, verdict_json, write_json
-from simulation.manifest import ManifestError
-from simulation.verify import VerifyError
 
 FINE = Verdict(
     submitted=1_203, decided=1_200, dead_lettered=3, lost=0, counted_twice=0, re_delivered=17, presumed=2, overruled=1,

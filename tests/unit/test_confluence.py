@@ -8,12 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from contracts.context import Facts, facts_of
 from contracts.events import ApplicationSubmitted, DocumentsProvided, DocumentsRequested
+from services.intake.context import Facts, facts_of
 from services.intake.core import answers_of, decide, look_ups
 from services.intake.settling import Answered
-from services.scoring.decode import decode
-from services.scoring.rollup import Rollup
+from services.scoring.rollup.decode import decode
+from services.scoring.rollup.rollup import Rollup
 from services.vneid_mock.core import respond
 from services.vneid_mock.faults import FaultPlan
 from services.vneid_mock.plan_files import named_plan

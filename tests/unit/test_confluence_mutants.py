@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from contracts.events import DocumentsProvided
-from runtime.messages import NOTHING, Effects, Handled, State
+from runtime.messages import NOTHING, Effects, HandlerResult, State
 from runtime.partition_state import PartitionState
 from services.intake.core import RuleBook
 from services.intake.handlers import IntakeHandlers
-from services.scoring.rollup import Rollup
+from services.scoring.rollup.rollup import Rollup
 from services.vneid_mock.handlers import VneidHandlers
 from tests.unit.confluence_filings import ATTEMPTS
 from tests.unit.confluence_world import assert_equal_knowledge_gives_equal_bytes, drawn_script, drawn_world
@@ -50,27 +50,27 @@ class NeverGivesUp(IntakeHandlers):
 class DatesByAttempt(IntakeHandlers):
     """The event time of a decision follows from the attempt that brought it."""
 
-    def _on_provided(self, record: Any, waiting: Mapping[bytes, State]) -> Effects:
+    def _on_provided(self, record: Any, pending: Mapping[bytes, State]) -> Effects:
         attempt = json.loads(record.value)["attempt"]
         patient, self._book = self._book, RuleBook.of(self._book.domain, attempt)
         try:
-            return super()._on_provided(record, waiting)
+            return super()._on_provided(record, pending)
         finally:
             self._book = patient
 
 
 class KeepsOneSubmissionPerId(IntakeHandlers):
-    def _on_submitted(self, record: Any, waiting: Mapping[bytes, State]) -> Handled:
-        effects = super()._on_submitted(record, waiting)
-        same = any(json.loads(state[1])["application_id"].encode() == record.key for state in waiting.values())  # type: ignore[arg-type]
+    def _on_submitted(self, record: Any, pending: Mapping[bytes, State]) -> HandlerResult:
+        effects = super()._on_submitted(record, pending)
+        same = any(json.loads(state[1])["application_id"].encode() == record.key for state in pending.values())  # type: ignore[arg-type]
         return NOTHING if same else effects
 
 
 class ForgetsScheduledReplies(VneidHandlers):
     """A reply to come is remembered by nothing that survives."""
 
-    def on_record(self, record: Any, waiting: Mapping[bytes, State]) -> Handled:
-        handled = super().on_record(record, waiting)
+    def on_record(self, record: Any, pending: Mapping[bytes, State]) -> HandlerResult:
+        handled = super().on_record(record, pending)
         return handled._replace(open=None) if type(handled) is Effects and not handled.publish else handled
 
 
@@ -81,7 +81,7 @@ class CommitsWhatItRead(PartitionState):
 
 class PresumesWithoutBarrier(PartitionState):
     def due(self, *, now: float, polled_at: float | None, highwater: int | None, limit: int) -> list[bytes]:
-        return self.window.expired(now, limit)
+        return self.pending.expired(now, limit)
 
 
 class LastOneWins(Rollup):

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts import context as module
-from contracts.context import CONTEXT_VERSION, ContextError, Facts, facts_of, seal, unseal
 from contracts.events import DocumentsRequested
-from domain import domain
+from domain import load_domain
+from services.intake import context as module
+from services.intake.context import CONTEXT_VERSION, ContextError, Facts, facts_of, seal, unseal
 from tests.unit.intake_examples import APPLICATION_ID, submission
 from tests.unit.intake_strategies import digests, keys, submissions
 
@@ -33,7 +33,7 @@ def test_a_context_carries_no_citizen_number(submitted, digest):
 
 
 def test_the_largest_context_fits_its_field():
-    procedures = domain().procedures.values()
+    procedures = load_domain().procedures.values()
     largest = max(procedures, key=lambda procedure: sum(map(len, procedure.components)))
     components = dict.fromkeys(largest.components, "upload")
     submitted = submission(

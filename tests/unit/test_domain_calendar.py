@@ -4,10 +4,10 @@ from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 
-from domain import VN, CalendarRangeError, OfficeHours, WorkingCalendar, domain
+from domain import VN, CalendarRangeError, OfficeHours, WorkingCalendar, load_domain
 from domain.models import Holiday, LimitUnit
 
-CALENDAR = domain().calendar
+CALENDAR = load_domain().calendar
 
 
 def vn(text: str) -> datetime:
@@ -190,12 +190,12 @@ def test_a_limit_of_nothing_is_refused(unit):
 
 def test_default_hours_are_those_of_the_parameters():
     assert CALENDAR.hours == OfficeHours()
-    assert OfficeHours().minutes_per_day == 60 * domain().number("intake.working_hours_per_day")
+    assert OfficeHours().minutes_per_day == 60 * load_domain().number("intake.working_hours_per_day")
 
 
 def test_other_office_hours_move_the_answers():
     hours = OfficeHours(opens=420, noon_starts=690, noon_ends=810, closes=1020, cutoff=900)
-    calendar = WorkingCalendar(domain().holidays, hours)
+    calendar = WorkingCalendar(load_domain().holidays, hours)
     assert after(vn("2025-10-01T06:00:00"), 300, calendar) == vn("2025-10-01T14:00:00")
 
 

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from domain import Domain, DomainError, domain, load
+from domain import Domain, DomainError, load, load_domain
 from domain.models import Component
 
 CERTIFICATE_OF_LAND = "1.013831"
@@ -11,128 +11,128 @@ INSURANCE_RENEWAL = "X.000017"
 
 
 @pytest.fixture(scope="module")
-def facts() -> Domain:
-    return domain()
+def domain() -> Domain:
+    return load_domain()
 
 
-def weighted_mean(facts: Domain, name: str) -> float:
-    weights = {code: facts.provinces[code].population * row.volume_factor for code, row in facts.profiles.items()}
+def weighted_mean(domain: Domain, name: str) -> float:
+    weights = {code: domain.provinces[code].population * row.volume_factor for code, row in domain.profiles.items()}
     total = sum(weights.values())
-    shares: dict[str, float] = {code: getattr(row, name) for code, row in facts.profiles.items()}
+    shares: dict[str, float] = {code: getattr(row, name) for code, row in domain.profiles.items()}
     return sum(weights[code] * share for code, share in shares.items()) / total
 
 
-def test_the_country_has_34_provinces_and_3321_communes(facts):
-    assert len(facts.provinces) == facts.number("count.provinces") == 34
-    assert len(facts.communes) == facts.number("count.communes") == 3321
-    assert sum(province.population for province in facts.provinces.values()) == facts.number("population.total")
+def test_the_country_has_34_provinces_and_3321_communes(domain):
+    assert len(domain.provinces) == domain.number("count.provinces") == 34
+    assert len(domain.communes) == domain.number("count.communes") == 3321
+    assert sum(province.population for province in domain.provinces.values()) == domain.number("population.total")
 
 
-def test_the_list_has_25_services_with_98_components(facts):
-    listed = [procedure for procedure in facts.procedures.values() if procedure.in_list_25]
+def test_the_list_has_25_services_with_98_components(domain):
+    listed = [procedure for procedure in domain.procedures.values() if procedure.in_list_25]
     assert len(listed) == 25
     assert sum(len(procedure.components) for procedure in listed) == 98
     assert all(procedure.service_level == "full" for procedure in listed)
 
 
-def test_communes_carry_their_kind_in_their_name(facts):
+def test_communes_carry_their_kind_in_their_name(domain):
     words = {"xa": "Xã ", "phuong": "Phường ", "dac_khu": "Đặc khu "}
-    assert all(commune.name_vi.startswith(words[commune.kind]) for commune in facts.communes.values())
-    assert not any("  " in commune.name_vi for commune in facts.communes.values())
+    assert all(commune.name_vi.startswith(words[commune.kind]) for commune in domain.communes.values())
+    assert not any("  " in commune.name_vi for commune in domain.communes.values())
 
 
-def test_every_province_lists_its_own_communes(facts):
-    for code, province in facts.provinces.items():
-        communes = facts.communes_of(code)
+def test_every_province_lists_its_own_communes(domain):
+    for code, province in domain.provinces.items():
+        communes = domain.communes_of(code)
         assert len(communes) == province.communes
         assert {commune.province for commune in communes} == {code}
 
 
-def test_cities_and_provinces_share_one_map_without_overlap(facts):
-    assert len({(province.tile_row, province.tile_col) for province in facts.provinces.values()}) == 34
+def test_cities_and_provinces_share_one_map_without_overlap(domain):
+    assert len({(province.tile_row, province.tile_col) for province in domain.provinces.values()}) == 34
 
 
-def test_citizen_prefixes_are_never_shared_by_provinces(facts):
-    codes = [code for province in facts.provinces.values() for code in province.old_codes]
+def test_citizen_prefixes_are_never_shared_by_provinces(domain):
+    codes = [code for province in domain.provinces.values() for code in province.old_codes]
     assert len(codes) == len(set(codes)) == 63
 
 
-def test_the_mix_of_dossiers_sums_to_one(facts):
-    mix = facts.mix()
+def test_the_mix_of_dossiers_sums_to_one(domain):
+    mix = domain.mix()
     assert math.isclose(sum(share for _, share in mix), 1, abs_tol=1e-12)
-    assert [code for code, _ in mix] == list(facts.procedures)
+    assert [code for code, _ in mix] == list(domain.procedures)
 
 
-def test_the_25_services_have_their_share_of_dossiers(facts):
-    listed = sum(share for code, share in facts.mix() if facts.procedures[code].in_list_25)
-    assert math.isclose(listed, facts.number("volume.share_25_services"), abs_tol=1e-12)
+def test_the_25_services_have_their_share_of_dossiers(domain):
+    listed = sum(share for code, share in domain.mix() if domain.procedures[code].in_list_25)
+    assert math.isclose(listed, domain.number("volume.share_25_services"), abs_tol=1e-12)
 
 
-def test_ministries_run_most_of_the_25_services(facts):
-    run = sum(p.volume_weight for p in facts.procedures.values() if p.in_list_25 and p.authority == "ministry")
-    assert run == pytest.approx(facts.number("volume.ministry_run_share"), abs=0.002)
+def test_ministries_run_most_of_the_25_services(domain):
+    run = sum(p.volume_weight for p in domain.procedures.values() if p.in_list_25 and p.authority == "ministry")
+    assert run == pytest.approx(domain.number("volume.ministry_run_share"), abs=0.002)
 
 
-def test_other_procedures_leave_provinces_at_their_published_rate(facts):
+def test_other_procedures_leave_provinces_at_their_published_rate(domain):
     """The 25 services' province-run part at 0.55, full groups at 0.55, everything else at 0."""
-    shares = dict(facts.mix())
-    run = {code: share for code, share in shares.items() if facts.procedures[code].authority == "province"}
+    shares = dict(domain.mix())
+    run = {code: share for code, share in shares.items() if domain.procedures[code].authority == "province"}
     done = 0.55 * sum(
         share
         for code, share in run.items()
-        if facts.procedures[code].in_list_25 or facts.procedures[code].can_be_end_to_end
+        if domain.procedures[code].in_list_25 or domain.procedures[code].can_be_end_to_end
     )
     assert 0.145 <= done / sum(run.values()) <= 0.17
 
 
-def test_other_procedures_are_mostly_filed_at_communes(facts):
-    others = [procedure for procedure in facts.procedures.values() if not procedure.in_list_25]
+def test_other_procedures_are_mostly_filed_at_communes(domain):
+    others = [procedure for procedure in domain.procedures.values() if not procedure.in_list_25]
     communes = sum(procedure.volume_weight for procedure in others if procedure.level == "commune")
-    assert communes == pytest.approx(facts.number("volume.commune_level_share"))
+    assert communes == pytest.approx(domain.number("volume.commune_level_share"))
     assert {procedure.service_level for procedure in others} == {"full", "partial", "information"}
 
 
-def test_identity_card_and_marriage_never_count_as_end_to_end(facts):
-    out = {code for code, p in facts.procedures.items() if p.in_list_25 and not p.can_be_end_to_end}
+def test_identity_card_and_marriage_never_count_as_end_to_end(domain):
+    out = {code for code, p in domain.procedures.items() if p.in_list_25 and not p.can_be_end_to_end}
     assert out == {"1.014063", "1.000894"}
 
 
-def test_partly_online_services_never_count_as_end_to_end(facts):
-    partly = [procedure for procedure in facts.procedures.values() if procedure.service_level != "full"]
+def test_partly_online_services_never_count_as_end_to_end(domain):
+    partly = [procedure for procedure in domain.procedures.values() if procedure.service_level != "full"]
     assert partly
     assert not any(procedure.can_be_end_to_end for procedure in partly)
 
 
-def test_a_plain_form_needs_no_proof(facts):
-    form = facts.procedures[PERMANENT_RESIDENCE].components["mau_ct01"]
+def test_a_plain_form_needs_no_proof(domain):
+    form = domain.procedures[PERMANENT_RESIDENCE].components["mau_ct01"]
     assert (form.needs_proof, form.replaceable) == (False, False)
 
 
-def test_a_form_backed_by_data_needs_proof(facts):
-    form = facts.procedures[INSURANCE_RENEWAL].components["ma_so_bhxh"]
+def test_a_form_backed_by_data_needs_proof(domain):
+    form = domain.procedures[INSURANCE_RENEWAL].components["ma_so_bhxh"]
     assert form.kind == "form"
     assert (form.needs_proof, form.replaceable) == (True, True)
 
 
-def test_a_paper_no_database_knows_still_needs_proof(facts):
-    paper = facts.procedures[PERMANENT_RESIDENCE].components["hop_dong_thue_muon"]
+def test_a_paper_no_database_knows_still_needs_proof(domain):
+    paper = domain.procedures[PERMANENT_RESIDENCE].components["hop_dong_thue_muon"]
     assert (paper.needs_proof, paper.replaceable) == (True, False)
 
 
-def test_lodging_is_looked_up_in_three_databases_in_order(facts):
-    lodging = facts.procedures[PERMANENT_RESIDENCE].components["cho_o_hop_phap"]
+def test_lodging_is_looked_up_in_three_databases_in_order(domain):
+    lodging = domain.procedures[PERMANENT_RESIDENCE].components["cho_o_hop_phap"]
     assert lodging.databases == ("dan_cu", "cu_tru", "dat_dai")
     assert lodging.usable_rates == (0.3, 0.4, 0.69)
 
 
-def test_a_component_without_override_takes_the_database_rate(facts):
-    certificate = facts.procedures[CERTIFICATE_OF_LAND].components["gcn_qsdd"]
-    assert certificate.usable_rates == (facts.databases["dat_dai"].usable_rate,)
+def test_a_component_without_override_takes_the_database_rate(domain):
+    certificate = domain.procedures[CERTIFICATE_OF_LAND].components["gcn_qsdd"]
+    assert certificate.usable_rates == (domain.databases["dat_dai"].usable_rate,)
     assert certificate.fallback == "original"
 
 
-def test_proofs_are_the_components_that_need_proof(facts):
-    for procedure in facts.procedures.values():
+def test_proofs_are_the_components_that_need_proof(domain):
+    for procedure in domain.procedures.values():
         expected: list[Component] = [item for item in procedure.components.values() if item.needs_proof]
         assert list(procedure.proofs) == expected
         assert [item.position for item in procedure.components.values()] == list(
@@ -151,63 +151,63 @@ def test_proofs_are_the_components_that_need_proof(facts):
         ("electronic_result_share", "result.electronic_share"),
     ],
 )
-def test_the_provinces_together_meet_the_national_figure(facts, field, parameter):
-    assert weighted_mean(facts, field) == pytest.approx(facts.number(parameter), abs=0.001)
-    bounds = facts.parameters[parameter]
-    assert all(bounds.low <= getattr(row, field) <= bounds.high for row in facts.profiles.values())
+def test_the_provinces_together_meet_the_national_figure(domain, field, parameter):
+    assert weighted_mean(domain, field) == pytest.approx(domain.number(parameter), abs=0.001)
+    bounds = domain.parameters[parameter]
+    assert all(bounds.low <= getattr(row, field) <= bounds.high for row in domain.profiles.values())
 
 
-def test_volume_factors_average_one_by_population(facts):
-    people = sum(province.population for province in facts.provinces.values())
-    dossiers = sum(facts.provinces[code].population * row.volume_factor for code, row in facts.profiles.items())
+def test_volume_factors_average_one_by_population(domain):
+    people = sum(province.population for province in domain.provinces.values())
+    dossiers = sum(domain.provinces[code].population * row.volume_factor for code, row in domain.profiles.items())
     assert dossiers / people == pytest.approx(1, abs=0.001)
 
 
 @pytest.mark.parametrize(("province", "online"), [("79", 0.965), ("01", 0.597), ("46", 0.95)])
-def test_a_published_online_share_is_kept_as_published(facts, province, online):
-    profile = facts.profiles[province]
+def test_a_published_online_share_is_kept_as_published(domain, province, online):
+    profile = domain.profiles[province]
     assert (profile.online_share, profile.evidence["online_share"]) == (online, "B")
-    published = facts.published("online_share", h_code=facts.provinces[province].h_code)
+    published = domain.published("online_share", h_code=domain.provinces[province].h_code)
     assert round(published[0].value, 3) == online
 
 
-def test_published_rates_are_found_by_metric_and_scope(facts):
-    found = facts.published("d1_rate", "all_provinces", name="34 tỉnh, thành phố")
+def test_published_rates_are_found_by_metric_and_scope(domain):
+    found = domain.published("d1_rate", "all_provinces", name="34 tỉnh, thành phố")
     assert [row.value for row in found] == [0.1694, 0.1181]
-    assert facts.published("d1_rate", "province", h_code="H26") == ()
+    assert domain.published("d1_rate", "province", h_code="H26") == ()
 
 
-def test_a_misspelled_parameter_gets_a_suggestion(facts):
+def test_a_misspelled_parameter_gets_a_suggestion(domain):
     with pytest.raises(DomainError, match=r"did you mean .*supplement\.paper_answer_share"):
-        facts.number("supplement.paper_anser_share")
+        domain.number("supplement.paper_anser_share")
 
 
-def test_a_misspelled_metric_gets_a_suggestion(facts):
+def test_a_misspelled_metric_gets_a_suggestion(domain):
     with pytest.raises(DomainError, match="did you mean d1_rate"):
-        facts.published("d1_rat")
+        domain.published("d1_rat")
 
 
-def test_an_unknown_province_is_named_with_its_file(facts):
+def test_an_unknown_province_is_named_with_its_file(domain):
     with pytest.raises(DomainError, match=r"provinces\.csv row -, field code: no province '02'"):
-        facts.communes_of("02")
+        domain.communes_of("02")
 
 
-def test_dates_and_numbers_are_not_mixed_up(facts):
-    assert facts.day("date.no_paper_25_services").isoformat() == "2025-10-01"
+def test_dates_and_numbers_are_not_mixed_up(domain):
+    assert domain.day("date.no_paper_25_services").isoformat() == "2025-10-01"
     with pytest.raises(DomainError, match=r"Domain\.day"):
-        facts.number("date.no_paper_25_services")
+        domain.number("date.no_paper_25_services")
     with pytest.raises(DomainError, match=r"Domain\.number"):
-        facts.day("intake.cutoff_hour")
+        domain.day("intake.cutoff_hour")
 
 
-def test_facts_cannot_be_changed_by_accident(facts):
+def test_facts_cannot_be_changed_by_accident(domain):
     with pytest.raises(TypeError):
-        facts.provinces["99"] = facts.provinces["01"]
+        domain.provinces["99"] = domain.provinces["01"]
     with pytest.raises(AttributeError):
-        facts.provinces["01"].population = 0
+        domain.provinces["01"].population = 0
 
 
-def test_the_packaged_facts_are_loaded_once(facts):
-    assert domain() is facts
-    assert load() == facts
-    assert load() is not facts
+def test_the_packaged_facts_are_loaded_once(domain):
+    assert load_domain() is domain
+    assert load() == domain
+    assert load() is not domain

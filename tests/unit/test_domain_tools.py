@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from domain.tools import make_communes, make_profiles
+from tools import make_communes, make_profiles
 
 DATA = Path(make_communes.DATA)
 WARD = {"name": "Xã  Bắc Đông Quan", "code": 12688, "division_type": "xã"}

@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from domain import domain
-from runtime.outbox import Outbox
-from simulation.driver import LINGER_S, DrivePlan, DriveResult, Progress, _Run
-from simulation.scenario import load_scenario
-from simulation.sender import Sender
+from domain import load_domain
+from paperless.population.scenario import load_scenario
+from paperless.traffic.driver import LINGER_S, DrivePlan, DriveResult, Progress, _Run
+from paperless.traffic.sender import Sender
+from runtime.publisher import Publisher
 from tests.unit.sending_fakes import Broker, SleepClock
 
 
@@ -22,10 +22,10 @@ async def play(
         if progress.sent >= stop_at:
             stop.set()
 
-    loaded = load_scenario(scenario, domain())
+    loaded = load_scenario(scenario, load_domain())
     plan = DrivePlan(scenario=loaded, seed=7, applications=2_000, seconds_per_day=seconds_per_day)
     run = _Run(plan, plan.days(), progress=show, clock=clock, sleep=clock.sleep, stop=stop)
-    await run.play(Sender(Outbox(lambda: broker), 3, run.tally, clock, run.show))
+    await run.play(Sender(Publisher(lambda: broker), 3, run.tally, clock, run.show))
     return run.result(), shown
 
 

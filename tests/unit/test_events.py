@@ -8,10 +8,10 @@ from hypothesis import given
 from pydantic import ValidationError
 
 from contracts.cloudevents import header_maker
+from contracts.decoding import decode_event
 from contracts.errors import Reject
 from contracts.events import ApplicationDecided, ApplicationSubmitted, DocumentsProvided
 from contracts.partition import partition_of
-from contracts.reading import read_event
 from contracts.topics import MAX_RECORD_BYTES
 from domain import VN
 from tests.unit.intake_examples import APPLICATION_ID, submission
@@ -31,7 +31,7 @@ def stored(value: bytes | None, key: bytes | None = KEY) -> Stored:
 
 
 def read(record: Stored) -> ApplicationSubmitted:
-    return read_event(record, ApplicationSubmitted, 6)
+    return decode_event(record, ApplicationSubmitted, 6)
 
 
 def changed(**changes: Any) -> bytes:

@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks.gates_broker import run_virtually
 from benchmarks.gates_flow import flow_counts, kind_of
-from services.scoring import sqlite
+from services.scoring.store import sqlite
 
 APPLICATIONS = 1_500
 

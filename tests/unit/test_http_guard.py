@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from runtime.errors import FatalError
-from services.http_guard import HttpGuard, token_digests
+from runtime.http_guard import HttpGuard, token_digests
 
 TOKEN = "first-token-of-an-operator"
 NEXT = "second-token-of-an-operator"

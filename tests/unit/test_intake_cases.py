@@ -10,11 +10,11 @@ from typing import get_args
 
 import pytest
 
-from contracts.context import Facts
 from contracts.events import ApplicantAnswer, Cause, Channel, Outcome, ResultDelivery
-from domain import CalendarRangeError, OfficeHours, Procedure, WorkingCalendar, domain
+from domain import CalendarRangeError, OfficeHours, Procedure, WorkingCalendar, load_domain
 from domain.models import LimitUnit
 from services.intake import core, rules
+from services.intake.context import Facts
 from services.intake.core import RuleBook, Timing, decide
 from services.intake.rules import PRECEDENCE, RULES, Rule, Settled
 from services.intake.settling import Answers, settle
@@ -63,9 +63,9 @@ def test_cases_cover_every_word_of_the_contract():
 
 
 def test_cases_cover_every_unit_and_fallback():
-    procedures = [domain().procedures[case.submitted.procedure] for case in CASES]
+    procedures = [load_domain().procedures[case.submitted.procedure] for case in CASES]
     fallbacks = {
-        domain().procedures[case.submitted.procedure].components[one.component].fallback
+        load_domain().procedures[case.submitted.procedure].components[one.component].fallback
         for case in CASES
         for one in case.expected["components"]
         if one.cause
@@ -79,7 +79,7 @@ def test_cases_cover_every_unit_and_fallback():
 
 
 def book_of(rules_table: Sequence[Rule]) -> RuleBook:
-    return RuleBook.of(domain(), BOOK.attempts, rules_table)
+    return RuleBook.of(load_domain(), BOOK.attempts, rules_table)
 
 
 def changed(rule: Rule, by: Rule) -> RuleBook:
@@ -176,7 +176,7 @@ class HoursAreDays(WorkingCalendar):
         return super().due_at(accepted, limit_value, "working_day" if limit_unit == "hour" else limit_unit)
 
 
-HOLIDAYS = domain().holidays
+HOLIDAYS = load_domain().holidays
 CALENDARS: dict[str, WorkingCalendar] = {
     "paper is forwarded at once": AlwaysAtOnce(HOLIDAYS),
     "data wait like paper": NeverAtOnce(HOLIDAYS),

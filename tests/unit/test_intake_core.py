@@ -7,10 +7,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from contracts.context import facts_of
 from contracts.errors import Reject
 from contracts.events import ApplicationDecided, ApplicationSubmitted, DocumentAnswer, DocumentsProvided
-from domain import VN, domain
+from domain import VN, load_domain
+from services.intake.context import facts_of
 from services.intake.core import RuleBook, answers_of, check, decide, look_ups
 from services.intake.settling import Answered, Answers
 from tests.unit.intake_examples import APPLICATION_ID, BOOK, submission
@@ -82,7 +82,7 @@ def test_a_complete_answer_does_not_know_the_attempts(data, submitted, attempts)
     answers = data.draw(answers_for(facts))
     decision = decide(facts, answers, BOOK)
     assume(not decision.presumed)
-    assert decide(facts, answers, RuleBook.of(domain(), attempts)) == decision
+    assert decide(facts, answers, RuleBook.of(load_domain(), attempts)) == decision
 
 
 @given(submitted=submissions())

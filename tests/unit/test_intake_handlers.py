@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import given
 
-from contracts.context import facts_of, seal
 from contracts.draws import short_digest
 from contracts.errors import Reject
 from contracts.events import (
@@ -22,6 +21,7 @@ from domain import VN
 from runtime.messages import NOTHING, Effects, State
 from runtime.metrics import Metrics
 from services.intake.app import METRICS
+from services.intake.context import facts_of, seal
 from services.intake.core import answers_of, decide
 from services.intake.handlers import IntakeHandlers
 from tests.unit.fakes_runtime import Sent, effects_of
@@ -76,8 +76,8 @@ def reply(
     return record(DOCUMENTS_PROVIDED.name, event)
 
 
-def handle(logic: IntakeHandlers, record: Any, waiting: dict[bytes, State]) -> Effects:
-    return effects_of(logic.on_record(record, waiting))
+def handle(handler: IntakeHandlers, record: Any, pending: dict[bytes, State]) -> Effects:
+    return effects_of(handler.on_record(record, pending))
 
 
 def opened(**changes: Any) -> dict[bytes, State]:
@@ -150,11 +150,11 @@ def test_other_content_under_the_same_id_is_asked_for_too():
 
 
 def test_a_complete_reply_decides_and_closes():
-    waiting = opened()
-    effects = handle(handlers(), reply(*BOTH), waiting)
+    pending = opened()
+    effects = handle(handlers(), reply(*BOTH), pending)
     decided = outcome(effects)
     assert (decided.outcome, decided.revision, decided.presumed) == ("end_to_end", 2, False)
-    assert effects.close in waiting
+    assert effects.close in pending
     assert dict(Sent(*effects.publish[0]).headers)["ce_id"] == f"{APPLICATION_ID}/decided/2".encode()
 
 
@@ -169,10 +169,10 @@ def test_an_incomplete_reply_asks_again():
 
 
 def test_an_incomplete_reply_to_the_last_asking_is_presumed():
-    logic, waiting = handlers(), opened()
+    handler, pending = handlers(), opened()
     for attempt in (1, 2):
-        waiting = rearmed(handle(logic, reply("giay_chung_sinh", attempt=attempt), waiting))
-    decided = outcome(handle(logic, reply(attempt=3), waiting))
+        pending = rearmed(handle(handler, reply("giay_chung_sinh", attempt=attempt), pending))
+    decided = outcome(handle(handler, reply(attempt=3), pending))
     assert (decided.presumed, decided.revision) == (True, 1)
     assert {one.component: one.cause for one in decided.components} == {
         "giay_chung_sinh": None,
@@ -181,9 +181,9 @@ def test_an_incomplete_reply_to_the_last_asking_is_presumed():
 
 
 def test_a_late_reply_to_an_earlier_asking_only_restarts_patience():
-    logic = handlers()
-    waiting = rearmed(logic.on_deadline(*next(iter(opened().items()))))
-    effects = handle(logic, reply("giay_chung_sinh", attempt=1), waiting)
+    handler = handlers()
+    pending = rearmed(handler.on_deadline(*next(iter(opened().items()))))
+    effects = handle(handler, reply("giay_chung_sinh", attempt=1), pending)
     assert effects.publish == ()
     assert effects.rearm is not None
     assert effects.rearm.patience_s == 4.0
@@ -196,21 +196,21 @@ def test_silence_asks_again_within_a_budget():
 
 
 def test_silence_at_the_last_asking_presumes_the_best_reply():
-    logic, waiting = handlers(), opened()
-    waiting = rearmed(handle(logic, reply("giay_chung_sinh"), waiting))
-    waiting = rearmed(logic.on_deadline(*next(iter(waiting.items()))))
-    effects = logic.on_deadline(*next(iter(waiting.items())))
+    handler, pending = handlers(), opened()
+    pending = rearmed(handle(handler, reply("giay_chung_sinh"), pending))
+    pending = rearmed(handler.on_deadline(*next(iter(pending.items()))))
+    effects = handler.on_deadline(*next(iter(pending.items())))
     decided = outcome(effects)
     assert (decided.presumed, decided.revision) == (True, 1)
-    assert effects.close in waiting
+    assert effects.close in pending
     assert not effects.retry
 
 
 def test_total_silence_is_presumed_unreachable():
-    logic, waiting = handlers(), opened()
+    handler, pending = handlers(), opened()
     for _ in range(BOOK.attempts - 1):
-        waiting = rearmed(logic.on_deadline(*next(iter(waiting.items()))))
-    decided = outcome(logic.on_deadline(*next(iter(waiting.items()))))
+        pending = rearmed(handler.on_deadline(*next(iter(pending.items()))))
+    decided = outcome(handler.on_deadline(*next(iter(pending.items()))))
     assert (decided.presumed, decided.revision) == (True, 0)
     assert {one.cause for one in decided.components} == {"unreachable"}
 
@@ -233,22 +233,22 @@ def test_a_reply_is_decided_as_the_core_decides():
     assert Sent(*handle(handlers(), given_reply, opened()).publish[0]).value == expected
 
 
-@pytest.mark.parametrize("waiting", [{}, opened()], ids=["closed", "open"])
+@pytest.mark.parametrize("pending", [{}, opened()], ids=["closed", "open"])
 @pytest.mark.parametrize(
     "context",
     ["", "1,x.y", context_of()[:-1], context_of() + "0", context_of(handling_minutes=61)[:-16] + context_of()[-16:]],
     ids=["empty", "nonsense", "cut", "longer", "other facts"],
 )
-def test_a_forged_context_is_refused(context, waiting):
+def test_a_forged_context_is_refused(context, pending):
     with pytest.raises(Reject, match="forged_context"):
-        handle(handlers(), reply(*BOTH, context=context), waiting)
+        handle(handlers(), reply(*BOTH, context=context), pending)
 
 
-@pytest.mark.parametrize("waiting", [{}, opened()], ids=["closed", "open"])
-def test_a_context_under_another_application_is_refused(waiting):
+@pytest.mark.parametrize("pending", [{}, opened()], ids=["closed", "open"])
+def test_a_context_under_another_application_is_refused(pending):
     moved = reply(*BOTH, application_id=OTHER_ID)
     with pytest.raises(Reject, match="forged_context"):
-        handle(handlers(), moved, waiting)
+        handle(handlers(), moved, pending)
 
 
 @pytest.mark.parametrize("year", [2099, 9999])
@@ -269,10 +269,10 @@ def test_a_wrong_submission_is_refused_before_anything_is_asked():
 
 def test_outcomes_are_counted_by_kind():
     metrics = Metrics("intake", METRICS)
-    logic, waiting = handlers(metrics), opened()
+    handler, pending = handlers(metrics), opened()
     for _ in range(BOOK.attempts):
-        effects = logic.on_deadline(*next(iter(waiting.items())))
-        waiting = rearmed(effects) if effects.rearm else waiting
+        effects = handler.on_deadline(*next(iter(pending.items())))
+        pending = rearmed(effects) if effects.rearm else pending
     assert metrics.tally("applications_asked_again_total") == {("silence",): 2}
     assert metrics.tally("outcomes_presumed_total") == {(): 1}
     assert list(metrics.tally("outcomes_total").values()) == [1]

@@ -6,11 +6,11 @@ import pytest
 from faststream.security import BaseSecurity, SASLScram512
 from pydantic import SecretStr, ValidationError
 
+from paperless.cli.options import access_to
+from paperless.verification.verify import VerifyError
 from runtime.broker import faststream_security
 from runtime.settings import ServiceSettings
 from services.intake.settings import IntakeSettings
-from simulation.cli.options import access_to
-from simulation.verify import VerifyError
 
 PASSWORD = "dragon-fruit-7"
 

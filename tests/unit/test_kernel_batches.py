@@ -208,12 +208,12 @@ async def test_two_copies_of_a_reply_at_once_do_no_harm():
     """Two incomplete replies in one batch rearm one entry to the same moment."""
 
     class Rearming(AskLogic):
-        def on_record(self, record, waiting):
+        def on_record(self, record, pending):
             if record.topic != ANSWERS:
-                return super().on_record(record, waiting)
-            return self.on_deadline(record.key, waiting[record.key])._replace(retry=False)
+                return super().on_record(record, pending)
+            return self.on_deadline(record.key, pending[record.key])._replace(retry=False)
 
-    bench = await started(logic=Rearming(retries=2))
+    bench = await started(handler=Rearming(retries=2))
     await bench.batch(stored(0, b"q"), answer(0, b"k0"), answer(1, b"k0"))
     await silence(bench, mark=2)
     assert bench.values() == [b"request", b"again", b"again", b"presumed"]
@@ -248,21 +248,21 @@ async def test_a_poison_record_is_set_aside_with_reason_and_place():
 
 
 async def test_our_own_bug_gets_one_more_try():
-    logic = AskLogic()
-    bench = await started(logic=logic)
+    handler = AskLogic()
+    bench = await started(handler=handler)
     await bench.batch(stored(0, b"flaky"))
-    assert (bench.values(), logic.calls) == ([b"request"], [b"flaky"] * 2)
+    assert (bench.values(), handler.calls) == ([b"request"], [b"flaky"] * 2)
     assert bench.log.all_of("asked.dlq") == []
 
 
 async def test_our_own_bug_that_stays_becomes_a_dead_letter():
-    logic = AskLogic()
-    bench = await started(logic=logic)
+    handler = AskLogic()
+    bench = await started(handler=handler)
     await bench.batch(stored(0, b"bug"), stored(1, b"q"))
     [letter] = bench.log.all_of("asked.dlq")
     assert dict(letter.headers)["dlq_reason"] == b"handler_error"
     assert b"ZeroDivisionError" in dict(letter.headers)["dlq_detail"]
-    assert (bench.values(), logic.calls) == ([b"request"], [b"bug"] * 2 + [b"q"])
+    assert (bench.values(), handler.calls) == ([b"request"], [b"bug"] * 2 + [b"q"])
 
 
 async def test_a_poison_record_does_not_hold_up_the_commit():

@@ -95,7 +95,7 @@ async def test_a_bug_at_a_deadline_stops_the_line_uncommitted():
         def on_deadline(self, key, state):
             raise ZeroDivisionError
 
-    bench = await started(logic=Broken())
+    bench = await started(handler=Broken())
     await bench.batch(stored(0, b"q"))
     await bench.kernel.start()
     for _ in range(3):
@@ -173,11 +173,11 @@ async def test_nothing_is_tried_any_more_after_a_stop(monkeypatch):
 async def test_a_stop_in_the_middle_of_a_rebalance_is_not_held_up():
     bench = await started()
     await bench.revoke()
-    waiting = asyncio.create_task(bench.batch(stored(0, b"q")))
+    pending = asyncio.create_task(bench.batch(stored(0, b"q")))
     await asyncio.sleep(0)
-    assert not waiting.done()
+    assert not pending.done()
     await bench.kernel.drain()
-    await waiting
+    await pending
     assert bench.values() == []
 
 
@@ -197,11 +197,11 @@ async def test_partitions_are_given_away_although_a_batch_hangs(monkeypatch):
 
 async def test_a_batch_waits_until_its_partitions_are_assigned():
     bench = Bench()
-    waiting = asyncio.create_task(bench.batch(stored(0, b"q")))
+    pending = asyncio.create_task(bench.batch(stored(0, b"q")))
     await asyncio.sleep(0)
     assert bench.values() == []
     await bench.assign()
-    await waiting
+    await pending
     assert bench.values() == [b"request"]
 
 
@@ -209,7 +209,7 @@ async def test_a_batch_is_published_once_the_broker_is_back():
     bench = await started()
     bench.producer.errors = [BrokerDownError(), BrokerDownError()]
     await bench.batch(stored(0, b"q"))
-    assert (bench.values(), bench.kernel.outbox.failing) == ([b"request"], False)
+    assert (bench.values(), bench.kernel.publisher.failing) == ([b"request"], False)
 
 
 def ticker(*, done: bool) -> Any:
@@ -262,7 +262,7 @@ async def test_a_ticker_that_died_is_noticed():
 
 async def test_a_broker_that_takes_nothing_is_noticed():
     bench = await healthy()
-    bench.kernel.outbox.failing = True
+    bench.kernel.publisher.failing = True
     assert unready_reasons(bench.kernel) == ["the broker does not take records"]
 
 

@@ -10,15 +10,15 @@ from aiokafka import TopicPartition
 
 from contracts.topics import APPLICATIONS_DECIDED
 from runtime.metrics import Metrics
-from runtime.outbox import Outbox
-from runtime.parts import Parts
+from runtime.publisher import Publisher
+from runtime.resources import ProcessResources
 from runtime.settings import ServiceSettings
 from services.scoring import handlers
 from services.scoring.app import METRICS
 from services.scoring.handlers import StoreWriter
-from services.scoring.rollup import Rollup
-from services.scoring.store import Store
-from services.scoring.store_errors import StoreUnavailableError
+from services.scoring.rollup.rollup import Rollup
+from services.scoring.store.errors import StoreUnavailableError
+from services.scoring.store.store import Store
 from tests.unit.fakes_runtime import FakeConsumer, FakeProducer, ManualClock, MemoryLog, Stored, polled
 from tests.unit.scoring_examples import PARTITIONS, decided, event, partition, value_of
 
@@ -35,9 +35,9 @@ class Desk:
         self.metrics = Metrics("bench", METRICS)
         self.writer = StoreWriter(
             self.store,
-            Parts(
+            ProcessResources(
                 settings=ServiceSettings(),
-                outbox=Outbox(lambda: self.producer),
+                publisher=Publisher(lambda: self.producer),
                 clock=self.clock,
                 metrics=self.metrics,
             ),

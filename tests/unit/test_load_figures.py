@@ -2,11 +2,11 @@
 
 import pytest
 
-from simulation.load.figures import described, distribution
-from simulation.load.notes import notes
-from simulation.load.plan import LoadPlan
-from simulation.load.recorder import Recorder
-from simulation.load.result import Ceiling, Distribution
+from paperless.traffic.load.figures import described, distribution
+from paperless.traffic.load.notes import notes
+from paperless.traffic.load.plan import LoadPlan
+from paperless.traffic.load.recorder import Recorder
+from paperless.traffic.load.result import Ceiling, Distribution
 from tests.unit.load_examples import NEVER, START, figures_of, recorded
 
 

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from simulation.load.compare import compare, differences
-from simulation.load.plan import LoadPlan
-from simulation.load.report import report
-from simulation.load.result import LoadError, LoadResult, Step, read_result
+from paperless.traffic.load.compare import compare, differences
+from paperless.traffic.load.plan import LoadPlan
+from paperless.traffic.load.report import report
+from paperless.traffic.load.result import LoadError, LoadResult, Step, read_result
 from tests.unit.cli_runs import Paperless, paperless_in
 from tests.unit.load_examples import figures_of, recorded, result_of
 

@@ -5,8 +5,8 @@ from statistics import mean, pstdev
 
 import pytest
 
-from simulation.load.schedule import moments
-from simulation.load.supply import Supply, population_seed
+from paperless.traffic.load.schedule import moments
+from paperless.traffic.load.supply import Supply, population_seed
 
 
 def gaps(schedule: list[float]) -> list[float]:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from simulation.load.result import Measured, Second
-from simulation.load.search import Judgement, Search, backlog_growth, judge
+from paperless.traffic.load.result import Measured, Second
+from paperless.traffic.load.search import Judgement, Search, backlog_growth, judge
 from tests.unit.load_examples import NEVER, figures_of, recorded
 
 

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from aiokafka.errors import KafkaConnectionError
 
-from simulation.load.ceiling import driver_ceiling
-from simulation.load.generator import Generator
-from simulation.load.lanes import Lanes
-from simulation.load.recorder import Recorder
-from simulation.load.supply import Ready, Supply
+from paperless.traffic.load.ceiling import driver_ceiling
+from paperless.traffic.load.generator import Generator
+from paperless.traffic.load.lanes import Lanes
+from paperless.traffic.load.recorder import Recorder
+from paperless.traffic.load.supply import Ready, Supply
 
 PARTITIONS = 2
 # Records.

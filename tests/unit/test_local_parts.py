@@ -16,10 +16,10 @@ import psutil
 import pytest
 from pydantic import ValidationError
 
-from simulation.local import memory
-from simulation.local.broker import EMBEDDED
-from simulation.local.detached import attach, named, stop
-from simulation.local.errors import (
+from paperless.local import memory
+from paperless.local.broker import EMBEDDED
+from paperless.local.detached import attach, named, stop
+from paperless.local.errors import (
     AlreadyRunningError,
     DiskFullError,
     LocalSystemError,
@@ -29,11 +29,11 @@ from simulation.local.errors import (
     StateDirectoryError,
     disk_errors,
 )
-from simulation.local.keeper import EXIT_NO_RESTART, Keeper, backoff
-from simulation.local.layout import LocalOptions, ServiceSpec, Site, services
-from simulation.local.ports import HOST, Ports
-from simulation.local.processes import DEATHWATCH, is_alive, tail
-from simulation.local.state import (
+from paperless.local.keeper import EXIT_NO_RESTART, Keeper, backoff
+from paperless.local.layout import LocalOptions, ServiceSpec, Site, services
+from paperless.local.ports import HOST, Ports
+from paperless.local.processes import DEATHWATCH, is_alive, tail
+from paperless.local.state import (
     DirectoryLock,
     ProcessState,
     RunState,
@@ -214,7 +214,7 @@ def test_attaching_to_a_failed_run_says_why(tmp_path):
     assert StateDirectory(tmp_path).read() is None
 
 
-@pytest.mark.parametrize("path", ["nowhere:thing", "simulation.local.layout:nothing", "", ":x"])
+@pytest.mark.parametrize("path", ["nowhere:thing", "paperless.local.layout:nothing", "", ":x"])
 def test_a_hook_that_names_nothing_is_refused(path):
     with pytest.raises(LocalSystemError, match="module:attribute"):
         named(path)

@@ -6,9 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from domain import domain
-from simulation.manifest import DaySent, Manifest, ManifestError, plan_digest, read_manifest, versions, write_manifest
-from simulation.scenario import load_scenario
+from domain import load_domain
+from paperless.population.scenario import load_scenario
+from paperless.traffic.manifest import (
+    DaySent,
+    Manifest,
+    ManifestError,
+    plan_digest,
+    read_manifest,
+    versions,
+    write_manifest,
+)
 
 
 def manifest() -> Manifest:
@@ -19,7 +27,7 @@ def manifest() -> Manifest:
         plan_name="mild",
         plan=plan,
         plan_digest=plan_digest(plan),
-        scenario=load_scenario("twenty-five", domain()),
+        scenario=load_scenario("twenty-five", load_domain()),
         pace="max",
         days=(DaySent(day=date(2025, 10, 8), planned=10, sent=4), DaySent(day=date(2025, 10, 9), planned=10, sent=3)),
         log_identity="log-1",

@@ -7,10 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
+from paperless.verification import verify as verification
+from paperless.verification.members import ask_members, unowned
+from paperless.verification.verify import Target, VerifyError, wait_for_quiescence
 from runtime.settings import KafkaAccess
-from simulation import verify as verification
-from simulation.members import ask_members, unowned
-from simulation.verify import Target, VerifyError, wait_for_quiescence
 
 PARTITIONS = 6
 URLS = {"intake": "http://intake:8101"}

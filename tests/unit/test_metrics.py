@@ -61,7 +61,7 @@ async def test_a_member_that_cannot_publish_says_so():
     bench = Bench()
     await bench.assign()
     assert gauge(bench, "publishing_failing") == 0
-    bench.kernel.outbox.failing = True
+    bench.kernel.publisher.failing = True
     assert gauge(bench, "publishing_failing") == 1
     assert gauge(bench, "member_ready") == 0
 

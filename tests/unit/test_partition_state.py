@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from contracts.errors import Reject
 from runtime.messages import Effects, Record, State
-from runtime.partition_state import PartitionState, WindowOptions
+from runtime.partition_state import PartitionState, PendingOptions
 from tests.unit.fakes_runtime import ANSWERS, OPENS, PATIENCE_S, AskLogic, MemoryLog, stored
 
 NO_RETRIES: dict[str, Any] = {"retry_share": 0.0, "retries_per_s": 0.0, "retry_burst": 0.0}
@@ -17,11 +17,11 @@ NO_RETRIES: dict[str, Any] = {"retry_share": 0.0, "retries_per_s": 0.0, "retry_b
 
 def state_of(*, starts: Mapping[str, int] | None = None, **options: Any) -> PartitionState:
     options = {"opens": OPENS, "answered_on": ANSWERS, **options}
-    return PartitionState(starts or {OPENS: 0, ANSWERS: 0}, WindowOptions(**options))
+    return PartitionState(starts or {OPENS: 0, ANSWERS: 0}, PendingOptions(**options))
 
 
-def ask(state: PartitionState, offset: int, *, now: float = 0.0, key: bytes = b"", logic: AskLogic | None = None):
-    return state.take(stored(offset, b"q", key=key), logic or AskLogic(), now)
+def ask(state: PartitionState, offset: int, *, now: float = 0.0, key: bytes = b"", handler: AskLogic | None = None):
+    return state.take(stored(offset, b"q", key=key), handler or AskLogic(), now)
 
 
 def answer(state: PartitionState, offset: int, key: bytes, *, now: float = 0.0):
@@ -108,7 +108,7 @@ def test_a_failing_handler_leaves_the_state_as_it_was():
     ask(state, 0, key=b"a")
     with pytest.raises(ZeroDivisionError):
         state.take(stored(1, b"bug"), AskLogic(), 0.0)
-    assert (state.next_offsets, state.commits(), list(state.window)) == (
+    assert (state.next_offsets, state.commits(), list(state.pending)) == (
         {OPENS: 1, ANSWERS: 0},
         {OPENS: 0, ANSWERS: 0},
         [b"a"],
@@ -181,7 +181,7 @@ def test_many_deadlines_are_taken_in_portions_under_one_mark():
         for key in portion:
             state.fire(key, AskLogic(), 6.0)
         portion = due(state, 6.0, limit=2)
-    assert (taken, len(state.window)) == ([2, 2, 1], 0)
+    assert (taken, len(state.pending)) == ([2, 2, 1], 0)
 
 
 def test_a_schedule_fires_on_time_without_any_fetch():
@@ -195,23 +195,23 @@ def test_without_budget_a_deadline_stretches_and_asks_nobody():
     state = state_of(**NO_RETRIES, stretch_s=3.0)
     ask(state, 0, key=b"a")
     assert state.fire(b"a", AskLogic(retries=1), 4.0) == ()
-    assert (state.window.next_deadline(), state.window[b"a"], state.commits()[OPENS]) == (7.0, (0,), 0)
+    assert (state.pending.next_deadline(), state.pending[b"a"], state.commits()[OPENS]) == (7.0, (0,), 0)
 
 
 def test_giving_up_needs_no_budget():
     state = state_of(**NO_RETRIES)
     ask(state, 0, key=b"a")
     [(_, _, value, _)] = state.fire(b"a", AskLogic(retries=0), 4.0)
-    assert (value, len(state.window)) == (b"presumed", 0)
+    assert (value, len(state.pending)) == (b"presumed", 0)
 
 
 def test_a_slow_peer_is_asked_again_at_the_budgets_rate():
     state = state_of(retry_share=0.1, retries_per_s=0.0, retry_burst=5.0, stretch_s=3.0)
-    logic = AskLogic(retries=1)
+    handler = AskLogic(retries=1)
     for offset in range(40):
-        ask(state, offset, logic=logic)
-    again = sum(len(state.fire(b"k%d" % offset, logic, 4.0)) for offset in range(40))
-    assert (again, len(state.window)) == (5, 40)
+        ask(state, offset, handler=handler)
+    again = sum(len(state.fire(b"k%d" % offset, handler, 4.0)) for offset in range(40))
+    assert (again, len(state.pending)) == (5, 40)
 
 
 def test_too_many_open_records_make_it_full():
@@ -247,9 +247,9 @@ def test_a_consumer_without_window_commits_what_it_read():
 
 
 class OpenTwice(AskLogic):
-    """Opens under one key whatever comes, as a logic may that does not look."""
+    """Opens under one key whatever comes, as a handler may that does not look."""
 
-    def on_record(self, record: Record, waiting: Mapping[bytes, State]) -> Effects:
+    def on_record(self, record: Record, pending: Mapping[bytes, State]) -> Effects:
         return super().on_record(record, {})
 
 

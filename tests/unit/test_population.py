@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.events import ApplicationSubmitted
-from domain import domain
-from simulation.arrivals import Arrival, Mode, SimulatedDay, arrivals
-from simulation.population import Population
-from simulation.scenario import load_scenario, simulated_days
-from simulation.shares import NO_OVERRIDES, shares_of
+from domain import load_domain
+from paperless.population.arrivals import Arrival, Mode, SimulatedDay, arrivals
+from paperless.population.population import Population
+from paperless.population.scenario import load_scenario, simulated_days
+from paperless.population.shares import NO_OVERRIDES, shares_of
 
-FACTS = domain()
+FACTS = load_domain()
 
 
 def day_of(shares: Mapping[str, float] = NO_OVERRIDES, *, applications: int = 12_000) -> SimulatedDay:

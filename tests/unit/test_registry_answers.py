@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain import VN, Component, domain
+from domain import VN, Component, load_domain
 from services.vneid_mock.registry import LAST_APPLIED_RULE, look_up, prepare
 
 AUTUMN = datetime(2025, 10, 8, 9, 30, tzinfo=VN)
 REPLACEABLE = [
     component
-    for procedure in domain().procedures.values()
+    for procedure in load_domain().procedures.values()
     for component in procedure.components.values()
     if component.replaceable
 ]
@@ -23,7 +23,7 @@ citizens = st.from_regex(r"0\d{11}", fullmatch=True)
 
 
 def component_of(procedure: str, slug: str) -> Component:
-    return domain().procedures[procedure].components[slug]
+    return load_domain().procedures[procedure].components[slug]
 
 
 @given(seeds, citizens, st.sampled_from(REPLACEABLE))
@@ -43,9 +43,9 @@ def test_one_paper_gets_one_answer_in_every_procedure(seed, citizen):
 
 def test_land_data_are_found_as_often_as_published():
     found = [look_up(7, f"0{number:011d}", LAND, AUTUMN).answer for number in range(4000)]
-    assert found.count("found") / len(found) == pytest.approx(domain().databases["dat_dai"].usable_rate, abs=0.03)
+    assert found.count("found") / len(found) == pytest.approx(load_domain().databases["dat_dai"].usable_rate, abs=0.03)
     share = found.count("mismatch") / (len(found) - found.count("found"))
-    assert share == pytest.approx(domain().number("lookup.mismatch_share_of_misses"), abs=0.05)
+    assert share == pytest.approx(load_domain().number("lookup.mismatch_share_of_misses"), abs=0.05)
 
 
 @given(seeds, citizens)
@@ -66,7 +66,7 @@ def test_a_mismatch_names_the_first_database_with_a_wrong_record():
     without = replace(TWO_DATABASES, usable_rates=(0.0, 0.0))
     findings = Counter(look_up(1, f"0{number:011d}", without, AUTUMN)[:2] for number in range(3000))
     first, second = without.databases
-    wrong = domain().number("lookup.mismatch_share_of_misses")
+    wrong = load_domain().number("lookup.mismatch_share_of_misses")
     assert findings["mismatch", first] / 3000 == pytest.approx(wrong, abs=0.03)
     assert findings["mismatch", second] / 3000 == pytest.approx((1 - wrong) * wrong, abs=0.03)
     assert findings["missing", first] / 3000 == pytest.approx((1 - wrong) ** 2, abs=0.03)
@@ -81,7 +81,7 @@ def test_a_better_database_loses_no_citizen(seed, citizen):
 
 def test_an_insurance_number_is_missing_before_its_rule():
     book = replace(component_of("1.014748", "so_bhxh"), usable_rates=(1.0,))
-    in_force_from = domain().papers["so_bhxh"].in_force_from
+    in_force_from = load_domain().papers["so_bhxh"].in_force_from
     assert in_force_from == date(2025, 8, 1)
     start = datetime.combine(in_force_from, datetime.min.time(), VN)
     assert look_up(1, "001099000001", book, start - timedelta(seconds=1))[:2] == ("missing", "bao_hiem")
@@ -91,7 +91,9 @@ def test_an_insurance_number_is_missing_before_its_rule():
 
 
 def test_rules_after_the_autumn_hide_no_civil_status_data():
-    late = {slug for slug, paper in domain().papers.items() if (paper.in_force_from or date.min) > LAST_APPLIED_RULE}
+    late = {
+        slug for slug, paper in load_domain().papers.items() if (paper.in_force_from or date.min) > LAST_APPLIED_RULE
+    }
     assert late == {"khai_sinh", "ket_hon", "tinh_trang_hon_nhan", "khai_tu"}
     certificate = replace(component_of("1.001193", "ket_hon_cha_me"), usable_rates=(1.0,))
     assert look_up(1, "001099000001", certificate, AUTUMN)[:2] == ("found", "ho_tich")

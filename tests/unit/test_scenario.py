@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from domain import domain
-from simulation.scenario import (
+from domain import load_domain
+from paperless.population.scenario import (
     DEFAULT_SCENARIO,
     ScenarioError,
     load_scenario,
@@ -15,7 +15,7 @@ from simulation.scenario import (
     simulated_days,
 )
 
-FACTS = domain()
+FACTS = load_domain()
 GOOD = """
 name = "mine"
 title_vi = "Của tôi"

@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain import domain
-from services.scoring.api_models import MeasureName
-from services.scoring.published import published_for_country, published_for_province
-from services.scoring.rates import Counts, count, province_rates, rates_of, rates_table, select
-from services.scoring.rollup import Decided, Measures, Rollup
+from domain import load_domain
+from services.scoring.api.models import MeasureName
+from services.scoring.rates.published import published_for_country, published_for_province
+from services.scoring.rates.rates import Counts, count, province_rates, rates_of, rates_table, select
+from services.scoring.rollup.rollup import Decided, Measures, Rollup
 from tests.unit.scoring_examples import BIRTH, MARRIAGE, RESIDENCE, component, decided, outcomes, partition
 
-FACTS = domain()
+FACTS = load_domain()
 ON_PAPER = {"outcome": "partly_online", "reasons": ("supplement_on_paper",)}
 
 

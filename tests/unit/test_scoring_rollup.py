@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain import VN
-from services.scoring.pattern import parse_pattern, pattern_of
-from services.scoring.rollup import Decided, Measures, Reading, Rollup, difference
+from services.scoring.rollup.pattern import parse_pattern, pattern_of
+from services.scoring.rollup.rollup import Decided, Measures, Rollup, Snapshot, difference
 from tests.unit.scoring_examples import MONDAY, component, decided, event, outcomes, partition
 
 LOGS = st.lists(outcomes(), max_size=40)
@@ -86,7 +86,7 @@ def test_a_conflict_is_not_forgotten_by_later_revisions():
 @given(LOGS)
 def test_a_reading_survives_its_json_form(log):
     reading = rolled_up(log).reading()
-    assert Reading.from_json(reading.to_json()) == reading
+    assert Snapshot.from_json(reading.to_json()) == reading
 
 
 def test_a_presumed_outcome_after_the_real_one_is_ignored():
@@ -154,7 +154,7 @@ def test_equal_readings_differ_in_nothing():
 def test_one_changed_cell_is_named_with_both_values():
     outcome = decided(1)
     reading = rolled_up([outcome]).reading()
-    edited = Reading({outcome.cell: outcome.measures._replace(minutes=61)}, reading.fingerprints)
+    edited = Snapshot({outcome.cell: outcome.measures._replace(minutes=61)}, reading.fingerprints)
     (found,) = difference(reading, edited)
     assert (found.measure, found.left, found.right) == ("minutes", 60, 61)
 

@@ -3,13 +3,13 @@ from collections.abc import Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain import domain
+from domain import load_domain
 from services.intake.rules import RULES
-from services.scoring.rollup import Decided, Rollup
-from services.scoring.why import COMPONENT_REASONS, REASON_NAMES, why_table
+from services.scoring.rates.why import COMPONENT_REASONS, REASON_NAMES, why_table
+from services.scoring.rollup.rollup import Decided, Rollup
 from tests.unit.scoring_examples import RESIDENCE, component, decided, outcomes, partition
 
-FACTS = domain()
+FACTS = load_domain()
 
 
 def why(decisions: Iterable[Decided], **filters):

@@ -5,12 +5,12 @@ from datetime import date
 import pytest
 
 from contracts.partition import partition_of
+from paperless.population.population import Submission
+from paperless.traffic import sender as sending
+from paperless.traffic.manifest import DaySent
+from paperless.traffic.sender import CHUNK, Sender, Tally
 from runtime.clock import SystemClock
-from runtime.outbox import Outbox
-from simulation import sender as sending
-from simulation.manifest import DaySent
-from simulation.population import Submission
-from simulation.sender import CHUNK, Sender, Tally
+from runtime.publisher import Publisher
 from tests.unit.sending_fakes import Broker
 
 DAY = date(2025, 10, 8)
@@ -22,7 +22,7 @@ def submissions(count: int) -> list[Submission]:
 
 def sender_to(broker: Broker) -> tuple[Sender, Tally]:
     tally = Tally({DAY: DaySent(day=DAY, planned=10)})
-    return Sender(Outbox(lambda: broker), 3, tally, SystemClock(), lambda: None), tally
+    return Sender(Publisher(lambda: broker), 3, tally, SystemClock(), lambda: None), tally
 
 
 async def test_each_application_goes_to_the_partition_of_its_key():
@@ -80,7 +80,7 @@ async def test_lateness_is_counted_only_behind_the_moment():
             return 0
 
     tally = Tally({DAY: DaySent(day=DAY, planned=2)})
-    sender = Sender(Outbox(Broker), 3, tally, Noon(), lambda: None)
+    sender = Sender(Publisher(Broker), 3, tally, Noon(), lambda: None)
     late, early = submissions(2)
     sender.add(DAY, late, due=7.5)
     sender.add(DAY, early, due=11.0)

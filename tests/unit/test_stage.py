@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
+from paperless.cli import stage
+from paperless.cli.options import System
+from paperless.cli.stage import look_back, running_mock
+from paperless.traffic.manifest import Manifest, ManifestError, plan_digest, write_manifest
+from paperless.traffic.survey import LogSurvey
+from paperless.verification.verify import VerifyError
 from runtime.settings import KafkaAccess
 from services.vneid_mock.plan_files import load_plan
-from simulation.cli import stage
-from simulation.cli.options import System
-from simulation.cli.stage import look_back, running_mock
-from simulation.manifest import Manifest, ManifestError, plan_digest, write_manifest
-from simulation.survey import LogSurvey
-from simulation.verify import VerifyError
 from tests.unit.cli_runs import paperless_in
 
 URLS = dict.fromkeys(("intake", "vneid_mock", "scoring", "scoring_api"), "http://127.0.0.1:1")

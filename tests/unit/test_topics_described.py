@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from simulation import topics
-from simulation.topics import TopicsError, _described
+from paperless.operations import topics
+from paperless.operations.topics import TopicsError, _described
 
 UNKNOWN, REFUSED = 3, 29
 

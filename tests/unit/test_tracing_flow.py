@@ -3,7 +3,7 @@
 import pytest
 from opentelemetry.trace import StatusCode
 
-from runtime.window import RetryBudget
+from runtime.pending import RetryBudget
 from services.vneid_mock.faults import FaultPlan
 from services.vneid_mock.plan_files import named_plan
 from tests.unit.confluence_filings import Submitted, filed, submitted
@@ -221,12 +221,12 @@ async def test_a_closed_application_leaves_nothing_behind(url):
     state = flow.intake.runner.partitions[0]
     for _ in range(20):
         await flow.play(flow.intake, flow.mock)
-        assert state.traces.keys() == set(state.window)
+        assert state.traces.keys() == set(state.pending)
         flow.clock.advance(PATIENCE_S)
         await flow.intake.tick()
     assert len(flow.log.all_of(DECIDED)) >= 40
     assert state.traces == {}
-    assert flow.intake.runner.outbox.when_sent == []
+    assert flow.intake.runner.publisher.when_sent == []
 
 
 async def test_nothing_personal_is_in_a_span(url):

@@ -7,9 +7,8 @@ import sys
 
 import pytest
 
-from runtime.tracing import Tracing
-from services.tracing import open_tracing
-from services.tracing.recording import Recording
+from runtime.tracing import Tracing, open_tracing
+from runtime.tracing.recording import Recording
 
 LOGS = """
 import logging, threading
@@ -17,10 +16,10 @@ import structlog
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from runtime.logs import configure
-from services.tracing.recording import Recording, current
+from runtime.tracing.recording import Recording, current
 
 configure("intake", "INFO")
-log = structlog.get_logger("runtime.kernel")
+log = structlog.get_logger("runtime.processor")
 recording = Recording("intake", SimpleSpanProcessor(InMemorySpanExporter()))
 log.info("outside")
 with current(recording._tracer.start_span("process t")):
@@ -38,7 +37,7 @@ LOADED = """
 import sys
 from services.intake import app as intake
 from services.intake.settings import IntakeSettings
-from simulation import driver
+from paperless.traffic import driver
 intake.build(IntakeSettings())
 print(sorted(name for name in sys.modules if name.startswith(("opentelemetry.sdk", "opentelemetry.exporter"))))
 """

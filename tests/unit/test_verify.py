@@ -1,4 +1,4 @@
-"""Waiting until nothing moves, and what a verification refuses to judge."""
+"""PendingRecord until nothing moves, and what a verification refuses to judge."""
 
 import json
 import signal
@@ -10,10 +10,10 @@ from typing import Any
 import httpx
 import pytest
 
+from paperless.verification import verify as verification
+from paperless.verification.verify import RunParameters, Target, VerifyError, wait_for_quiescence
 from runtime.settings import KafkaAccess
 from services.vneid_mock.plan_files import load_plan
-from simulation import verify as verification
-from simulation.verify import Foresight, Target, VerifyError, wait_for_quiescence
 
 RESTING: dict[str, Any] = {"ready": True, "reasons": [], "open": 0, "lag": {"applications.submitted": 0}}
 TARGET = Target(
@@ -85,8 +85,8 @@ async def test_a_service_that_comes_back_is_waited_for(health):
     assert told[1] == "intake: 2 open"
 
 
-def foresight(seed: int = 7) -> Foresight:
-    return Foresight(plan=load_plan("mild").model_dump(mode="json"), seed=seed)
+def foresight(seed: int = 7) -> RunParameters:
+    return RunParameters(plan=load_plan("mild").model_dump(mode="json"), seed=seed)
 
 
 def test_the_services_themselves_say_seed_and_attempts():

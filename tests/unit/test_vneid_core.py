@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from contracts.errors import Reject
 from contracts.events import DocumentAnswer, DocumentsProvided, DocumentsRequested
-from domain import VN, domain
+from domain import VN, load_domain
 from services.vneid_mock.core import final_answers, respond
 from services.vneid_mock.faults import FaultPlan
 from services.vneid_mock.personas import PERSONAS, number_of
@@ -16,13 +16,13 @@ from services.vneid_mock.plan_files import load_plan
 from tests.unit.vneid_strategies import plans, requests, seeds
 
 CALM = load_plan("calm")
-TIMEOUT = timedelta(seconds=domain().number("lookup.timeout_s"))
+TIMEOUT = timedelta(seconds=load_domain().number("lookup.timeout_s"))
 AT = datetime(2025, 10, 8, 9, 0, tzinfo=VN)
 
 
 def request_of(**fields: object) -> DocumentsRequested:
     """A first attempt for two components of permanent residence."""
-    procedure = domain().procedures["1.004222"]
+    procedure = load_domain().procedures["1.004222"]
     chosen = [component for component in procedure.components.values() if component.replaceable][:2]
     return DocumentsRequested.model_validate(
         {
@@ -95,7 +95,7 @@ def test_nothing_is_learned_from_a_vneid_that_stays_silent(silent, learned):
 def test_a_silent_database_silences_only_applications_that_need_it():
     request = request_of(citizen_number="001099000001")
     starts = {document.databases[0] for document in request.documents}
-    for database in domain().databases:
+    for database in load_domain().databases:
         silence = {"match": {"database": database}, "set": {"silent_share": 1.0}}
         plan = FaultPlan.model_validate({"name": "one", "overrides": [silence]})
         assert bool(respond(request, plan, 1).delays) == (database not in starts)
@@ -144,7 +144,7 @@ def test_look_ups_take_the_time_that_the_parameters_state():
         for one in answers(request_of(citizen_number=f"001099{number:06}"))
     )
     assert waits[len(waits) // 2] == 1
-    assert 0.97 < sum(wait <= domain().number("lookup.latency_p99_s") for wait in waits) / len(waits) < 1
+    assert 0.97 < sum(wait <= load_domain().number("lookup.latency_p99_s") for wait in waits) / len(waits) < 1
     assert all(wait == int(wait) for wait in waits)
 
 

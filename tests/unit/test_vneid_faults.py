@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from domain import domain
+from domain import load_domain
 from services.vneid_mock.faults import FaultPlan, Faults, Subject, answers_from, deliveries
 from services.vneid_mock.personas import PERSONAS, number_of
 from services.vneid_mock.plan_files import load_plan, named_plans
@@ -153,7 +153,7 @@ def test_a_persona_keeps_its_promise_under_any_plan(name, plan):
 
 
 def test_no_real_citizen_can_have_a_personas_number():
-    prefixes = {f"0{code}" for province in domain().provinces.values() for code in province.old_codes}
+    prefixes = {f"0{code}" for province in load_domain().provinces.values() for code in province.old_codes}
     assert all(number.startswith("999") and len(number) == 12 for number in PERSONAS)
     assert "999" not in prefixes
 

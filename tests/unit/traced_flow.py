@@ -11,19 +11,19 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED, DOCUMENTS_PROVIDED, DOCUMENTS_REQUESTED
 from runtime.consumer import PartitionConsumer
-from runtime.kernel import Kernel
 from runtime.metrics import Metrics
-from runtime.outbox import Outbox
-from runtime.partition_state import WindowOptions
-from runtime.parts import Parts
+from runtime.partition_state import PendingOptions
+from runtime.processor import StreamProcessor
+from runtime.publisher import Publisher
+from runtime.resources import ProcessResources
 from runtime.settings import ServiceSettings
 from runtime.tracing import Tracing
+from runtime.tracing.recording import Recording
 from services.intake.app import METRICS as INTAKE_METRICS
 from services.intake.handlers import IntakeHandlers
 from services.scoring.app import METRICS as SCORING_METRICS
 from services.scoring.handlers import StoreWriter
-from services.scoring.store import Store
-from services.tracing.recording import Recording
+from services.scoring.store.store import Store
 from services.vneid_mock.app import METRICS as MOCK_METRICS
 from services.vneid_mock.control import PlanState
 from services.vneid_mock.faults import FaultPlan
@@ -45,14 +45,14 @@ class Member:
         self.runner: PartitionConsumer
 
     async def start(self) -> None:
-        parts = Parts(
+        resources = ProcessResources(
             settings=ServiceSettings(),
-            outbox=Outbox(lambda: FakeProducer(self.flow.log)),
+            publisher=Publisher(lambda: FakeProducer(self.flow.log)),
             clock=self.flow.clock,
             metrics=Metrics("bench", self._metrics),
             tracing=self._tracing,
         )
-        self.runner = self._make(parts)
+        self.runner = self._make(resources)
         self.runner._subscriber = SimpleNamespace(consumer=self.consumer)
         partitions = {TopicPartition(topic, 0) for topic in self.topics}
         self.consumer.assign(partitions)
@@ -65,7 +65,7 @@ class Member:
             records = self.flow.log.read(topic, 0, start, 1_000)
             if records:
                 await self.runner._on_batch(polled(records))
-                await self.runner.outbox.flush()
+                await self.runner.publisher.flush()
             assert self.runner.fatal is None, self.runner.fatal
 
     async def tick(self) -> None:
@@ -76,7 +76,7 @@ class Member:
                 self.consumer.fetched(topic, 0, self.flow.log.end(topic, 0))
             async with self.runner._lock:
                 await self.runner._tick()
-                await self.runner.outbox.flush()
+                await self.runner.publisher.flush()
 
     async def restart(self) -> None:
         async with self.runner._lock:
@@ -92,28 +92,28 @@ class TracedFlow:
         self._untraced = set(untraced)
         self.store = Store(url)
         self.driver = self._tracing("driver")
-        self.outbox = Outbox(lambda: FakeProducer(self.log))
+        self.publisher = Publisher(lambda: FakeProducer(self.log))
         asks = IntakeHandlers(book(), key=b"a signing key", partitions=1, patience_s=PATIENCE_S)
         knows = VneidHandlers(PlanState(plan, 7), partitions=1)
-        patience = WindowOptions(opens=SUBMITTED, answered_on=PROVIDED)
+        patience = PendingOptions(opens=SUBMITTED, answered_on=PROVIDED)
         self.intake = Member(
             self,
             (SUBMITTED, PROVIDED),
-            lambda parts: _kernel(asks, parts, (SUBMITTED, PROVIDED), patience),
+            lambda resources: _kernel(asks, resources, (SUBMITTED, PROVIDED), patience),
             INTAKE_METRICS,
             self._tracing("intake"),
         )
         self.mock = Member(
             self,
             (REQUESTED,),
-            lambda parts: _kernel(knows, parts, (REQUESTED,), WindowOptions(opens=REQUESTED)),
+            lambda resources: _kernel(knows, resources, (REQUESTED,), PendingOptions(opens=REQUESTED)),
             MOCK_METRICS,
             self._tracing("vneid_mock"),
         )
         self.scoring = Member(
             self,
             (DECIDED,),
-            lambda parts: StoreWriter(self.store, parts, identity=lambda: "log-1", partitions=1),
+            lambda resources: StoreWriter(self.store, resources, identity=lambda: "log-1", partitions=1),
             SCORING_METRICS,
             self._tracing("scoring"),
         )
@@ -129,8 +129,8 @@ class TracedFlow:
     async def submit(self, *submitted: Submitted) -> None:
         for one in submitted:
             message = (SUBMITTED, one.key, one.value, [("ce_id", b"1")])
-            self.outbox.add([self.driver.begin(message, self.outbox)], 0)
-        await self.outbox.flush()
+            self.publisher.add([self.driver.begin(message, self.publisher)], 0)
+        await self.publisher.flush()
 
     async def play(self, *members: Member) -> None:
         for member in members:
@@ -159,5 +159,9 @@ def name_of(span: ReadableSpan) -> str:
     return f"{service}: {span.name}"
 
 
-def _kernel(logic: Any, parts: Parts, topics: tuple[str, ...], window: WindowOptions) -> Kernel:
-    return Kernel(logic, parts, topics=topics, window=window, dead_letter_topic=lambda topic: f"{topic}.dlq")
+def _kernel(
+    handler: Any, resources: ProcessResources, topics: tuple[str, ...], pending: PendingOptions
+) -> StreamProcessor:
+    return StreamProcessor(
+        handler, resources, topics=topics, pending=pending, dead_letter_topic=lambda topic: f"{topic}.dlq"
+    )

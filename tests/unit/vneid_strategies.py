@@ -6,16 +6,18 @@ from typing import Any
 from hypothesis import strategies as st
 
 from contracts.events import DocumentsRequested
-from domain import VN, domain
+from domain import VN, load_domain
 from services.vneid_mock.faults import FaultPlan, Subject
 from services.vneid_mock.personas import PERSONAS
 
-DATABASES = tuple(domain().databases)
+DATABASES = tuple(load_domain().databases)
 PROCEDURES = tuple(
-    procedure for procedure in domain().procedures.values() if any(c.replaceable for c in procedure.components.values())
+    procedure
+    for procedure in load_domain().procedures.values()
+    if any(c.replaceable for c in procedure.components.values())
 )
 seeds = st.integers(0, 2**64 - 1)
-provinces = st.sampled_from(tuple(domain().provinces))
+provinces = st.sampled_from(tuple(load_domain().provinces))
 citizen_numbers = st.from_regex(r"0[0-9]{11}", fullmatch=True) | st.sampled_from(tuple(PERSONAS))
 application_ids = st.integers(0, 2**48 - 1).map(lambda number: f"0199bd6a-0000-7000-8000-{number:012x}")
 subjects = st.builds(Subject, application_ids, citizen_numbers, provinces)

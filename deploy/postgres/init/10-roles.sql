@@ -2,9 +2,9 @@
 --   psql -d paperless -f 10-roles.sql        (the official image does so by itself from /docker-entrypoint-initdb.d)
 -- The roles have no password yet, so nobody can log in with one: ALTER ROLE scoring_writer PASSWORD '…'.
 
--- python -m services.scoring.migrate: owns the tables, alone may change their shape.
+-- python -m services.scoring.store.migrate: owns the tables, alone may change their shape.
 CREATE ROLE scoring_owner LOGIN;
--- python -m services.scoring and python -m services.scoring.retention: rows, no shapes.
+-- python -m services.scoring and python -m services.scoring.store.retention: rows, no shapes.
 CREATE ROLE scoring_writer LOGIN;
 -- python -m services.scoring.api: reads, and nothing else.
 CREATE ROLE scoring_reader LOGIN;

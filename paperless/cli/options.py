@@ -1,0 +1,174 @@
+"""Options that several commands share, and how a running system is found."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import httpx
+import typer
+from pydantic import ValidationError
+from pydantic_settings import SettingsConfigDict
+
+from paperless.local.detached import attach
+from paperless.verification.api_token import authorization
+from paperless.verification.verify import Target, VerifyError
+from runtime.settings import EnvironmentSettings, KafkaAccess
+
+DEFAULT_STATE = Path("build/run")
+API = "scoring_api"
+MOCK = "vneid_mock"
+CONSUMERS = ("intake", MOCK, "scoring")
+# The shell's convention for a command that Ctrl-C ended.
+EXIT_INTERRUPTED = 130
+# A day that a person can watch.
+WATCH_S = 30.0
+
+State = Annotated[
+    Path,
+    typer.Option("--state", help="Directory of the local system.", envvar="PAPERLESS_STATE", rich_help_panel="System"),
+]
+Kafka = Annotated[
+    str | None,
+    typer.Option(
+        "--kafka",
+        help="Bootstrap servers host:port of a system not started here.",
+        envvar="PAPERLESS_KAFKA",
+        rich_help_panel="System",
+    ),
+]
+Api = Annotated[
+    str | None,
+    typer.Option(
+        "--api", help="URL of the scoring API, with --kafka.", envvar="PAPERLESS_API", rich_help_panel="System"
+    ),
+]
+Health = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--health",
+        help="NAME=URL of a consumer's HTTP port, with --kafka. A host name with several addresses stands for as many"
+        " members; else one option for each member.",
+        envvar="PAPERLESS_HEALTH",
+        rich_help_panel="System",
+    ),
+]
+Seed = Annotated[int, typer.Option(help="Names every draw; the same seed gives the same rates.", min=0)]
+Plan = Annotated[str, typer.Option(help="Fault plan of the VNeID mock: calm, mild, rough, or a TOML file.")]
+ScenarioName = Annotated[str, typer.Option("--scenario", help="What is played: a name, or a TOML file.")]
+Applications = Annotated[
+    int | None, typer.Option(help="How many applications in all, instead of the scenario's number.", min=1)
+]
+Pace = Annotated[
+    str,
+    typer.Option(help="`watch` (a day in 30 s), `max` (as fast as it goes), or wall seconds for a day."),
+]
+Json = Annotated[Path | None, typer.Option("--json", help="Also write the result to this file as JSON.")]
+Within = Annotated[float, typer.Option(help="Seconds to wait until nothing moves.", min=1)]
+
+
+def seconds_per_day(pace: str) -> float | None:
+    """Return the wall seconds of a simulated day, None for as fast as it goes."""
+    if pace == "max":
+        return None
+    if pace == "watch":
+        return WATCH_S
+    try:
+        seconds = float(pace)
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds <= 86_400:
+        raise typer.BadParameter(f"{pace!r} is no pace; use watch, max, or seconds per day (up to 86400)")
+    return seconds
+
+
+class System(NamedTuple):
+    """Where the parts of a running system answer."""
+
+    kafka: KafkaAccess | None
+    endpoints: Mapping[str, str]
+    idempotent_producer: bool
+
+    @property
+    def target(self) -> Target:
+        """The parts that a verification asks; without every consumer it could not tell when nothing moves."""
+        health = {name: url for name, url in self.endpoints.items() if name != API}
+        for consumer in CONSUMERS:
+            if not any(name.startswith(consumer) for name in health):
+                raise VerifyError(f"where {consumer} answers is not known; name it with --health {consumer}=URL")
+        return Target(kafka=self.broker, health_urls=health, api_url=self.url(API, "--api URL"))
+
+    @property
+    def broker(self) -> KafkaAccess:
+        """How to reach the broker."""
+        if self.kafka is None:
+            raise VerifyError("the broker is not known; name it with --kafka HOST:PORT")
+        return self.kafka
+
+    def url(self, name: str, option: str) -> str:
+        """Return the URL of one part."""
+        if name not in self.endpoints:
+            raise VerifyError(f"where {name} answers is not known; name it with {option}")
+        return self.endpoints[name]
+
+
+class ClientSettings(EnvironmentSettings, KafkaAccess):
+    """How this command reaches a broker that was not started here; a password never stands on a command line."""
+
+    model_config = SettingsConfigDict(env_prefix="PAPERLESS_")
+
+
+def access_to(servers: str) -> KafkaAccess:
+    """Return the access to a broker, with what `PAPERLESS_KAFKA_*` says about protocol and credentials.
+
+    Raises:
+        VerifyError: the variables do not fit together, or name a file that cannot be read.
+
+    """
+    try:
+        return ClientSettings(kafka_servers=servers)
+    except (ValidationError, OSError) as error:
+        raise VerifyError(f"PAPERLESS_KAFKA_*: {error}") from error
+
+
+def find_system(state: Path, kafka: str | None, api: str | None, health: list[str] | None) -> System:
+    """Return the system of a state directory, or the one that the options name.
+
+    Raises:
+        NotRunningError: no system runs in the state directory.
+
+    """
+    if kafka is None and api is None:
+        running = attach(state)
+        return System(KafkaAccess(kafka_servers=running.address), running.endpoints, idempotent_producer=False)
+    named = dict(_named(one) for one in health or [])
+    if api:
+        named[API] = api.rstrip("/")
+    return System(access_to(kafka) if kafka else None, named, idempotent_producer=True)
+
+
+def _named(option: str) -> tuple[str, str]:
+    name, separator, url = option.partition("=")
+    if not separator or not url.startswith("http"):
+        raise typer.BadParameter(f"--health {option!r}: write NAME=URL, for example intake=http://127.0.0.1:8101")
+    return name, url.rstrip("/")
+
+
+def fetch(url: str, **query: str | None) -> Any:
+    """Return the JSON that a part of the system answers.
+
+    Raises:
+        VerifyError: it does not answer, or refuses the question.
+
+    """
+    wanted = {name: value for name, value in query.items() if value is not None}
+    try:
+        response = httpx.get(url, params=wanted, headers=authorization(), timeout=30)
+    except httpx.HTTPError as error:
+        raise VerifyError(f"{url} does not answer ({error!r}); is the system running?") from error
+    if response.is_error:
+        try:
+            detail = response.json().get("detail", response.text)
+        except ValueError:
+            detail = response.text
+        raise VerifyError(f"{url}: {detail}")
+    return response.json() if "json" in response.headers.get("content-type", "") else response.text

@@ -1,0 +1,135 @@
+"""`paperless send`: play a scenario into a running system."""
+
+import asyncio
+import signal
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from domain import load_domain
+from paperless.cli.options import (
+    DEFAULT_STATE,
+    EXIT_INTERRUPTED,
+    MOCK,
+    Api,
+    Applications,
+    Health,
+    Json,
+    Kafka,
+    Pace,
+    ScenarioName,
+    State,
+    System,
+    fetch,
+    find_system,
+    seconds_per_day,
+)
+from paperless.cli.output import SendingView, clear_json, make_console, write_json
+from paperless.population.scenario import load_scenario
+from paperless.traffic.driver import DrivePlan, DriveResult, drive
+from paperless.traffic.recording import Recording
+from services.intake.rules import RULES_VERSION
+from services.vneid_mock.plan_files import load_plan
+
+MANIFEST = "manifest.json"
+Manifest = Annotated[
+    Path | None, typer.Option("--manifest", help="Manifest of the run; by default beside the system's state.")
+]
+
+
+def send(
+    state: State = DEFAULT_STATE,
+    kafka: Kafka = None,
+    api: Api = None,
+    health: Health = None,
+    scenario: ScenarioName = "national-day",
+    applications: Applications = None,
+    pace: Pace = "max",
+    seed: Annotated[int | None, typer.Option(help="By default the mock's.", min=0)] = None,
+    plan: Annotated[str | None, typer.Option(help="The mock's fault plan, where it cannot be asked.")] = None,
+    manifest: Manifest = None,
+    json: Json = None,
+) -> None:
+    """Play a scenario into a running system and write the run's manifest, which `paperless verify` reads.
+
+    Example: `paperless send --scenario one-province --applications 5000`
+
+    Example: `paperless send --kafka 127.0.0.1:9092 --health vneid_mock=http://127.0.0.1:8102`
+    """
+    clear_json(json)
+    system = find_system(state, kafka, api, health)
+    mock = _mock(system, plan, seed)
+    result = asyncio.run(
+        play(
+            system,
+            DrivePlan(
+                scenario=load_scenario(scenario, load_domain()),
+                seed=mock["seed"],
+                applications=applications,
+                seconds_per_day=seconds_per_day(pace),
+                idempotent_producer=system.idempotent_producer,
+            ),
+            mock,
+            manifest or state / MANIFEST,
+        )
+    )
+    write_json(json, summary(result))
+    if result.stopped:
+        make_console().print(stopped_text(result))
+        raise typer.Exit(EXIT_INTERRUPTED)
+
+
+def _mock(system: System, plan: str | None, seed: int | None) -> dict[str, Any]:
+    """Return the mock's plan and seed: as it says itself, or as the options say where it cannot be asked."""
+    if MOCK in system.endpoints:
+        found: dict[str, Any] = fetch(f"{system.endpoints[MOCK]}/plan")
+        return {"plan": found["plan"], "seed": found["seed"] if seed is None else seed}
+    if plan is None or seed is None:
+        raise typer.BadParameter("say --plan and --seed, or where the mock answers: --health vneid_mock=URL")
+    return {"plan": load_plan(plan).model_dump(mode="json"), "seed": seed}
+
+
+async def play(system: System, plan: DrivePlan, mock: Mapping[str, Any], manifest: Path) -> DriveResult:
+    """Send a plan's applications with a display; Ctrl-C ends it early and keeps what was sent."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGINT, stop.set)
+    try:
+        with SendingView(plan.days(), system.endpoints) as view:
+            return await drive(
+                plan,
+                access=system.broker,
+                progress=view.show,
+                stop=stop,
+                recording=Recording(
+                    path=manifest,
+                    run_id=str(uuid.uuid4()),
+                    plan_name=mock["plan"]["name"],
+                    plan=mock["plan"],
+                    rules_version=RULES_VERSION,
+                ),
+            )
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+
+
+def stopped_text(result: DriveResult) -> str:
+    """Return how far a run came that Ctrl-C ended."""
+    return f"stopped after {result.sent:,} of {sum(day.planned for day in result.days):,} applications"
+
+
+def summary(result: DriveResult) -> dict[str, Any]:
+    """Return what was sent, for JSON; times in seconds, CPU in µs per application."""
+    return {
+        "sent": result.sent,
+        "planned": sum(day.planned for day in result.days),
+        "seconds": round(result.elapsed_s, 3),
+        "value_bytes": result.value_bytes,
+        "slip_mean_s": round(result.slip_mean_s, 4),
+        "slip_max_s": round(result.slip_max_s, 4),
+        "cpu_us_per_application": round(result.cpu_us_per_application, 1),
+        "stopped_early": result.stopped,
+    }

@@ -1,0 +1,65 @@
+"""`paperless verify`: nothing lost, nothing counted twice, nothing wrong — or exactly what."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from paperless.cli.options import (
+    DEFAULT_STATE,
+    Api,
+    Health,
+    Json,
+    Kafka,
+    State,
+    System,
+    Within,
+    find_system,
+)
+from paperless.cli.output import clear_json, print_verdict, steps, verdict_json, write_json
+from paperless.cli.send import MANIFEST
+from paperless.traffic.manifest import Manifest, read_manifest
+from paperless.verification.checkers import Verdict
+from paperless.verification.verify import RunParameters
+from paperless.verification.verify import verify as run_verification
+
+
+def verify(
+    state: State = DEFAULT_STATE,
+    kafka: Kafka = None,
+    api: Api = None,
+    health: Health = None,
+    manifest: Annotated[
+        Path | None, typer.Option("--manifest", help="Manifest of the run; by default beside the system's state.")
+    ] = None,
+    within: Within = 120,
+    json: Json = None,
+) -> None:
+    """Wait until nothing moves, then compare the live cells, a recount of the log and the oracle.
+
+    Exits 0 only when nothing was lost, counted twice or wrong; else it says exactly what differs and exits 1.
+
+    Example: `paperless verify --json build/verdict.json`
+    """
+    clear_json(json)
+    system = find_system(state, kafka, api, health)
+    found = read_manifest(manifest or state / MANIFEST)
+    verdict = asyncio.run(check(system, found, within))
+    print_verdict(verdict)
+    write_json(json, verdict_json(verdict))
+    if not verdict.ok:
+        raise typer.Exit(1)
+
+
+async def check(system: System, manifest: Manifest, within_s: float) -> Verdict:
+    """Return the verdict on a system whose run the manifest describes."""
+    with steps() as tell:
+        return await run_verification(
+            system.target,
+            partitions=manifest.partitions,
+            foresight=RunParameters(plan=manifest.plan, seed=manifest.seed),
+            log_identity=manifest.log_identity,
+            within_s=within_s,
+            progress=tell,
+        )

@@ -1,0 +1,109 @@
+"""Which services the embedded system consists of, and the settings each one gets."""
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from paperless.local.broker import Capabilities
+from paperless.local.ports import HOST, Ports
+
+ROOT = Path(__file__).parents[2]
+# The embedded broker lets a member join after half of it, and a killed one's partitions rest for as long.
+SESSION_TIMEOUT_MS = 3_000
+
+
+class LocalOptions(BaseModel):
+    """How to run the system on this machine.
+
+    `ports` asks for certain ports by process name (`broker`, `intake`, `vneid_mock`, `scoring`, `scoring_api`); the
+    others are chosen free. `applications`: how many the broker's memory must hold; 0 skips that check.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    state_dir: Path = Path("build/run")
+    seed: int = 1
+    plan: str = "mild"
+    intake_members: int = Field(default=1, ge=1)
+    static_members: bool = False
+    log_level: str = "INFO"
+    ports: Mapping[str, int] = {}
+    applications: int = Field(default=0, ge=0)
+    ready_within_s: float = Field(default=60, gt=0)
+    grace_s: float = Field(default=10, gt=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """What a layout may build on: the run's options, broker, ports and secrets."""
+
+    options: LocalOptions
+    kafka_servers: str
+    capabilities: Capabilities
+    store_url: str
+    signing_key: str
+    ports: Ports
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceSpec:
+    """One service process; `GET /health` on its port answers 200 when it is ready, else why not."""
+
+    name: str
+    argv: tuple[str, ...]
+    port: int
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+
+Layout = Callable[[Site], tuple[ServiceSpec, ...]]
+
+
+def services(site: Site) -> tuple[ServiceSpec, ...]:
+    """Intake (one or more members), the VNeID mock, scoring's consumer and its API, in the order they start."""
+    options = site.options
+    members = ["intake", *(f"intake_{number}" for number in range(2, options.intake_members + 1))]
+    store = {"STORE": site.store_url}
+    return (
+        *(_service(site, name, "services.intake", "INTAKE", {"SIGNING_KEY": site.signing_key}) for name in members),
+        _service(site, "vneid_mock", "services.vneid_mock", "VNEID", {"SEED": str(options.seed), "PLAN": options.plan}),
+        _service(site, "scoring", "services.scoring", "SCORING", store),
+        _service(site, "scoring_api", "services.scoring.api", "SCORING_API", store),
+    )
+
+
+def _service(site: Site, name: str, module: str, prefix: str, own: Mapping[str, str]) -> ServiceSpec:
+    port = site.ports.take(name)
+    settings = {
+        "KAFKA_SERVERS": site.kafka_servers,
+        "HTTP_HOST": HOST,
+        "HTTP_PORT": str(port),
+        "LOG_LEVEL": site.options.log_level,
+        "IDEMPOTENT_PRODUCER": str(site.capabilities.idempotent_producer).lower(),
+        "CLIENT_ID": name,
+        "END_OFFSETS_RELIABLE": str(site.capabilities.end_offsets_reliable).lower(),
+        "SESSION_TIMEOUT_MS": str(SESSION_TIMEOUT_MS),
+        "FETCH_MAX_WAIT_MS": str(site.capabilities.fetch_max_wait_ms),
+    }
+    if site.options.static_members:
+        settings["GROUP_INSTANCE_ID"] = name
+    env = {f"{prefix}_{key}": value for key, value in {**settings, **own}.items()}
+    return ServiceSpec(name=name, argv=module_command(module), port=port, env=env)
+
+
+def module_command(module: str, *arguments: str) -> tuple[str, ...]:
+    # -P: a folder called `services` where the command was typed must not stand in for ours.
+    return (sys.executable, "-P", "-m", module, *arguments)
+
+
+def environment(own: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
+    """This process's environment, our packages on the path, and `own` on top."""
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    return {**os.environ, "PYTHONPATH": path, **own}

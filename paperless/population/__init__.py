@@ -1,0 +1,1 @@
+"""Who files what, when: the population, its arrivals, and the scenarios that are played. Pure."""

@@ -1,0 +1,91 @@
+"""Snapshot a log from its start to its end as it is now, partition by partition."""
+
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, Self
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from contracts.topics import LOG_IDENTITY, dead_letter_topics
+from paperless.verification.checkers import Letter, LoggedRecord
+from runtime.settings import KafkaAccess
+
+MAX_RECORDS = 5_000
+# An idle fetch returns after this time and tells the high-water mark of an empty partition.
+FETCH_WAIT_MS = 50
+
+
+class LogReader:
+    """Reads partitions of a log outside any group; an async context manager.
+
+    Raises:
+        aiokafka.errors.KafkaError: on entering, when the broker does not answer.
+
+    """
+
+    def __init__(self, access: KafkaAccess) -> None:
+        self._access = access
+        self._consumer: Any = None
+
+    async def __aenter__(self) -> Self:
+        self._consumer = AIOKafkaConsumer(
+            **self._access.client_options(),
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=FETCH_WAIT_MS,
+        )
+        try:
+            await self._consumer.start()
+        except BaseException:
+            await self._consumer.stop()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._consumer.stop()
+
+    async def read(self, topics: Iterable[str], partition: int) -> dict[str, list[Any]]:
+        """Return all consumer records of one partition of some topics, from the log's start to its end as it is now."""
+        wanted = list(topics)
+        found: dict[str, list[Any]] = {topic: [] for topic in wanted}
+        async for topic, records in self._pieces(wanted, partition):
+            found[topic] += records
+        return found
+
+    async def letters(self, partition: int) -> list[Letter]:
+        """Return a partition's dead letters of every topic."""
+        sources = dict(dead_letter_topics())
+        found = await self.read(sources, partition)
+        return [_letter(record, source.name, partition) for name, source in sources.items() for record in found[name]]
+
+    async def logged(self, topic: str, partition: int) -> AsyncIterator[list[LoggedRecord]]:
+        """Yield a partition of a topic in pieces, in order."""
+        async for _, records in self._pieces([topic], partition):
+            yield [LoggedRecord(record.partition, record.offset, record.key, record.value) for record in records]
+
+    async def _pieces(self, topics: Iterable[str], partition: int) -> AsyncIterator[tuple[str, list[Any]]]:
+        targets = [TopicPartition(topic, partition) for topic in topics]
+        self._consumer.assign(targets)
+        await self._consumer.seek_to_beginning(*targets)
+        left = set(targets)
+        while left:
+            fetched = await self._consumer.getmany(*targets, timeout_ms=FETCH_WAIT_MS, max_records=MAX_RECORDS)
+            for target, records in fetched.items():
+                yield target.topic, records
+            left = {target for target in left if not await self._at_end(target)}
+
+    async def _at_end(self, target: TopicPartition) -> bool:
+        mark = self._consumer.highwater(target)
+        return mark is not None and await self._consumer.position(target) >= mark
+
+
+async def read_identity(access: KafkaAccess) -> str | None:
+    """Return the log's id, None where its topic is empty; the caller bounds the time."""
+    async with LogReader(access) as log:
+        records = (await log.read([LOG_IDENTITY], 0))[LOG_IDENTITY]
+    return bytes(records[0].value).decode() if records else None
+
+
+def _letter(record: Any, source: str, partition: int) -> Letter:
+    headers = dict(record.headers)
+    offset = int(headers.get("dlq_offset", b"-1"))
+    return Letter(source, partition, offset, headers.get("dlq_reason", b"unknown").decode())

@@ -1,0 +1,1 @@
+"""The HTTP API over the store: rates, why, single applications; it only reads."""

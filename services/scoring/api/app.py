@@ -1,0 +1,154 @@
+"""The read-only HTTP API over the store: rates, why not end to end, single applications, and the reading for verify.
+
+Every request reads one moment of the store and lets go of it: the writer never waits, and a table is consistent.
+"""
+
+import asyncio
+import signal
+import socket
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import NoReturn
+
+import structlog
+import typer
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from pydantic import ValidationError
+
+from domain import Domain, load_domain
+from runtime.errors import FatalError
+from runtime.http_guard import MAX_HEAD_BYTES, HttpGuard, token_digests
+from runtime.logs import configure
+from runtime.metrics import Metric, Metrics
+from services.scoring.api import problems as api_problems
+from services.scoring.api.routes import applications, operations, readings, tables
+from services.scoring.api.settings import ScoringApiSettings
+from services.scoring.store.reader import StoreReader
+
+log = structlog.get_logger(__name__)
+
+METRICS = (
+    Metric("counter", "requests_total", "Requests answered.", ("route", "status")),
+    Metric("histogram", "request_seconds", "Time to the answer, reading the store included."),
+)
+GRACE_S = 5
+EXIT_USAGE = 2
+# The number of runtime.process, which would bring the Kafka client along.
+EXIT_FATAL = 78
+
+
+def create_app(
+    reader: StoreReader, domain: Domain | None = None, *, tokens: tuple[bytes, ...] = (), per_minute: int = 3_000
+) -> FastAPI:
+    """Return the API over a store; the store need not exist yet, then /health says so.
+
+    Args:
+        reader: of the store.
+        domain: the domain; by default the packaged one.
+        tokens: digests of the tokens that open the API; none leaves it open.
+        per_minute: requests by one token, or one address.
+
+    """
+    known = domain or load_domain()
+    metrics = Metrics("scoring_api", METRICS)
+    app = FastAPI(
+        title="Paperless intake: scoring",
+        version="1",
+        summary="End-to-end rates of Vietnam's provinces, exactly what a recount would give.",
+        description="Every rate has its numerator and denominator; see `definitions`. Times carry the offset +07:00.",
+        # Pages for a browser load scripts of others; where a token would be typed in, there are none.
+        docs_url=None if tokens else "/docs",
+        redoc_url=None,
+    )
+    api_problems.install(app)
+    app.include_router(tables(reader, known))
+    app.include_router(applications(reader, known))
+    app.include_router(readings(reader))
+    app.include_router(operations(reader, metrics))
+    app.add_middleware(HttpGuard, tokens=tokens, per_minute=per_minute)
+
+    @app.middleware("http")
+    async def _measure(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        started = time.perf_counter()
+        response = await call_next(request)
+        # The route, not the path: an address made up by a caller must not become a label.
+        route = getattr(request.scope.get("route"), "path", "unmatched")
+        metrics.count("requests_total", route=route, status=str(response.status_code))
+        metrics.observe("request_seconds", time.perf_counter() - started)
+        return response
+
+    return app
+
+
+def serve(settings: ScoringApiSettings) -> int:
+    """Serve until SIGTERM or SIGINT and return the exit code.
+
+    Raises:
+        FatalError: others could reach it without a token.
+        OSError: the port is taken.
+        ValueError: the store's address is none.
+
+    """
+    tokens = token_digests("SCORING_API", settings.http_host, settings.tokens, open_to_all=settings.open)
+    reader = StoreReader(settings.store, password=settings.store_password)
+    server = uvicorn.Server(_server_options(create_app(reader, tokens=tokens, per_minute=settings.per_minute)))
+    # uvicorn raises the signal again after a graceful stop; it must find a handler that leaves the exit code alone.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    with socket.create_server((settings.http_host, settings.http_port)) as listener, suppress(KeyboardInterrupt):
+        # asyncio sets this only on listeners it made itself; without it every small answer waits 40 ms for an ACK.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        address = "http://{}:{}".format(*listener.getsockname()[:2])
+        log.info("serving", address=address, tokens=len(tokens), store=reader.url)
+        asyncio.run(server.serve(sockets=[listener]))
+    return 0
+
+
+def _server_options(app: FastAPI) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=GRACE_S,
+        h11_max_incomplete_event_size=MAX_HEAD_BYTES,
+        # A caller must not choose the address that it is limited by.
+        proxy_headers=False,
+        server_header=False,
+    )
+
+
+def main() -> None:
+    """Serve the scoring store's rates over HTTP, read-only.
+
+    Settings come from the environment: SCORING_API_STORE (sqlite:///PATH or postgresql://…), SCORING_API_HTTP_HOST,
+    SCORING_API_HTTP_PORT (0 picks a free one), SCORING_API_TOKENS_FILE (one token a line); all are in docs/settings.md.
+
+    Example: SCORING_API_STORE=sqlite:///scoring.db SCORING_API_HTTP_PORT=8104 python -m services.scoring.api
+    """
+    settings = _settings()
+    configure("scoring_api", settings.log_level)
+    try:
+        raise typer.Exit(serve(settings))
+    except FatalError as error:
+        _refuse(str(error), EXIT_FATAL)
+    except ValueError as error:
+        _refuse(f"SCORING_API_STORE: {error}")
+    except OSError as error:
+        _refuse(f"SCORING_API_HTTP_PORT {settings.http_port}: {error.strerror}; choose another, or 0 for a free one")
+
+
+def _settings() -> ScoringApiSettings:
+    try:
+        return ScoringApiSettings()
+    except ValidationError as error:
+        _refuse("; ".join(f"SCORING_API_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()))
+    except OSError as error:
+        _refuse(f"a SCORING_API_*_FILE cannot be read: {error}")
+
+
+def _refuse(message: str, code: int = EXIT_USAGE) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr)  # noqa: T201  the last line an operator sees
+    raise typer.Exit(code)

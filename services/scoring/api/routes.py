@@ -1,0 +1,194 @@
+"""The routes of the API: what is asked of the store, and what is answered."""
+
+import json
+from http import HTTPStatus
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Query, Request, Response, Security
+from fastapi.security import HTTPBearer
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+from contracts.events import ApplicationId
+from domain import Domain
+from runtime.metrics import Metrics
+from services.scoring.api import problems as api_problems
+from services.scoring.api.csv_tables import rates_csv, why_csv
+from services.scoring.api.models import (
+    Application,
+    AuthorityFilter,
+    Health,
+    Problem,
+    ProvinceRates,
+    RatesTable,
+    WhyTable,
+)
+from services.scoring.api.problems import NotKnownError, check_procedure, check_province
+from services.scoring.api.views import application_view
+from services.scoring.rates.rates import province_rates, rates_table
+from services.scoring.rates.why import why_table
+from services.scoring.store.errors import StoreError
+from services.scoring.store.reader import StoreReader
+
+PROBLEM: dict[str, Any] = {"model": Problem, "content": {api_problems.MEDIA_TYPE: {}}}
+REFUSALS: dict[int | str, dict[str, Any]] = {401: PROBLEM, 429: PROBLEM}
+RESPONSES = REFUSALS | {422: PROBLEM, 503: PROBLEM}
+# For the documentation; the guard in front of the routes does the work.
+GUARDED = [Security(HTTPBearer(auto_error=False, description="A token of the operator; none in the demo."))]
+CSV: dict[str, Any] = {"content": {"text/csv": {}}, "description": "JSON, or CSV by `Accept` or `format=csv`."}
+Month = Annotated[str, StringConstraints(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
+
+
+class _Query(BaseModel):
+    """A misspelt filter is an error: ignoring it would answer another question."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    month: Annotated[Month | None, Query(description="Month of the decision.", examples=["2025-10"])] = None
+    procedure: Annotated[str | None, Query(description="Procedure code.", examples=["1.001193"])] = None
+    format: Annotated[Literal["json", "csv"] | None, Query(description="Instead of the `Accept` header.")] = None
+
+
+class RatesQuery(_Query):
+    authority: Annotated[
+        AuthorityFilter,
+        Query(description="Who runs the procedures; published provincial figures are about `province`."),
+    ] = "province"
+
+
+class WhyQuery(RatesQuery):
+    province: Annotated[str | None, Query(description="Province code.", examples=["01"])] = None
+
+
+def tables(reader: StoreReader, domain: Domain) -> APIRouter:
+    """Return the routes of the league table and of why not end to end."""
+    router = APIRouter(tags=["tables"], responses=RESPONSES, dependencies=GUARDED)
+
+    @router.get("/rates", response_model=RatesTable, responses={200: CSV})
+    def rates(request: Request, query: Annotated[RatesQuery, Query()]) -> Any:
+        """The league table: 34 provinces by D1, the country, and who runs the procedures."""
+        check_procedure(domain, query.procedure)
+        table = rates_table(
+            reader.cells(), domain, authority=query.authority, month=query.month, procedure=query.procedure
+        )
+        if _wants_csv(request, query):
+            return _csv(
+                rates_csv([("total", [table.total]), ("authority", table.by_authority), ("province", table.rows)])
+            )
+        return table
+
+    @router.get("/rates/{province}", response_model=ProvinceRates, responses={200: CSV, 404: PROBLEM})
+    def rates_of_province(
+        request: Request,
+        province: Annotated[str, Path(description="Province code.", examples=["01"])],
+        query: Annotated[_Query, Query()],
+    ) -> Any:
+        """One province, by authority, month and procedure."""
+        check_province(domain, province, HTTPStatus.NOT_FOUND)
+        check_procedure(domain, query.procedure)
+        table = province_rates(reader.cells(), domain, province, month=query.month, procedure=query.procedure)
+        if _wants_csv(request, query):
+            sections = [("authority", table.by_authority), ("month", table.by_month), ("procedure", table.by_procedure)]
+            return _csv(rates_csv(sections))
+        return table
+
+    @router.get("/why", response_model=WhyTable, responses={200: CSV})
+    def why(request: Request, query: Annotated[WhyQuery, Query()]) -> Any:
+        """Why not end to end: reasons, components, databases, and what lifting a reason would give."""
+        check_province(domain, query.province, HTTPStatus.UNPROCESSABLE_ENTITY)
+        check_procedure(domain, query.procedure)
+        table = why_table(
+            reader.cells(),
+            domain,
+            province=query.province,
+            authority=query.authority,
+            month=query.month,
+            procedure=query.procedure,
+        )
+        return _csv(why_csv(table)) if _wants_csv(request, query) else table
+
+    return router
+
+
+def applications(reader: StoreReader, domain: Domain) -> APIRouter:
+    """Return the routes of single applications."""
+    router = APIRouter(tags=["applications"], responses=RESPONSES | {404: PROBLEM}, dependencies=GUARDED)
+
+    @router.get("/applications/{application_id}")
+    def application(application_id: Annotated[ApplicationId, Path(description="UUIDv7 text.")]) -> Application:
+        """The current outcome of one application."""
+        row = reader.application(application_id)
+        if row is None:
+            detail = f"application {application_id} is not decided, or not yet, or was deleted with its month"
+            raise NotKnownError(HTTPStatus.NOT_FOUND, "application_id", detail)
+        return application_view(row, domain)
+
+    return router
+
+
+def readings(reader: StoreReader) -> APIRouter:
+    """Return the routes that verify asks."""
+    router = APIRouter(tags=["operations"], responses=RESPONSES, dependencies=GUARDED)
+
+    @router.get("/reading", response_class=Response, responses={200: {"content": {"application/json": {}}}})
+    def reading() -> Response:
+        """Cells, fingerprints and counters of one moment: what verify holds against the recount and the oracle.
+
+        `outcomes` counts the stored outcomes by partition, as fingerprints must; those of months before `closed_before`
+        are deleted, and still in the fingerprints.
+        """
+        found = reader.reading().to_json() | {"outcomes": reader.outcome_counts()}
+        found["closed_before"] = reader.state().closed_before or None
+        body = json.dumps(found, ensure_ascii=False, separators=(",", ":"))
+        return Response(body, media_type="application/json")
+
+    @router.get("/reading/{partition}")
+    def hashes(partition: Annotated[int, Path(ge=0, description="Partition number.")]) -> dict[str, str]:
+        """Content hash (16 hex digits) by application: which application makes two readings of a partition differ."""
+        return {name: f"{content:016x}" for name, content in reader.content_hashes(partition).items()}
+
+    return router
+
+
+def operations(reader: StoreReader, metrics: Metrics) -> APIRouter:
+    """Return /health and /metrics, which need no token."""
+    router = APIRouter(tags=["operations"])
+
+    @router.get("/health", responses={503: {"model": Health}})
+    def health(response: Response) -> Health:
+        """Ready when the store can be read."""
+        found = _health(reader)
+        response.status_code = HTTPStatus.OK if found.ready else HTTPStatus.SERVICE_UNAVAILABLE
+        return found
+
+    @router.get("/metrics", response_class=Response)
+    def exposition() -> Response:
+        """Metrics as Prometheus reads them."""
+        return Response(metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    return router
+
+
+def _health(reader: StoreReader) -> Health:
+    try:
+        version, offsets, closed_before = reader.state()
+    except StoreError as error:
+        return Health(ready=False, reasons=[str(error)], store=reader.url, schema_version=None, next_offsets={})
+    return Health(
+        ready=True,
+        reasons=[],
+        store=reader.url,
+        schema_version=version,
+        next_offsets=offsets,
+        closed_before=closed_before or None,
+    )
+
+
+def _wants_csv(request: Request, query: _Query) -> bool:
+    if query.format is not None:
+        return query.format == "csv"
+    accepted = request.headers.get("accept", "")
+    return "text/csv" in accepted and "application/json" not in accepted
+
+
+def _csv(text: str) -> Response:
+    return Response(text, media_type="text/csv; charset=utf-8")

@@ -1,0 +1,1 @@
+"""From cells to rates and to why not end to end. Pure."""

@@ -1,0 +1,1 @@
+"""The store: tables, statements, the two engines, migration and retention."""

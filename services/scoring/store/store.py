@@ -1,0 +1,283 @@
+"""The live store: outcomes, cells, fingerprints and consumed offsets, changed together or not at all.
+
+One process at a time may write the outcomes of one partition; several processes may write different partitions.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import NamedTuple, Self
+
+from pydantic import SecretStr
+
+from contracts.topics import APPLICATIONS_DECIDED
+from services.scoring.rollup.closed_months import open_only
+from services.scoring.rollup.rollup import Changes, Decided, Standing, deltas
+from services.scoring.rollup.snapshot import CellKey, Fingerprint, Measures, Snapshot, add_fingerprints
+from services.scoring.store import schema
+from services.scoring.store.engines import open_session
+from services.scoring.store.errors import ForeignLogError, StoreBehindError
+from services.scoring.store.reader import reading_of
+from services.scoring.store.session import Row
+from services.scoring.store.signed import signed, unsigned
+
+TOPIC = APPLICATIONS_DECIDED.name
+
+
+class Positioned(NamedTuple):
+    """An outcome and the position of its record in the topic."""
+
+    partition: int
+    offset: int
+    decided: Decided
+
+
+class Applied(NamedTuple):
+    """What one batch did: `skipped` records lay below the stored offset.
+
+    `counters` are those of the roll-up and `closed_month`, outcomes refused because they belong to a deleted month.
+    """
+
+    skipped: int
+    counters: Counter[str]
+
+
+class _Held(NamedTuple):
+    """What the store held before a batch; all of it is asked for together."""
+
+    offsets: dict[int, int]
+    closed_before: str
+    fingerprints: dict[int, Fingerprint]
+    standings: dict[str, Standing]
+
+
+class Store:
+    """Writes the store at `sqlite:///path` or `postgresql://user@host/database`; not for two threads at once.
+
+    Every method may raise `StoreUnavailableError` (try again later; the connection is made anew), `StoreDamagedError`
+    or `StoreForbiddenError`. An error never leaves half a batch behind.
+
+    Args:
+        url: the store's address.
+        password: of the database's user, if the address has none.
+        migrate: bring an older schema, or an empty database, up to date; otherwise refuse it.
+
+    Raises:
+        ValueError: the address is none.
+        SchemaVersionError: another program's schema.
+
+    """
+
+    def __init__(self, url: str, *, password: SecretStr | None = None, migrate: bool = True) -> None:
+        self._session = open_session(url, password=password)
+        self._pattern_ids: dict[str, int] = {}
+        self._pattern_texts: dict[int, str] = {}
+        self.url = self._session.name
+        try:
+            self._check_schema(url, password, migrate=migrate)
+            self._put_meta_once("created_at", datetime.now(UTC).isoformat(timespec="seconds"))
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; the store can be opened again."""
+        self._session.close()
+
+    def bind_log(self, identity: str) -> None:
+        """Tie the store to a log, the first time; afterwards check that it is the same.
+
+        Raises:
+            ForeignLogError: the store belongs to another log.
+
+        """
+        owner = self._put_meta_once("log_identity", identity)
+        if owner != identity:
+            raise ForeignLogError(
+                f"store {self.url} belongs to log {owner}, the broker serves log {identity};"
+                " point the consumer to the store of this log, or to an empty one"
+            )
+
+    def offsets(self) -> dict[int, int]:
+        """Return the next offset to consume, by partition; a partition never consumed is absent."""
+        with self._forgetting(), self._session.reading():
+            return self._offsets()
+
+    def apply(
+        self,
+        batch: Sequence[Positioned],
+        advance: Mapping[int, int] | None = None,
+        starts: Mapping[int, int] | None = None,
+    ) -> Applied:
+        """Apply a batch and its offsets in one transaction; records below the stored offset are skipped.
+
+        Args:
+            batch: outcomes with their positions, in the order of the log within a partition.
+            advance: next offsets by partition where the batch ended in records that are no outcomes (dead letters).
+            starts: offsets by partition where the batch begins; a store that has not come so far is refused.
+
+        Raises:
+            StoreBehindError: the store was put back, by a restored backup or a standby that lagged.
+
+        """
+        ends = dict(advance or {})
+        for partition, offset, _ in batch:
+            ends[partition] = max(ends.get(partition, 0), offset + 1)
+        self._learn_patterns({decided.cell.pattern for *_, decided in batch})
+        with self._writing():
+            self._session.lock(TOPIC, sorted(ends))
+            held = self._held({decided.application_id for *_, decided in batch})
+            self._check_not_behind(held.offsets, starts or {})
+            fresh = [(at, decided) for at, offset, decided in batch if offset >= held.offsets.get(at, 0)]
+            changes = self._write(fresh, held)
+            self._session.put(schema.OFFSET_ENDS, [(TOPIC, at, end) for at, end in sorted(ends.items())])
+        return Applied(len(batch) - len(fresh), sum(changes.counters.values(), Counter()))
+
+    def reading(self) -> Snapshot:
+        """Return cells, fingerprints and counters of one moment."""
+        with self._forgetting(), self._session.reading():
+            return reading_of(self._session)
+
+    def _check_schema(self, url: str, password: SecretStr | None, *, migrate: bool) -> None:
+        with self._session.reading():
+            version = schema.schema_version(self._session)
+        if migrate and version < schema.newest_version():
+            # Its libraries cost 0.4 s and 28 MB: only where there is something to migrate.
+            from services.scoring.store.migrate import upgrade  # noqa: PLC0415
+
+            upgrade(url, password)
+            version = schema.newest_version()
+        schema.check_current(version)
+
+    def _check_not_behind(self, offsets: Mapping[int, int], starts: Mapping[int, int]) -> None:
+        for at, start in starts.items():
+            # A partition never consumed may begin anywhere: at the log's start.
+            if at in offsets and offsets[at] < start:
+                raise StoreBehindError(
+                    f"store {self.url} stands at offset {offsets[at]} of {TOPIC}/{at}, its consumer at {start}: it was"
+                    " put back while the consumer ran; restart the consumer, it reads on from the store's offsets"
+                )
+
+    def _held(self, names: Iterable[str]) -> "_Held":
+        session = self._session
+        offsets = session.rows(schema.OFFSETS, (TOPIC,))
+        closed = session.rows(schema.META, ("closed_before",))
+        fingerprints = session.rows(schema.FINGERPRINTS)
+        standings = session.rows_of(schema.STANDINGS, sorted(names))
+        closed_before = schema.closed_before_of(closed)
+        return _Held(
+            dict(offsets),
+            closed_before,
+            {at: Fingerprint(applications, unsigned(hash_sum)) for at, applications, hash_sum in fingerprints},
+            # The months that are closed are as good as deleted.
+            {row[0]: self._standing(row) for row in standings if row[4] >= closed_before},
+        )
+
+    def _write(self, fresh: Sequence[tuple[int, Decided]], held: "_Held") -> Changes:
+        session = self._session
+        accepted, refused = open_only(fresh, held.standings, held.closed_before)
+        changes = deltas(accepted, held.standings)
+        for at, amount in refused.items():
+            changes.counters.setdefault(at, Counter())["closed_month"] += amount
+        session.put(schema.OUTCOME_ROWS, self._outcome_rows(changes))
+        session.run_many(schema.FLAG_CONFLICT, [(name,) for name in sorted(changes.flagged)])
+        # In order, so that two writers of different partitions cannot wait for each other.
+        cells = [(self._cell_columns(cell), sums) for cell, sums in sorted(changes.cells.items())]
+        session.put(schema.CELL_SUMS, [cell + sums for cell, sums in cells])
+        session.run_many(schema.DROP_EMPTY_CELL, [cell for cell, sums in cells if sums.n < 0])
+        session.put(schema.FINGERPRINT_ROWS, list(_fingerprint_rows(changes.fingerprints, held.fingerprints)))
+        session.put(
+            schema.COUNTER_SUMS,
+            [(at, *item) for at, tally in sorted(changes.counters.items()) for item in sorted(tally.items())],
+        )
+        return changes
+
+    def _outcome_rows(self, changes: Changes) -> list[Row]:
+        pattern_ids = self._pattern_ids
+        rows: list[Row] = []
+        for name, (partition, new, conflict) in sorted(changes.outcomes.items()):
+            month, province, procedure, channel, pattern = new.cell
+            _, presumed, assisted, on_time, minutes = new.measures
+            rows.append((
+                name, partition, new.revision, new.submission, int(conflict),
+                month, province, procedure, channel, pattern_ids[pattern],
+                new.submitted_at, new.due_at, new.decided_at,
+                presumed, assisted, on_time, minutes, signed(new.content_hash),
+                new.commune, new.rules_version,
+            ))  # fmt: skip
+        return rows
+
+    def _cell_columns(self, cell: CellKey) -> Row:
+        return (*cell[:4], self._pattern_ids[cell.pattern])
+
+    def _standing(self, row: Row) -> Standing:
+        _, revision, submission, content_hash, month, province, procedure, channel, pattern_id, *measures, conflict = (
+            row
+        )
+        cell = CellKey(month, province, procedure, channel, self._pattern_text(pattern_id))
+        return Standing(revision, submission, unsigned(content_hash), cell, Measures(1, *measures), bool(conflict))
+
+    def _learn_patterns(self, texts: set[str]) -> None:
+        """Give every pattern its number, in a transaction of its own.
+
+        So no writer waits for another's batch to end, numbers are never rolled back, and one without applications is
+        harmless. Two writers may add the same pattern at once: the second finds the first one's.
+        """
+        new = sorted(texts - self._pattern_ids.keys())
+        if not new:
+            return
+        with self._writing():
+            self._session.run_many(schema.PUT_PATTERN, [(text,) for text in new])
+            found = list(self._session.rows_of(schema.PATTERN_IDS, new))
+        self._pattern_ids |= dict(found)
+        self._pattern_texts |= {number: text for text, number in found}
+
+    def _pattern_text(self, pattern_id: int) -> str:
+        """Return the text of a pattern that the store uses; its number is known from then on."""
+        if pattern_id not in self._pattern_texts:
+            # Another writer's.
+            self._pattern_texts = dict(self._session.rows(schema.PATTERNS))
+            self._pattern_ids |= {text: number for number, text in self._pattern_texts.items()}
+        return self._pattern_texts[pattern_id]
+
+    def _offsets(self) -> dict[int, int]:
+        return dict(self._session.rows(schema.OFFSETS, (TOPIC,)))
+
+    def _put_meta_once(self, key: str, value: str) -> str:
+        """Store a value unless there is one, and return the one that holds."""
+        with self._writing():
+            self._session.run(schema.PUT_META_ONCE, (key, value))
+            ((held,),) = self._session.rows(schema.META, (key,))
+            return str(held)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with self._forgetting(), self._session.writing():
+            yield
+
+    @contextmanager
+    def _forgetting(self) -> Iterator[None]:
+        """After any error ask for the patterns' numbers again: the store may be another one when it is back."""
+        try:
+            yield
+        except BaseException:
+            self._pattern_ids.clear()
+            self._pattern_texts.clear()
+            raise
+
+
+def _fingerprint_rows(
+    changes: Mapping[int, Fingerprint], held: Mapping[int, Fingerprint]
+) -> Iterator[tuple[int, int, int]]:
+    sums = dict(held)
+    add_fingerprints(sums, changes)
+    for at in sorted(changes):
+        applications, hash_sum = sums.get(at, Fingerprint())
+        yield at, applications, signed(hash_sum)
