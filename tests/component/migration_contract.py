@@ -13,7 +13,7 @@ from services.scoring.store import migrate, schema
 from services.scoring.store.engines import open_session
 from services.scoring.store.store import Store
 from tests.component.store_contract import recounted
-from tests.unit.scoring_examples import as_log, decided
+from tests.support.scoring_examples import as_log, decided
 
 ROOT = Path(__file__).parents[2]
 OLD_OUTCOME = (

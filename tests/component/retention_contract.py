@@ -11,7 +11,7 @@ from services.scoring.store.reader import StoreReader
 from services.scoring.store.retention import RetentionError, close_months
 from services.scoring.store.store import Positioned, Store
 from tests.component.store_contract import cells_of_rows
-from tests.unit.scoring_examples import application_id, as_log, decided
+from tests.support.scoring_examples import application_id, as_log, decided
 
 MINUTES_A_DAY = 24 * 60
 REFUSED = {"closed_month": 1}

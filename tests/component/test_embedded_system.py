@@ -26,9 +26,9 @@ from paperless.local.processes import is_alive
 from paperless.local.state import ProcessState, RunState, StateDirectory, Status
 from paperless.local.supervisor import LocalSystem
 from runtime.settings import KafkaAccess
-from tests.component.embedded_fakes import broken_service, stubborn_service, two_services, unready_service
+from tests.support.embedded_fakes import broken_service, stubborn_service, two_services, unready_service
 
-FAKES = "tests.component.embedded_fakes"
+FAKES = "tests.support.embedded_fakes"
 WITHIN_S = 20.0
 
 

@@ -30,9 +30,9 @@ from paperless.verification.checkers import Verdict
 from paperless.verification.verify import RunParameters, Target, verify
 from runtime.settings import KafkaAccess
 from services.vneid_mock.plan_files import load_plan
-from tests.component.secured_kafka import ADMIN, Secured, secured_kafka
-from tests.component.service_processes import Service
 from tests.containers.kafka import wipe
+from tests.support.secured_kafka import ADMIN, Secured, secured_kafka
+from tests.support.service_processes import Service
 
 pytestmark = [pytest.mark.container, pytest.mark.timeout(180)]
 

@@ -18,7 +18,7 @@ from runtime.processor import StreamProcessor
 from runtime.resources import ProcessResources
 from runtime.settings import ServiceSettings
 from tests.component.conftest import Broker
-from tests.unit.fakes_runtime import AskLogic
+from tests.support.fakes_runtime import AskLogic
 
 PARTITIONS = 2
 WITHIN_S = 25

@@ -14,7 +14,7 @@ from services.scoring.rollup.rollup import Snapshot
 from services.scoring.store.reader import StoreReader
 from services.scoring.store.schema import newest_version
 from services.scoring.store.store import Store
-from tests.unit.scoring_examples import (
+from tests.support.scoring_examples import (
     BIRTH,
     MARRIAGE,
     PARTITIONS,

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from services.scoring.store.store import Store
-from tests.unit.scoring_examples import as_log, decided
+from tests.support.scoring_examples import as_log, decided
 
 ROOT = Path(__file__).parents[2]
 

@@ -31,9 +31,9 @@ from services.scoring.rollup.rollup import Rollup
 from services.scoring.store.store import Store
 from services.vneid_mock.plan_files import named_plan
 from tests.component.conftest import Broker
-from tests.component.service_processes import WITHIN_S, Service
-from tests.unit.confluence_filings import filed, submitted
-from tests.unit.fakes_runtime import stored
+from tests.support.confluence_filings import filed, submitted
+from tests.support.fakes_runtime import stored
+from tests.support.service_processes import WITHIN_S, Service
 
 PARTITIONS, SEED, EXIT_FATAL = 2, 5, 78
 CONSUMERS = ("intake", "vneid_mock", "scoring")

@@ -20,7 +20,7 @@ from tests.component.migration_contract import MigrationContract
 from tests.component.retention_contract import RetentionContract, close, in_month, later_than
 from tests.component.store_contract import ROOT, StoreContract, cells_of_rows, long_log, recounted
 from tests.containers.postgres import PostgresServer
-from tests.unit.scoring_examples import PARTITIONS, application_id, as_log, decided
+from tests.support.scoring_examples import PARTITIONS, application_id, as_log, decided
 
 pytestmark = [pytest.mark.container, pytest.mark.timeout(120)]
 TABLES = "meta, pattern, outcome, cell, consumer_offset, fingerprint, counter"

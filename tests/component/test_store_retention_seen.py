@@ -15,7 +15,7 @@ from services.scoring.api.app import create_app
 from services.scoring.store.reader import StoreReader
 from services.scoring.store.store import Store
 from tests.component.retention_contract import HISTORY
-from tests.unit.scoring_examples import application_id
+from tests.support.scoring_examples import application_id
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,7 +8,7 @@ from services.scoring.store.store import Store
 from tests.component.migration_contract import MigrationContract
 from tests.component.retention_contract import RetentionContract
 from tests.component.store_contract import StoreContract, recounted
-from tests.unit.scoring_examples import as_log, decided
+from tests.support.scoring_examples import as_log, decided
 
 
 @pytest.fixture

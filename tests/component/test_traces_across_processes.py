@@ -12,9 +12,9 @@ from domain import load_domain
 from paperless.population.scenario import load_scenario
 from paperless.traffic.driver import DrivePlan, drive
 from tests.component.conftest import Broker
-from tests.component.otlp_receiver import Receiver, black_hole, receiving
-from tests.component.service_processes import Service
 from tests.component.test_services_on_broker import Flow, flow_on
+from tests.support.otlp_receiver import Receiver, black_hole, receiving
+from tests.support.service_processes import Service
 
 APPLICATIONS, SHARE, WITHIN_S = 600, 0.1, 30
 SUBMITTED, REQUESTED = APPLICATIONS_SUBMITTED.name, DOCUMENTS_REQUESTED.name

@@ -18,7 +18,7 @@ from paperless.verification.verify import RunParameters, Target, VerifyError, ve
 from runtime.settings import KafkaAccess
 from services.vneid_mock.plan_files import load_plan
 from tests.component.conftest import Broker
-from tests.unit.checkers_world import PARTITIONS, SEED, Log
+from tests.support.checkers_world import PARTITIONS, SEED, Log
 
 pytestmark = pytest.mark.timeout(120)
 

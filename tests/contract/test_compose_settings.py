@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.contract.variables import ComposeLoader, interpolated, parsed, program_of, strangers
+from tests.support.variables import ComposeLoader, interpolated, parsed, program_of, strangers
 
 ROOT = Path(__file__).parents[2]
 BASE = ROOT / "docker-compose.yml"

@@ -20,8 +20,8 @@ from services.intake.handlers import IntakeHandlers
 from services.scoring.rollup.decode import decode
 from services.vneid_mock.core import respond
 from services.vneid_mock.plan_files import load_plan
-from tests.contract.golden import EXAMPLES, SIGNING_KEY, every, golden, of_topic
-from tests.unit.fakes_runtime import Sent, effects_of
+from tests.support.fakes_runtime import Sent, effects_of
+from tests.support.golden import EXAMPLES, SIGNING_KEY, every, golden, of_topic
 
 EVERY = [pytest.param(topic, message, id=f"{topic.name}/{message.name}") for topic, message in every()]
 # Stories in which a database was asked, so that they have all four messages.

@@ -15,7 +15,7 @@ from contracts.roles import Grant, acl_table, role, roles
 from contracts.topics import ALL, DEFAULT_PARTITIONS, LOG_IDENTITY, dead_letter_topics
 from paperless.local.layout import ROOT
 from tests.contract.strimzi_schema import SCHEMAS
-from tests.contract.variables import BY_PREFIX, READ_BY, parsed, program_of, strangers
+from tests.support.variables import BY_PREFIX, READ_BY, parsed, program_of, strangers
 
 FOLDER = ROOT / "deploy/kubernetes"
 # The oldest release that is still maintained when this was written, and the newest schema there is.

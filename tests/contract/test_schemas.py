@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 
 from contracts.events import VERSION
 from contracts.topics import ALL, Topic
-from tests.contract.golden import EXAMPLES, every, of_topic
+from tests.support.golden import EXAMPLES, every, of_topic
 from tools.asyncapi import json_schema
 
 EVERY = [pytest.param(topic, message, id=f"{topic.name}/{message.name}") for topic, message in every()]

@@ -7,7 +7,7 @@ from typing import Any
 from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED
 from paperless.verification.checkers import Letter, LoggedRecord, Verdict, merged
 from services.scoring.rollup.snapshot import HASH_SPAN, CellKey, Fingerprint, Measures, Snapshot, add_cells
-from tests.unit.checkers_world import PARTITIONS, Log, decided, submissions
+from tests.support.checkers_world import PARTITIONS, Log, decided, submissions
 
 
 def altered(record: LoggedRecord, **changes: Any) -> bytes:

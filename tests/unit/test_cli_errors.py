@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.cli_runs import Ended, Paperless, paperless_in
+from tests.support.cli_runs import Ended, Paperless, paperless_in
 
 NOBODY = "127.0.0.1:1"
 USAGE, EXPECTED = 2, 2

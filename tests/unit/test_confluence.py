@@ -17,7 +17,7 @@ from services.scoring.rollup.rollup import Rollup
 from services.vneid_mock.core import respond
 from services.vneid_mock.faults import FaultPlan
 from services.vneid_mock.plan_files import named_plan
-from tests.unit.confluence_filings import (
+from tests.support.confluence_filings import (
     ATTEMPTS,
     HARSH,
     SILENT,
@@ -28,7 +28,7 @@ from tests.unit.confluence_filings import (
     submitted,
     variants,
 )
-from tests.unit.confluence_world import (
+from tests.support.confluence_world import (
     ACTIONS,
     DECIDED,
     PARTITIONS,
@@ -40,7 +40,7 @@ from tests.unit.confluence_world import (
     drawn_script,
     drawn_world,
 )
-from tests.unit.vneid_strategies import plans, requests
+from tests.support.vneid_strategies import plans, requests
 
 steps = st.builds(
     Step,

@@ -13,8 +13,8 @@ from services.intake.core import RuleBook
 from services.intake.handlers import IntakeHandlers
 from services.scoring.rollup.rollup import Rollup
 from services.vneid_mock.handlers import VneidHandlers
-from tests.unit.confluence_filings import ATTEMPTS
-from tests.unit.confluence_world import assert_equal_knowledge_gives_equal_bytes, drawn_script, drawn_world
+from tests.support.confluence_filings import ATTEMPTS
+from tests.support.confluence_world import assert_equal_knowledge_gives_equal_bytes, drawn_script, drawn_world
 
 
 def forgetting(state: Any) -> Any:

@@ -10,8 +10,8 @@ from contracts.events import DocumentsRequested
 from domain import load_domain
 from services.intake import context as module
 from services.intake.context import CONTEXT_VERSION, ContextError, Facts, facts_of, seal, unseal
-from tests.unit.intake_examples import APPLICATION_ID, submission
-from tests.unit.intake_strategies import digests, keys, submissions
+from tests.support.intake_examples import APPLICATION_ID, submission
+from tests.support.intake_strategies import digests, keys, submissions
 
 KEY = b"an intake's key"
 OTHER_ID = "01999e5b-8e80-7000-8000-000000000002"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.dead_letters import MAX_DEAD_LETTER_BYTES, DeadLetterLimit, TooManyDeadLettersError, dead_letter
-from tests.unit.fakes_runtime import Sent, Stored
+from tests.support.fakes_runtime import Sent, Stored
 
 RECORD = Stored("applications.submitted", 3, 41, 1_760_000_000_123, b"k", b"v", (("ce_id", b"x"), ("raw", b"\xff\xfe")))
 

@@ -9,7 +9,7 @@ from paperless.population.scenario import load_scenario
 from paperless.traffic.driver import LINGER_S, DrivePlan, DriveResult, Progress, _Run
 from paperless.traffic.sender import Sender
 from runtime.publisher import Publisher
-from tests.unit.sending_fakes import Broker, SleepClock
+from tests.support.sending_fakes import Broker, SleepClock
 
 
 async def play(

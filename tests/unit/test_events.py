@@ -14,8 +14,8 @@ from contracts.events import ApplicationDecided, ApplicationSubmitted, Documents
 from contracts.partition import partition_of
 from contracts.topics import MAX_RECORD_BYTES
 from domain import VN
-from tests.unit.intake_examples import APPLICATION_ID, submission
-from tests.unit.intake_strategies import submissions
+from tests.support.intake_examples import APPLICATION_ID, submission
+from tests.support.intake_strategies import submissions
 
 KEY = APPLICATION_ID.encode()
 

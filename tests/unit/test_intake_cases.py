@@ -18,7 +18,7 @@ from services.intake.context import Facts
 from services.intake.core import RuleBook, Timing, decide
 from services.intake.rules import PRECEDENCE, RULES, Rule, Settled
 from services.intake.settling import Answers, settle
-from tests.unit.intake_examples import BOOK, CASES, Case
+from tests.support.intake_examples import BOOK, CASES, Case
 
 
 def differences(case: Case, book: RuleBook = BOOK) -> list[str]:

@@ -13,8 +13,8 @@ from domain import VN, load_domain
 from services.intake.context import facts_of
 from services.intake.core import RuleBook, answers_of, check, decide, look_ups
 from services.intake.settling import Answered, Answers
-from tests.unit.intake_examples import APPLICATION_ID, BOOK, submission
-from tests.unit.intake_strategies import answers_for, digests, event_times, submissions, times_between
+from tests.support.intake_examples import APPLICATION_ID, BOOK, submission
+from tests.support.intake_strategies import answers_for, digests, event_times, submissions, times_between
 
 
 @given(data=st.data(), submitted=submissions(), digest=digests)

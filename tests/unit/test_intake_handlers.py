@@ -24,9 +24,9 @@ from services.intake.app import METRICS
 from services.intake.context import facts_of, seal
 from services.intake.core import answers_of, decide
 from services.intake.handlers import IntakeHandlers
-from tests.unit.fakes_runtime import Sent, effects_of
-from tests.unit.intake_examples import APPLICATION_ID, BOOK, submission
-from tests.unit.intake_strategies import submissions
+from tests.support.fakes_runtime import Sent, effects_of
+from tests.support.intake_examples import APPLICATION_ID, BOOK, submission
+from tests.support.intake_strategies import submissions
 
 KEY = b"a signing key"
 PARTITIONS = 6

@@ -5,7 +5,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaTimeoutError
 
 from runtime.dead_letters import DeadLetterLimit
-from tests.unit.fakes_runtime import ANSWERS, OPENS, PATIENCE_S, AskLogic, Bench, BrokerDownError, stored
+from tests.support.fakes_runtime import ANSWERS, OPENS, PATIENCE_S, AskLogic, Bench, BrokerDownError, stored
 
 
 async def started(*numbers: int, **options) -> Bench:

@@ -19,8 +19,8 @@ from services.scoring.handlers import StoreWriter
 from services.scoring.rollup.rollup import Rollup
 from services.scoring.store.errors import StoreUnavailableError
 from services.scoring.store.store import Store
-from tests.unit.fakes_runtime import FakeConsumer, FakeProducer, ManualClock, MemoryLog, Stored, polled
-from tests.unit.scoring_examples import PARTITIONS, decided, event, partition, value_of
+from tests.support.fakes_runtime import FakeConsumer, FakeProducer, ManualClock, MemoryLog, Stored, polled
+from tests.support.scoring_examples import PARTITIONS, decided, event, partition, value_of
 
 TOPIC, DEAD = APPLICATIONS_DECIDED.name, APPLICATIONS_DECIDED.dead_letter("scoring")
 

@@ -7,7 +7,7 @@ from paperless.traffic.load.notes import notes
 from paperless.traffic.load.plan import LoadPlan
 from paperless.traffic.load.recorder import Recorder
 from paperless.traffic.load.result import Ceiling, Distribution
-from tests.unit.load_examples import NEVER, START, figures_of, recorded
+from tests.support.load_examples import NEVER, START, figures_of, recorded
 
 
 def close(ms: float) -> object:

@@ -8,8 +8,8 @@ from paperless.traffic.load.compare import compare, differences
 from paperless.traffic.load.plan import LoadPlan
 from paperless.traffic.load.report import report
 from paperless.traffic.load.result import LoadError, LoadResult, Step, read_result
-from tests.unit.cli_runs import Paperless, paperless_in
-from tests.unit.load_examples import figures_of, recorded, result_of
+from tests.support.cli_runs import Paperless, paperless_in
+from tests.support.load_examples import figures_of, recorded, result_of
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 
 from paperless.traffic.load.result import Measured, Second
 from paperless.traffic.load.search import Judgement, Search, backlog_growth, judge
-from tests.unit.load_examples import NEVER, figures_of, recorded
+from tests.support.load_examples import NEVER, figures_of, recorded
 
 
 def steps(limit: float, first: float = 1_000) -> list[tuple[float, bool]]:

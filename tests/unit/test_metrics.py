@@ -4,7 +4,7 @@ import pytest
 
 from runtime.health import measure
 from runtime.metrics import Metric, Metrics
-from tests.unit.fakes_runtime import ANSWERS, OPENS, PATIENCE_S, Bench, stored
+from tests.support.fakes_runtime import ANSWERS, OPENS, PATIENCE_S, Bench, stored
 
 
 def gauge(bench: Bench, name: str, **labels: str) -> float | None:

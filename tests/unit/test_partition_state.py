@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from contracts.errors import Reject
 from runtime.messages import Effects, Record, State
 from runtime.partition_state import PartitionState, PendingOptions
-from tests.unit.fakes_runtime import ANSWERS, OPENS, PATIENCE_S, AskLogic, MemoryLog, stored
+from tests.support.fakes_runtime import ANSWERS, OPENS, PATIENCE_S, AskLogic, MemoryLog, stored
 
 NO_RETRIES: dict[str, Any] = {"retry_share": 0.0, "retries_per_s": 0.0, "retry_burst": 0.0}
 

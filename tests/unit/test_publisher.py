@@ -15,7 +15,7 @@ from aiokafka.errors import (
 )
 
 from runtime.publisher import Publisher
-from tests.unit.fakes_runtime import BrokerDownError, FakeProducer, MemoryLog, said
+from tests.support.fakes_runtime import BrokerDownError, FakeProducer, MemoryLog, said
 
 
 @pytest.fixture(autouse=True)

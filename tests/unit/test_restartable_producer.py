@@ -8,7 +8,7 @@ import pytest
 from aiokafka.errors import KafkaConnectionError
 
 from runtime.broker import RestartableProducer, keep_bootstrapped
-from tests.unit.fakes_runtime import FakeClient
+from tests.support.fakes_runtime import FakeClient
 
 
 async def until(condition: Callable[[], bool]) -> None:

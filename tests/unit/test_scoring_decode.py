@@ -9,7 +9,7 @@ from contracts.partition import partition_of
 from contracts.topics import MAX_RECORD_BYTES
 from services.scoring.rollup.decode import decode
 from services.scoring.rollup.rollup import Decided, decided_of
-from tests.unit.scoring_examples import application_id, event, value_of
+from tests.support.scoring_examples import application_id, event, value_of
 
 GOOD = value_of(event(1))
 

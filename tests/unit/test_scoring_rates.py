@@ -9,7 +9,7 @@ from services.scoring.api.models import MeasureName
 from services.scoring.rates.published import published_for_country, published_for_province
 from services.scoring.rates.rates import Counts, count, province_rates, rates_of, rates_table, select
 from services.scoring.rollup.rollup import Decided, Measures, Rollup
-from tests.unit.scoring_examples import BIRTH, MARRIAGE, RESIDENCE, component, decided, outcomes, partition
+from tests.support.scoring_examples import BIRTH, MARRIAGE, RESIDENCE, component, decided, outcomes, partition
 
 FACTS = load_domain()
 ON_PAPER = {"outcome": "partly_online", "reasons": ("supplement_on_paper",)}

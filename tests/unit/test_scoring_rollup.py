@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from domain import VN
 from services.scoring.rollup.pattern import parse_pattern, pattern_of
 from services.scoring.rollup.rollup import Decided, Measures, Rollup, Snapshot, difference
-from tests.unit.scoring_examples import MONDAY, component, decided, event, outcomes, partition
+from tests.support.scoring_examples import MONDAY, component, decided, event, outcomes, partition
 
 LOGS = st.lists(outcomes(), max_size=40)
 

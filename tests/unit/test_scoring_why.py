@@ -7,7 +7,7 @@ from domain import load_domain
 from services.intake.rules import RULES
 from services.scoring.rates.why import COMPONENT_REASONS, REASON_NAMES, why_table
 from services.scoring.rollup.rollup import Decided, Rollup
-from tests.unit.scoring_examples import RESIDENCE, component, decided, outcomes, partition
+from tests.support.scoring_examples import RESIDENCE, component, decided, outcomes, partition
 
 FACTS = load_domain()
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.cli_runs import Paperless, paperless_in
+from tests.support.cli_runs import Paperless, paperless_in
 
 
 @pytest.fixture

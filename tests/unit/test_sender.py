@@ -11,7 +11,7 @@ from paperless.traffic.manifest import DaySent
 from paperless.traffic.sender import CHUNK, Sender, Tally
 from runtime.clock import SystemClock
 from runtime.publisher import Publisher
-from tests.unit.sending_fakes import Broker
+from tests.support.sending_fakes import Broker
 
 DAY = date(2025, 10, 8)
 

@@ -14,7 +14,7 @@ from paperless.traffic.survey import LogSurvey
 from paperless.verification.verify import VerifyError
 from runtime.settings import KafkaAccess
 from services.vneid_mock.plan_files import load_plan
-from tests.unit.cli_runs import paperless_in
+from tests.support.cli_runs import paperless_in
 
 URLS = dict.fromkeys(("intake", "vneid_mock", "scoring", "scoring_api"), "http://127.0.0.1:1")
 SYSTEM = System(KafkaAccess(kafka_servers="127.0.0.1:1"), URLS, idempotent_producer=True)

@@ -9,7 +9,7 @@ from faststream.kafka import KafkaBroker
 
 from runtime.broker import BATCHES_APART_S, subscribe
 from runtime.settings import ServiceSettings
-from tests.unit.fakes_runtime import stored
+from tests.support.fakes_runtime import stored
 
 PLACE = TopicPartition("opens", 0)
 

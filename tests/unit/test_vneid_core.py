@@ -13,7 +13,7 @@ from services.vneid_mock.core import final_answers, respond
 from services.vneid_mock.faults import FaultPlan
 from services.vneid_mock.personas import PERSONAS, number_of
 from services.vneid_mock.plan_files import load_plan
-from tests.unit.vneid_strategies import plans, requests, seeds
+from tests.support.vneid_strategies import plans, requests, seeds
 
 CALM = load_plan("calm")
 TIMEOUT = timedelta(seconds=load_domain().number("lookup.timeout_s"))

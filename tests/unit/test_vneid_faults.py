@@ -10,7 +10,7 @@ from domain import load_domain
 from services.vneid_mock.faults import FaultPlan, Faults, Subject, answers_from, deliveries
 from services.vneid_mock.personas import PERSONAS, number_of
 from services.vneid_mock.plan_files import load_plan, named_plans
-from tests.unit.vneid_strategies import plans, seeds, starts, subjects
+from tests.support.vneid_strategies import plans, seeds, starts, subjects
 
 SUBJECT = Subject("0199bd6a-0000-7000-8000-000000000001", "001099000001", "01")
 

@@ -23,8 +23,8 @@ from services.scoring.rollup.rollup import Rollup, Snapshot
 from services.vneid_mock.control import PlanState
 from services.vneid_mock.faults import FaultPlan
 from services.vneid_mock.handlers import VneidHandlers
-from tests.unit.confluence_filings import HARSH, SILENT, VARIANTS, Submitted, book, filed, variants
-from tests.unit.fakes_runtime import ManualClock, MemoryLog, Stored
+from tests.support.confluence_filings import HARSH, SILENT, VARIANTS, Submitted, book, filed, variants
+from tests.support.fakes_runtime import ManualClock, MemoryLog, Stored
 
 SUBMITTED, DECIDED = APPLICATIONS_SUBMITTED.name, APPLICATIONS_DECIDED.name
 REQUESTED, PROVIDED = DOCUMENTS_REQUESTED.name, DOCUMENTS_PROVIDED.name

@@ -10,7 +10,7 @@ from contracts.events import Answer, ApplicantAnswer, ApplicationSubmitted, Chan
 from domain import VN, Procedure, load_domain
 from services.intake.context import Facts
 from services.intake.settling import Answered
-from tests.unit.intake_examples import submission
+from tests.support.intake_examples import submission
 
 DOMAIN = load_domain()
 digests = st.integers(0, 2**64 - 1).map(lambda number: f"{number:016x}")
