@@ -1,44 +1,17 @@
 """The broker that a suite runs on: the embedded one, and Apache Kafka in a container."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from paperless.local.broker import EMBEDDED, Capabilities, EmbeddedBroker
+from paperless.local.broker import EMBEDDED, EmbeddedBroker
 from paperless.local.ports import Ports
-from runtime.settings import KafkaAccess
 from tests.containers.kafka import KafkaContainer, kafka, wipe
 from tests.containers.postgres import postgres, postgres_server
+from tests.support.brokers import APACHE_KAFKA, Broker
 
 __all__ = ["kafka", "postgres", "postgres_server"]
-APACHE_KAFKA = Capabilities(idempotent_producer=True, durable=True, end_offsets_reliable=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Broker:
-    """A broker without topics; `capabilities` as the services must be told."""
-
-    address: str
-    capabilities: Capabilities
-
-    @property
-    def access(self) -> KafkaAccess:
-        return KafkaAccess(kafka_servers=self.address)
-
-    @property
-    def settings(self) -> dict[str, object]:
-        """What a service is told about it; members that were killed are not waited for any longer than they must."""
-        return {
-            "kafka_servers": self.address,
-            "idempotent_producer": self.capabilities.idempotent_producer,
-            "end_offsets_reliable": self.capabilities.end_offsets_reliable,
-            "fetch_max_wait_ms": self.capabilities.fetch_max_wait_ms,
-            "session_timeout_ms": 2_000,
-        }
-
-
 # The first of them also waits for the container to start, on a machine that may be busy.
 ON_KAFKA = (pytest.mark.container, pytest.mark.timeout(180))
 

@@ -12,7 +12,7 @@ from benchmarks.peers.job import Job
 from benchmarks.prepared import by_partition, handlers, published, records, replies, submissions
 from benchmarks.variants import PEERS_PYTHON, Variant, VariantError, run
 from contracts.topics import ALL, APPLICATIONS_DECIDED, DEFAULT_PARTITIONS, DOCUMENTS_REQUESTED
-from tests.component.conftest import Broker
+from tests.support.brokers import Broker
 
 # More than one batch.
 RECORDS = 6_000

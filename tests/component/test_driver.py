@@ -21,7 +21,7 @@ from paperless.traffic.manifest import read_manifest
 from paperless.traffic.recording import Recording
 from paperless.traffic.survey import LogError, survey
 from runtime.settings import KafkaAccess
-from tests.component.conftest import Broker
+from tests.support.brokers import Broker
 
 PARTITIONS = 3
 HEADERS = {"ce_specversion": b"1.0", "ce_source": b"/simulation/driver", "ce_type": b"applications.submitted.v1"}

@@ -17,7 +17,7 @@ from runtime.partition_state import PendingOptions
 from runtime.processor import StreamProcessor
 from runtime.resources import ProcessResources
 from runtime.settings import ServiceSettings
-from tests.component.conftest import Broker
+from tests.support.brokers import Broker
 from tests.support.fakes_runtime import AskLogic
 
 PARTITIONS = 2

@@ -8,8 +8,8 @@ import yaml
 from jsonschema import Draft202012Validator
 from testcontainers.core.container import DockerContainer
 
-from tests.guards.observe_files import OBSERVE, dashboard
-from tests.guards.source import ROOT
+from tests.support.observe_files import OBSERVE, dashboard
+from tests.support.source import ROOT
 
 IMAGE, FOLDER = "prom/prometheus:v2.53.3", "/etc/prometheus"
 COMPOSE = ROOT / "docker-compose.yml"

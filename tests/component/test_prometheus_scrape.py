@@ -17,9 +17,9 @@ from testcontainers.core.container import DockerContainer
 from contracts.topics import APPLICATIONS_DECIDED
 from paperless.local.ports import Ports
 from runtime.metrics import metric_name
-from tests.component.conftest import Broker
-from tests.component.test_services_on_broker import EVENTS, file_all, flow_on, producer_of, send_poison
-from tests.guards.observe_files import OBSERVE, declared, processes_of, rules
+from tests.support.brokers import Broker
+from tests.support.observe_files import OBSERVE, declared, processes_of, rules
+from tests.support.service_flow import EVENTS, file_all, flow_on, producer_of, send_poison
 
 pytestmark = [pytest.mark.container, pytest.mark.timeout(180)]
 

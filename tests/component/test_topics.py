@@ -10,7 +10,7 @@ from paperless.operations.topics import TopicsError, ensure_topics, wanted
 from runtime import log_identity
 from runtime.log_identity import read_log_identity
 from runtime.settings import KafkaAccess
-from tests.component.conftest import Broker
+from tests.support.brokers import Broker
 
 NAMES = {topic.name for topic in ALL} | {name for name, _ in dead_letter_topics()} | {LOG_IDENTITY}
 

@@ -11,9 +11,9 @@ from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED, DOCUM
 from domain import load_domain
 from paperless.population.scenario import load_scenario
 from paperless.traffic.driver import DrivePlan, drive
-from tests.component.conftest import Broker
-from tests.component.test_services_on_broker import Flow, flow_on
+from tests.support.brokers import Broker
 from tests.support.otlp_receiver import Receiver, black_hole, receiving
+from tests.support.service_flow import Flow, flow_on
 from tests.support.service_processes import Service
 
 APPLICATIONS, SHARE, WITHIN_S = 600, 0.1, 30

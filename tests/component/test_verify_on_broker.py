@@ -17,7 +17,7 @@ from paperless.verification.log_reader import LogReader
 from paperless.verification.verify import RunParameters, Target, VerifyError, verify
 from runtime.settings import KafkaAccess
 from services.vneid_mock.plan_files import load_plan
-from tests.component.conftest import Broker
+from tests.support.brokers import Broker
 from tests.support.checkers_world import PARTITIONS, SEED, Log
 
 pytestmark = pytest.mark.timeout(120)

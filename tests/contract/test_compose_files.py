@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from runtime.consumer import LAST_COMMIT_TIMEOUT_S
-from tests.guards.source import ROOT
+from tests.support.source import ROOT
 
 BASE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
 OVERLAYS = sorted((ROOT / "deploy/compose").glob("*.yml"))

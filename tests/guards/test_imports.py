@@ -1,7 +1,6 @@
 """The arrows between the packages, and cores that know no clock, no chance and no files."""
 
 import ast
-import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.guards.source import ROOT, modules, name_of, tree_of
+from tests.support.source import ROOT, modules, name_of, tree_of
 
 CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
 # These read the files that are packaged with them; no clock there either.
@@ -46,12 +45,6 @@ def clock_calls(tree: ast.Module) -> list[str]:
     return [ast.unparse(call) for call in calls if isinstance(call, ast.Attribute) and call.attr in CLOCK_CALLS]
 
 
-def test_the_import_contracts_are_kept():
-    program = Path(sys.executable).with_name("lint-imports")
-    found = subprocess.run([program, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=50)
-    assert found.returncode == 0, found.stdout + found.stderr
-
-
 def test_every_package_stands_in_the_layers():
     packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "tools"}
     assert packages == set(contract("arrows")["layers"])
@@ -71,3 +64,9 @@ def test_no_module_imports_relatively():
     for path in modules():
         nodes = [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.ImportFrom)]
         assert all(node.level == 0 for node in nodes), name_of(path)
+
+
+def test_no_test_module_imports_another():
+    for path in modules("tests"):
+        taken = [name for name in imported(tree_of(path)) if name.rpartition(".")[2].startswith("test_")]
+        assert taken == [], f"{name_of(path)}: move what both need to tests/support"

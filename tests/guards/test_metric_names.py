@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from runtime.metrics import BUILD_INFO, KERNEL_METRICS, Metric
-from tests.guards.observe_files import (
+from tests.support.observe_files import (
     dashboard,
     declared,
     expressions,
@@ -18,7 +18,7 @@ from tests.guards.observe_files import (
     rules,
     series,
 )
-from tests.guards.source import ROOT, modules, tree_of
+from tests.support.source import ROOT, modules, tree_of
 
 SERVICES = ("intake", "vneid_mock", "scoring")
 PAGE = ROOT / "docs" / "observability.md"

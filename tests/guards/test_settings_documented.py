@@ -5,7 +5,7 @@ from importlib import import_module
 import pytest
 from pydantic_settings import BaseSettings
 
-from tests.guards.source import ROOT, modules
+from tests.support.source import ROOT, modules
 from tools.generate import SETTINGS, settings_page
 
 

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from statistics import median, quantiles
 
-from tests.guards.source import ROOT, length_of, logical_lines, modules, name_of, tree_of
+from tests.support.source import ROOT, length_of, logical_lines, modules, name_of, tree_of
 
 # What has to be read before the guarantee is believed, and taken along when the kernel is lifted out.
 KERNEL = ("consumer.py", "messages.py", "partition_state.py", "pending.py", "processor.py", "publisher.py")

@@ -12,8 +12,8 @@ from services.scoring import app as scoring
 from services.scoring.settings import ScoringSettings
 from services.vneid_mock import app as vneid_mock
 from services.vneid_mock.settings import VneidSettings
-from tests.guards.source import modules, name_of, strings
 from tests.support.golden import golden
+from tests.support.source import modules, name_of, strings
 from tools.asyncapi import DEAD_LETTER_HEADERS
 
 SERVICES = {"intake": intake, "vneid_mock": vneid_mock, "scoring": scoring}

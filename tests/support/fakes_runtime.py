@@ -350,3 +350,22 @@ async def eventually(holds: Callable[[], bool], *, turns: int = 100_000) -> None
 
 class BrokerDownError(KafkaError):  # type: ignore[misc]  # aiokafka is untyped
     """Stands for any error of the broker that trying again may cure."""
+
+
+async def started(*numbers: int, **options) -> Bench:
+    bench = Bench(**options)
+    await bench.assign(*numbers)
+    return bench
+
+
+def answer(offset: int, key: bytes, *, partition: int = 0):
+    return stored(offset, b"a", topic=ANSWERS, key=key, partition=partition)
+
+
+async def silence(bench: Bench, *, mark: int = 0, partition: int = 0) -> None:
+    """Let a deadline pass and two fetches come back after it."""
+    bench.clock.advance(PATIENCE_S + 1)
+    for _ in range(2):
+        bench.clock.advance(0.1)
+        bench.consumer.fetched(ANSWERS, partition, mark)
+        await bench.tick()

@@ -15,7 +15,7 @@ from services.intake.rules import Settled
 from services.intake.settling import Answered
 
 BOOK = RuleBook.of(load_domain(), 3)
-CASES = Path(__file__).parents[1] / "unit" / "intake_cases.toml"
+CASES_FILE = Path(__file__).parents[1] / "unit" / "intake_cases.toml"
 APPLICATION_ID = "01999e5b-8e80-7000-8000-000000000001"
 
 
@@ -61,7 +61,7 @@ def submission(**changes: Any) -> ApplicationSubmitted:
 
 
 def load_cases() -> tuple[Case, ...]:
-    table = tomllib.loads(CASES.read_text("utf-8"))
+    table = tomllib.loads(CASES_FILE.read_text("utf-8"))
     return tuple(_case(table["given"] | row) for row in table["case"])
 
 

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from contracts.roles import roles
 from runtime.settings import KafkaAccess
 from tests.containers.kafka import IMAGE, KafkaContainer
-from tests.guards.source import ROOT
+from tests.support.source import ROOT
 
 OVERLAY = ROOT / "deploy/compose/secure.yml"
 SCRIPT = ROOT / "deploy/secure/make-certificates.sh"

@@ -5,26 +5,12 @@ from datetime import UTC, date, datetime, timedelta, timezone
 import pytest
 
 from domain import VN, CalendarRangeError, OfficeHours, WorkingCalendar, load_domain
-from domain.models import Holiday, LimitUnit
-
-CALENDAR = load_domain().calendar
+from domain.models import Holiday
+from tests.support.working_time import CALENDAR, accepted_at, after, due_at
 
 
 def vn(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=VN)
-
-
-def accepted_at(at: datetime, *, online: bool) -> datetime:
-    return CALENDAR.start_at(CALENDAR.accepted(CALENDAR.position(at), online=online))
-
-
-def due_at(accepted: datetime, limit: int, unit: LimitUnit) -> datetime:
-    return CALENDAR.due_at(CALENDAR.position(accepted), limit, unit)
-
-
-def after(at: datetime, minutes: int, calendar: WorkingCalendar = CALENDAR) -> datetime:
-    position = calendar.position(at)
-    return calendar.end_at(position + minutes) if minutes else calendar.start_at(position)
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,9 @@ from datetime import datetime, time, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain import VN, load_domain
-from tests.unit.test_domain_calendar import accepted_at, after, due_at
+from domain import VN
+from tests.support.working_time import CALENDAR, accepted_at, after, due_at
 
-CALENDAR = load_domain().calendar
 PER_DAY = CALENDAR.hours.minutes_per_day
 LAST = CALENDAR.position(datetime(2026, 12, 31, 17, tzinfo=VN))
 

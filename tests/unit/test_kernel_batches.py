@@ -5,26 +5,17 @@ from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaTimeoutError
 
 from runtime.dead_letters import DeadLetterLimit
-from tests.support.fakes_runtime import ANSWERS, OPENS, PATIENCE_S, AskLogic, Bench, BrokerDownError, stored
-
-
-async def started(*numbers: int, **options) -> Bench:
-    bench = Bench(**options)
-    await bench.assign(*numbers)
-    return bench
-
-
-def answer(offset: int, key: bytes, *, partition: int = 0):
-    return stored(offset, b"a", topic=ANSWERS, key=key, partition=partition)
-
-
-async def silence(bench: Bench, *, mark: int = 0, partition: int = 0) -> None:
-    """Let a deadline pass and two fetches come back after it."""
-    bench.clock.advance(PATIENCE_S + 1)
-    for _ in range(2):
-        bench.clock.advance(0.1)
-        bench.consumer.fetched(ANSWERS, partition, mark)
-        await bench.tick()
+from tests.support.fakes_runtime import (
+    ANSWERS,
+    OPENS,
+    AskLogic,
+    Bench,
+    BrokerDownError,
+    answer,
+    silence,
+    started,
+    stored,
+)
 
 
 async def test_outputs_go_to_the_partition_of_their_cause():

@@ -9,8 +9,18 @@ from aiokafka import TopicPartition
 
 from runtime import consumer as consumer_module
 from runtime.health import BUSY_LIMIT_S, POLL_LIMIT_S, unready_reasons
-from tests.support.fakes_runtime import ANSWERS, OPENS, AskLogic, Bench, BrokerDownError, eventually, stored
-from tests.unit.test_kernel_batches import answer, silence, started
+from tests.support.fakes_runtime import (
+    ANSWERS,
+    OPENS,
+    AskLogic,
+    Bench,
+    BrokerDownError,
+    answer,
+    eventually,
+    silence,
+    started,
+    stored,
+)
 
 
 @pytest.fixture(autouse=True)

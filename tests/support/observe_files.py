@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from runtime.metrics import BUILD_INFO, KERNEL_METRICS, Metric, metric_name
-from tests.guards.source import ROOT
+from tests.support.source import ROOT
 
 OBSERVE = ROOT / "deploy" / "observe"
 # The API is a process of its own, with metrics of its own.
