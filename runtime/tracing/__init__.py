@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from runtime.errors import FatalError
 from runtime.messages import Message, Record, RecordHandler
 from runtime.publisher import Publisher
 
@@ -43,10 +44,17 @@ class Tracing:
 
 
 def open_tracing(service: str) -> Tracing:
-    """Return what records a process's spans: nothing, unless `OTEL_*` variables ask for it."""
+    """Return what records a process's spans: nothing, unless `OTEL_*` variables ask for it.
+
+    Raises:
+        FatalError: they do, and OpenTelemetry's SDK is not installed.
+
+    """
     asked = any(os.environ.get(name) for name in ENDPOINTS)
     if not asked or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return Tracing()
-    from runtime.tracing.recording import Recording  # noqa: PLC0415  0.1 s and 10 MB for those who trace only
-
+    try:
+        from runtime.tracing.recording import Recording  # noqa: PLC0415  0.1 s and 10 MB for those who trace only
+    except ModuleNotFoundError as error:
+        raise FatalError(f'traces are asked for and need {error.name}; pip install "paperless[tracing]"') from error
     return Recording.exporting(service)

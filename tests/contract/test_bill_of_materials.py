@@ -58,7 +58,7 @@ def test_the_bill_is_of_this_project(bill):
     assert described["licenses"][0]["license"]["id"] == "Apache-2.0"
 
 
-@pytest.mark.parametrize("lock", ["run.txt", "dev.txt"])
+@pytest.mark.parametrize("lock", ["run.txt", "image.txt", "dev.txt"])
 def test_nothing_is_installed_without_a_hash(lock):
     text = (ROOT / "requirements" / lock).read_text("utf-8").replace("\\\n", " ")
     pins = [line for line in text.splitlines() if line and not line.lstrip().startswith("#")]

@@ -22,14 +22,16 @@ def open_session(
         application: the name that the server shows for the connection.
 
     Raises:
-        ValueError: the address is none.
+        ValueError: the address is none, or what its engine needs is not installed.
 
     """
     if url.startswith("sqlite:///"):
         return SqliteSession(url, read_only=read_only)
     if url.startswith(("postgresql://", "postgres://")):
-        from services.scoring.store.postgres import PostgresSession  # noqa: PLC0415  libpq costs an embedded system 10 MB
-
+        try:
+            from services.scoring.store.postgres import PostgresSession  # noqa: PLC0415  libpq costs others 10 MB
+        except ModuleNotFoundError as error:
+            raise ValueError(f'store {_scheme(url)}…: needs {error.name}; pip install "paperless[postgres]"') from error
         return PostgresSession(url, password=password, read_only=read_only, application=application)
     raise ValueError(f"store {_scheme(url)}…: not an address of a store; expected {EXPECTED}")
 
