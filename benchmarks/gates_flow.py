@@ -53,7 +53,7 @@ class CountedStore(Store):
 
     def outcomes(self) -> int:
         """Return how many applications have an outcome."""
-        return sum(fingerprint.applications for fingerprint in self.reading().fingerprints.values())
+        return sum(fingerprint.applications for fingerprint in self.snapshot().fingerprints.values())
 
 
 def kind_of(statement: str) -> str:

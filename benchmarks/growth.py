@@ -32,8 +32,8 @@ from benchmarks.rounds import Spread, ratios
 from contracts.partition import partition_of
 from domain import VN, load_domain
 from paperless.traffic.manifest import versions
-from services.scoring.rollup.decode import decode
-from services.scoring.rollup.rollup import CellKey, Decided
+from services.scoring.rollup.outcome import ApplicationOutcome, decode
+from services.scoring.rollup.snapshot import CellKey
 from services.scoring.settings import ScoringSettings
 from services.scoring.store.store import Positioned, Store
 
@@ -55,7 +55,7 @@ class Round(NamedTuple):
 class Outcomes:
     """An endless log of outcomes: ids are UUIDv7 in the order of time, content is drawn from a pool of real ones."""
 
-    def __init__(self, pool: Sequence[Decided]) -> None:
+    def __init__(self, pool: Sequence[ApplicationOutcome]) -> None:
         self._pool = pool
         self._number = 0
         self._offsets = [0] * PARTITIONS
@@ -71,14 +71,14 @@ class Outcomes:
         self._number += size
         return batch
 
-    def _outcome(self, number: int) -> Decided:
+    def _outcome(self, number: int) -> ApplicationOutcome:
         like = self._pool[number % len(self._pool)]
         day, position = divmod(number, PER_DAY)
         submitted_at = _FIRST_DAY_S + day * DAY_S + position * DAY_S // PER_DAY
         later = submitted_at - like.submitted_at
         decided_at = like.decided_at + later
         drawn = number * _MIX & _WORD
-        return Decided(
+        return ApplicationOutcome(
             _uuid7(submitted_at * 1000, number & 0xFFF, drawn >> 2),
             like.revision,
             f"{drawn:016x}",
@@ -109,7 +109,7 @@ def _month_of(day: int) -> str:
     return f"{datetime.fromtimestamp(0, UTC) + timedelta(days=day):%Y-%m}"
 
 
-def pool_of(applications: int) -> list[Decided]:
+def pool_of(applications: int) -> list[ApplicationOutcome]:
     """Return the outcomes of one day; each application once."""
     domain = load_domain()
     records = play(applications).records(DECIDED)
@@ -120,7 +120,7 @@ def pool_of(applications: int) -> list[Decided]:
 class Filled:
     """A store and the log that it goes on reading."""
 
-    def __init__(self, url: str, pool: Sequence[Decided]) -> None:
+    def __init__(self, url: str, pool: Sequence[ApplicationOutcome]) -> None:
         self.store, self._outcomes = Store(url), Outcomes(pool)
         self.store.bind_log("benchmarks")
 
@@ -158,7 +158,9 @@ def postgres_stores(server: str, sizes: Sequence[int]) -> Iterator[Mapping[int, 
                 connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
-def measure(urls: Mapping[int, str], *, rounds: int, outcomes: int, pool: Sequence[Decided]) -> dict[str, Any]:
+def measure(
+    urls: Mapping[int, str], *, rounds: int, outcomes: int, pool: Sequence[ApplicationOutcome]
+) -> dict[str, Any]:
     """Fill the stores, then measure them in turn; the first store is what the others are compared with."""
     with contextlib.ExitStack() as opened:
         filled: dict[int, Filled] = {}

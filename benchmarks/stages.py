@@ -46,8 +46,8 @@ from runtime.partition_state import PartitionState
 from runtime.publisher import Publisher
 from services.intake.context import facts_of, seal, unseal
 from services.intake.core import RuleBook, answers_of, check, decide, look_ups
-from services.scoring.rollup.decode import decode
-from services.scoring.rollup.rollup import Decided, deltas
+from services.scoring.rollup.outcome import ApplicationOutcome, decode
+from services.scoring.rollup.rollup import deltas
 from services.scoring.settings import ScoringSettings
 from services.scoring.store.store import Positioned, Store
 from services.vneid_mock.core import respond
@@ -225,11 +225,11 @@ def _scoring(played: Played, folder: Path) -> Iterable[Stage]:
     yield _parsing("scoring.parse", played.fetches[DECIDED])
     yield _each("scoring.decode_event", lambda record: decode_event(record, ApplicationDecided, PARTITIONS), records)
     yield _each("scoring.decode", lambda record: decode(record, PARTITIONS, domain), records)
-    yield _deltas([(one.partition, one.decided) for one in batch])
+    yield _deltas([(one.partition, one.outcome) for one in batch])
     yield Stage("scoring.apply", len(batch), lambda meter: _apply(batch, folder, meter))
 
 
-def _deltas(pairs: list[tuple[int, Decided]]) -> Stage:
+def _deltas(pairs: list[tuple[int, ApplicationOutcome]]) -> Stage:
     size = ScoringSettings().max_records
 
     def run(meter: Meter) -> None:

@@ -13,8 +13,8 @@ from typing import NamedTuple
 from contracts.errors import Reject
 from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED
 from paperless.verification.oracle import Oracle
-from services.scoring.rollup.decode import decode
-from services.scoring.rollup.rollup import Decided, Rollup
+from services.scoring.rollup.outcome import ApplicationOutcome, decode
+from services.scoring.rollup.rollup import Rollup
 from services.scoring.rollup.snapshot import (
     HASH_SPAN,
     CellKey,
@@ -105,7 +105,7 @@ class PartitionAuditor:
     def submitted(self, records: Iterable[LoggedRecord]) -> None:
         """Look for the outcomes of the next records of `applications.submitted`."""
         unknown = self._without_submission()
-        foreseen: list[tuple[int, Decided]] = []
+        foreseen: list[tuple[int, ApplicationOutcome]] = []
         for record in records:
             self._submitted += 1
             name = (record.key or b"").decode(errors="replace")
@@ -119,8 +119,8 @@ class PartitionAuditor:
         unknown = sorted(self._without_submission())
         return PartitionAudit(
             self._submitted,
-            recount.reading(),
-            expected.reading() if self._oracle else None,
+            recount.snapshot(),
+            expected.snapshot() if self._oracle else None,
             tuple(self._letters.values()),
             tuple(self._lost),
             tuple(self._refused),
@@ -140,13 +140,13 @@ class PartitionAuditor:
         if letter is not None:
             if self._oracle and verdict != letter.reason:
                 self._refused.append(f"{place}: dead letter {letter.reason}, the oracle says {verdict or 'decided'}")
-        elif self._recount.standing(name) is None:
+        elif self._recount.outcome(name) is None:
             self._lost.append(f"{place}: application {name} has no outcome")
         elif verdict is not None:
             self._lost.append(f"{place}: must be refused ({verdict}), but is no dead letter")
 
 
-def _foresee(record: LoggedRecord, oracle: Oracle, foreseen: list[tuple[int, Decided]]) -> str | None:
+def _foresee(record: LoggedRecord, oracle: Oracle, foreseen: list[tuple[int, ApplicationOutcome]]) -> str | None:
     """Add what the oracle says of a submission, or return the reason why it must be refused."""
     try:
         foreseen.append((record.partition, oracle.outcome(record)))

@@ -4,15 +4,15 @@ No broker, no clock, no retries: one pass over the logged submissions. Either it
 of them is wrong.
 """
 
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from contracts.decoding import Keyed, decode_event
 from contracts.draws import short_digest
-from contracts.events import ApplicationDecided, ApplicationSubmitted
+from contracts.events import ApplicationSubmitted
 from services.intake.context import facts_of
 from services.intake.core import Decision, RuleBook, check, decide, look_ups
 from services.intake.settling import Answered
-from services.scoring.rollup.rollup import Decided, decided_of
+from services.scoring.rollup.outcome import ApplicationOutcome, outcome_of
 from services.vneid_mock.core import final_answers
 from services.vneid_mock.faults import FaultPlan
 
@@ -58,8 +58,8 @@ class Oracle(NamedTuple):
         answers = {one.component: Answered(one.answer, one.database, one.at) for one in known}
         return decide(facts, answers, self.book)
 
-    def outcome(self, record: Keyed) -> Decided:
+    def outcome(self, record: Keyed) -> ApplicationOutcome:
         """Return the final outcome as it is rolled up; see `decide` for errors."""
         decision = self.decide(record)
-        # A decision has the event's fields; building the event again would cost more than deciding.
-        return decided_of(cast("ApplicationDecided", decision), decision.to_json())
+        # A decision has the event's fields; building the event from it would cost more than deciding.
+        return outcome_of(decision, decision.to_json())

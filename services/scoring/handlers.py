@@ -16,7 +16,7 @@ from runtime.dead_letters import DeadLetterLimit, dead_letter, refusal_of
 from runtime.errors import FatalError
 from runtime.messages import Record
 from runtime.resources import ProcessResources
-from services.scoring.rollup.decode import decode
+from services.scoring.rollup.outcome import decode
 from services.scoring.store.errors import StoreError, StoreUnavailableError
 from services.scoring.store.store import Applied, Positioned, Store
 

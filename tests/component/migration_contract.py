@@ -39,7 +39,7 @@ class MigrationContract:
         log = as_log([decided(n) for n in range(20)])
         with Store(empty, migrate=False) as store:
             store.apply(log)
-            assert store.reading() == recounted(log).reading()
+            assert store.snapshot() == recounted(log).snapshot()
 
     def test_several_starters_at_once_migrate_once(self, empty):
         with ThreadPoolExecutor(4) as pool:
@@ -57,7 +57,7 @@ class MigrationContract:
             patch.setattr(command, "upgrade", fail_at_the_end)
             migrate.upgrade(empty)
         session = open_session(empty)
-        with session.reading():
+        with session.read_transaction():
             assert session.tables() == set()
         session.close()
 
@@ -66,11 +66,11 @@ class MigrationContract:
         monkeypatch.setattr(migrate, "HEAD", "0001")
         assert migrate.upgrade(empty) == 1
         session = open_session(empty)
-        with session.writing():
+        with session.write_transaction():
             session.run(OLD_OUTCOME)
         monkeypatch.undo()
         assert migrate.upgrade(empty) == schema.newest_version()
-        with session.writing():
+        with session.write_transaction():
             session.run(OLD_OUTCOME.replace("'a-1'", "'a-2'"))
             rows = list(session.rows("SELECT application_id, minutes, commune, rules_version FROM outcome ORDER BY 1"))
         session.close()

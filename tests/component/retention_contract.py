@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 
 from domain import VN
-from services.scoring.rollup.rollup import Decided
+from services.scoring.rollup.outcome import ApplicationOutcome
 from services.scoring.store.engines import open_session
 from services.scoring.store.reader import StoreReader
 from services.scoring.store.retention import RetentionError, close_months
@@ -17,7 +17,7 @@ MINUTES_A_DAY = 24 * 60
 REFUSED = {"closed_month": 1}
 
 
-def in_month(number: int, month: int, *, days: int = 1, revision: int = 1, **changes: object) -> Decided:
+def in_month(number: int, month: int, *, days: int = 1, revision: int = 1, **changes: object) -> ApplicationOutcome:
     """An application submitted on the 10th of a month of 2025 and decided some days later."""
     submitted_at = datetime(2025, month, 10, 8, tzinfo=VN)
     decided_at = datetime.fromtimestamp(submitted_at.timestamp() + days * MINUTES_A_DAY * 60, VN)
@@ -30,12 +30,12 @@ def in_month(number: int, month: int, *, days: int = 1, revision: int = 1, **cha
 HISTORY = as_log([in_month(1, 8), in_month(2, 8), in_month(3, 9), in_month(4, 9, days=25), in_month(5, 10)])
 
 
-def later_than(log: list[Positioned], outcomes: list[Decided]) -> list[Positioned]:
+def later_than(log: list[Positioned], outcomes: list[ApplicationOutcome]) -> list[Positioned]:
     """Positions of more outcomes, behind those of a log."""
-    return as_log([record.decided for record in log] + outcomes)[len(log) :]
+    return as_log([record.outcome for record in log] + outcomes)[len(log) :]
 
 
-def later(*outcomes: Decided) -> list[Positioned]:
+def later(*outcomes: ApplicationOutcome) -> list[Positioned]:
     return later_than(HISTORY, list(outcomes))
 
 
@@ -59,9 +59,9 @@ class RetentionContract:
 
     def test_outcomes_of_closed_months_go_and_their_cells_stay(self, url):
         with Store(url) as store:
-            before = store.reading()
+            before = store.snapshot()
             assert close(url, before="2025-10") == ("2025-10", 3)
-            assert store.reading() == before
+            assert store.snapshot() == before
             assert sum(measures.n for measures in cells_of_rows(store).values()) == 2
         reader = StoreReader(url)
         assert [reader.application(application_id(n)) is None for n in range(1, 6)] == [True] * 3 + [False] * 2
@@ -83,10 +83,10 @@ class RetentionContract:
         close(url, before="2025-10")
         [record] = later(outcome)
         with Store(url) as store:
-            before = store.reading()
+            before = store.snapshot()
             assert store.apply([record]).counters == REFUSED
-            assert store.reading() == before
-            assert store.reading().counters["closed_month"] == 1
+            assert store.snapshot() == before
+            assert store.snapshot().counters["closed_month"] == 1
             assert store.offsets()[record.partition] == record.offset + 1
 
     @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ class RetentionContract:
         close(url, before="2025-10")
         with Store(url) as store:
             assert store.apply(later(outcome)).counters == counters
-            assert sum(measures.n for measures in store.reading().cells.values()) == 5 + (counters == {"applied": 1})
+            assert sum(measures.n for measures in store.snapshot().cells.values()) == 5 + (counters == {"applied": 1})
 
     @pytest.mark.parametrize("size", [1, 2, 100])
     def test_it_does_not_matter_where_batches_end_or_how_far_the_deletion_came(self, url, size, monkeypatch):
@@ -121,7 +121,7 @@ class RetentionContract:
         with Store(url) as store:
             for start in range(0, len(arrivals), size):
                 store.apply(arrivals[start : start + size])
-            counters = store.reading().counters
+            counters = store.snapshot().counters
         assert {name: counters[name] for name in ("applied", "overruled", "closed_month")} == {
             "applied": 6, "overruled": 3, "closed_month": 3,
         }  # fmt: skip

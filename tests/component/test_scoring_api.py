@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from runtime.http_guard import token_digests
 from services.scoring.api.app import create_app
-from services.scoring.rollup.rollup import Snapshot
+from services.scoring.rollup.snapshot import Snapshot
 from services.scoring.store.reader import StoreReader
 from services.scoring.store.schema import newest_version
 from services.scoring.store.store import Store
@@ -177,7 +177,7 @@ def test_an_unknown_address_is_a_problem_too(api, store):
 
 
 def test_the_reading_is_the_stores_own(api, store):
-    assert Snapshot.from_json(api.get("/reading").json()) == store.reading()
+    assert Snapshot.from_json(api.get("/reading").json()) == store.snapshot()
 
 
 def test_one_application_is_found_by_its_content_hash(api, store):

@@ -143,7 +143,7 @@ def wait_for_sums(path: Path, expected: tuple[object, object]) -> None:
     found: tuple[object, object] = ({}, {})
     for _ in range(WITHIN_S * 10):
         with Store(f"sqlite:///{path}") as store:
-            reading = store.reading()
+            reading = store.snapshot()
         found = reading.cells, reading.fingerprints
         if found == expected:
             return

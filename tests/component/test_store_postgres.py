@@ -111,9 +111,9 @@ def together(*works: Callable[[], T]) -> list[T]:
 
 def assert_exact(url: str, log: list[Positioned]) -> None:
     with Store(url) as store:
-        assert store.reading() == recounted(log).reading()
-        assert store.reading().counters == recounted(log).counters
-        assert cells_of_rows(store) == store.reading().cells
+        assert store.snapshot() == recounted(log).snapshot()
+        assert store.snapshot().counters == recounted(log).counters
+        assert cells_of_rows(store) == store.snapshot().cells
 
 
 def test_writers_of_different_partitions_never_wait_in_a_ring(address, postgres_server):
@@ -154,12 +154,12 @@ def test_a_restarted_server_is_found_again(address, postgres_server):
     reader = StoreReader(url)
     with Store(url) as store:
         store.apply(log[:100])
-        assert reader.reading() == store.reading()
+        assert reader.snapshot() == store.snapshot()
         postgres_server.restart()
         with pytest.raises(StoreUnavailableError, match="can be tried again"):
             store.apply(log[100:200])
         store.apply(log[100:200])
-        assert reader.reading() == recounted(log[:200]).reading()
+        assert reader.snapshot() == recounted(log[:200]).snapshot()
     reader.close()
 
 
@@ -178,7 +178,7 @@ def test_a_commit_whose_answer_is_lost_counts_once(address, monkeypatch):
 
     with Store(url) as store:
         store.apply([], {0: 0})
-        store._learn_patterns({record.decided.cell.pattern for record in log})
+        store._learn_patterns({record.outcome.cell.pattern for record in log})
         with monkeypatch.context() as patch, pytest.raises(StoreUnavailableError):
             patch.setattr(psycopg.Connection, "execute", lose_the_answer)
             store.apply(log)
@@ -211,7 +211,7 @@ def test_a_store_restored_from_an_older_backup_catches_up(address, postgres_serv
         store.apply(log[:1_000])
         postgres_server.run_inside(f"pg_dump --format=custom --file=/tmp/{name}.dump {name}")
         store.apply(log[1_000:])
-        complete = store.reading()
+        complete = store.snapshot()
     restored = postgres_server.create_database()
     postgres_server.run_inside(f"pg_restore --exit-on-error --dbname={restored.rpartition('/')[2]} /tmp/{name}.dump")
     with Store(restored, migrate=False) as store:
@@ -220,7 +220,7 @@ def test_a_store_restored_from_an_older_backup_catches_up(address, postgres_serv
         rest = [record for record in log if record.offset >= ends[record.partition]]
         assert len(rest) == len(log) - 1_000
         store.apply(rest, starts=ends)
-        assert store.reading() == complete
+        assert store.snapshot() == complete
     postgres_server.drop_database(restored)
 
 
@@ -255,7 +255,7 @@ def test_closing_months_waits_for_a_batch_that_has_begun(address, postgres_serve
     url, log = address(), as_log([in_month(n, 8 + n % 2) for n in range(40)])
     with Store(url) as store, ThreadPoolExecutor(1) as pool:
         store.apply(log)
-        look_up, jobs = store._held, []
+        look_up, jobs = store._before, []
 
         def close_before_looking_up(*arguments):
             # Until something is read the lock has not been asked for.
@@ -265,11 +265,11 @@ def test_closing_months_waits_for_a_batch_that_has_begun(address, postgres_serve
             return look_up(*arguments)
 
         with monkeypatch.context() as patch:
-            patch.setattr(store, "_held", close_before_looking_up)
-            repeats = later_than(log, [record.decided for record in log])
+            patch.setattr(store, "_before", close_before_looking_up)
+            repeats = later_than(log, [record.outcome for record in log])
             assert store.apply(repeats).counters == {"ignored_equal": 40}
         assert jobs[0].result(WITHIN_S) == ("2025-09", 20)
-        assert store.reading() == recounted(log).reading()
+        assert store.snapshot() == recounted(log).snapshot()
 
 
 def _waiting(server: PostgresServer, application: str) -> int:
@@ -312,7 +312,7 @@ def test_each_role_can_do_its_work_and_nothing_else(roles):
         store.apply(log)
         assert close(writer, before="2025-09") == ("2025-09", 10)
         reads = StoreReader(reader)
-        assert reads.reading() == store.reading()
+        assert reads.snapshot() == store.snapshot()
         reads.close()
     refused = {
         writer: [
@@ -332,7 +332,7 @@ def test_each_role_can_do_its_work_and_nothing_else(roles):
     for url, statements in refused.items():
         session = open_session(url)
         for statement in statements:
-            with pytest.raises(StoreForbiddenError), session.writing():
+            with pytest.raises(StoreForbiddenError), session.write_transaction():
                 session.run(statement)
         session.close()
 

@@ -47,7 +47,7 @@ def test_a_locked_store_is_unavailable_and_recovers(address, monkeypatch):
             store.apply(log)
         other.close()
         store.apply(log)
-        assert store.reading() == recounted(log).reading()
+        assert store.snapshot() == recounted(log).snapshot()
 
 
 def test_a_full_disk_is_unavailable_not_damaged(address):

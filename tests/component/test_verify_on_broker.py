@@ -53,7 +53,7 @@ class Api:
     def serve(self, log: Log) -> None:
         """Answer as a store would that has taken the log's outcomes."""
         held = {str(number): len(content) for number, content in log.content().items()}
-        self.answers["/reading"] = log.live().reading().to_json() | {"outcomes": held}
+        self.answers["/reading"] = log.live().snapshot().to_json() | {"outcomes": held}
         for number, content in log.content().items():
             self.answers[f"/reading/{number}"] = {name: f"{value:016x}" for name, value in content.items()}
 

@@ -17,7 +17,7 @@ from contracts.topics import (
 from domain import load_domain
 from services.intake.core import RuleBook
 from services.intake.handlers import IntakeHandlers
-from services.scoring.rollup.decode import decode
+from services.scoring.rollup.outcome import decode
 from services.vneid_mock.core import respond
 from services.vneid_mock.plan_files import load_plan
 from tests.support.fakes_runtime import Sent, effects_of

@@ -20,8 +20,8 @@ from paperless.verification.checkers import (
 )
 from paperless.verification.oracle import Oracle
 from services.intake.core import RuleBook
-from services.scoring.rollup.decode import decode
-from services.scoring.rollup.rollup import Decided, Rollup
+from services.scoring.rollup.outcome import ApplicationOutcome, decode
+from services.scoring.rollup.rollup import Rollup
 from services.scoring.rollup.snapshot import Snapshot
 from services.vneid_mock.plan_files import load_plan
 
@@ -125,5 +125,5 @@ def _append(
     return record
 
 
-def decided(record: LoggedRecord) -> Decided:
+def decided(record: LoggedRecord) -> ApplicationOutcome:
     return decode(record, PARTITIONS)

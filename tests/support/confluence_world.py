@@ -18,8 +18,9 @@ from runtime.partition_state import PartitionState, PendingOptions
 from services.intake.context import unseal
 from services.intake.core import answers_of
 from services.intake.handlers import IntakeHandlers
-from services.scoring.rollup.decode import decode
-from services.scoring.rollup.rollup import Rollup, Snapshot
+from services.scoring.rollup.outcome import decode
+from services.scoring.rollup.rollup import Rollup
+from services.scoring.rollup.snapshot import Snapshot
 from services.vneid_mock.control import PlanState
 from services.vneid_mock.faults import FaultPlan
 from services.vneid_mock.handlers import VneidHandlers
@@ -254,7 +255,7 @@ class World:
 
 
 def sums(rollup: Rollup) -> tuple[Any, Any]:
-    reading: Snapshot = rollup.reading()
+    reading: Snapshot = rollup.snapshot()
     return {cell: measures for cell, measures in reading.cells.items() if any(measures)}, reading.fingerprints
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from contracts.events import ApplicationDecided, DecidedComponent
 from contracts.partition import partition_of
 from domain import VN
-from services.scoring.rollup.rollup import Decided, decided_of
+from services.scoring.rollup.outcome import ApplicationOutcome, outcome_of
 from services.scoring.store.store import Positioned
 
 PARTITIONS = 3
@@ -56,16 +56,16 @@ def value_of(outcome: ApplicationDecided) -> bytes:
     return outcome.model_dump_json().encode()
 
 
-def decided(number: int = 1, **changes: Any) -> Decided:
+def decided(number: int = 1, **changes: Any) -> ApplicationOutcome:
     outcome = event(number, **changes)
-    return decided_of(outcome, value_of(outcome))
+    return outcome_of(outcome, value_of(outcome))
 
 
-def partition(outcome: Decided) -> int:
+def partition(outcome: ApplicationOutcome) -> int:
     return partition_of(outcome.application_id.encode(), PARTITIONS)
 
 
-def as_log(outcomes: list[Decided]) -> list[Positioned]:
+def as_log(outcomes: list[ApplicationOutcome]) -> list[Positioned]:
     """Positions as the topic would give them: each partition counts its own offsets."""
     ends = dict.fromkeys(range(PARTITIONS), 0)
     log = []
@@ -77,7 +77,7 @@ def as_log(outcomes: list[Decided]) -> list[Positioned]:
 
 
 @st.composite
-def outcomes(draw: st.DrawFn) -> Decided:
+def outcomes(draw: st.DrawFn) -> ApplicationOutcome:
     """Outcomes that collide a lot: few applications, revisions, submissions and cells."""
     answered = draw(st.integers(0, 2))
     number = draw(st.integers(1, 6))

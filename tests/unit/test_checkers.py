@@ -62,7 +62,7 @@ def same_cell(log: Log) -> tuple[LoggedRecord, LoggedRecord]:
 
 def test_a_run_without_faults_is_ok():
     log = Log.of()
-    verdict = log.verdict(log.live().reading())
+    verdict = log.verdict(log.live().snapshot())
     assert verdict.ok
     assert (verdict.submitted, verdict.decided, verdict.lost, verdict.counted_twice) == (400, 400, 0, 0)
     assert (verdict.live_equals_recount, verdict.recount_equals_oracle, verdict.differences) == (True, True, ())
@@ -71,7 +71,7 @@ def test_a_run_without_faults_is_ok():
 def test_an_outcome_that_was_never_written_is_lost():
     log = Log.of()
     gone = log.decided[1].pop(17)
-    verdict = log.verdict(log.live().reading())
+    verdict = log.verdict(log.live().snapshot())
     assert not verdict.ok
     assert (verdict.lost, verdict.decided, verdict.recount_equals_oracle) == (1, 399, False)
     assert named(verdict, f"{APPLICATIONS_SUBMITTED.name}/1/", name_of(gone), "no outcome")
@@ -135,7 +135,7 @@ def test_an_outcome_of_wrong_content_differs_from_the_oracle():
     record = next(one for one in log.outcomes() if json.loads(one.value or b"")["outcome"] == "end_to_end")
     wrong = record._replace(value=altered(record, outcome="partly_online"))
     log.decided[record.partition][record.offset] = wrong
-    verdict = log.verdict(log.live().reading())
+    verdict = log.verdict(log.live().snapshot())
     assert not verdict.ok
     assert (verdict.live_equals_recount, verdict.recount_equals_oracle) == (True, False)
     assert named(verdict, name_of(record), "differs from the oracle's")
@@ -147,7 +147,7 @@ def test_an_outcome_from_nowhere_is_named():
     forged = "0199bf9f-4fe8-7999-8999-999999999999"
     log.decide(forged.encode(), altered(template, application_id=forged))
     for foreseen in (True, False):
-        verdict = log.verdict(log.live().reading(), foreseen=foreseen)
+        verdict = log.verdict(log.live().snapshot(), foreseen=foreseen)
         assert not verdict.ok
         assert named(verdict, forged, "no submission")
 
@@ -156,7 +156,7 @@ def test_a_better_informed_outcome_overrules_and_is_counted():
     log = Log.of()
     stronger = next(one for one in log.outcomes() if decided(one).revision > 0)
     log.decided[stronger.partition].insert(0, stronger._replace(offset=-1, value=altered(stronger, revision=0)))
-    verdict = log.verdict(log.live().reading())
+    verdict = log.verdict(log.live().snapshot())
     assert verdict.ok
     assert (verdict.overruled, verdict.decided) == (1, 400)
 
@@ -165,7 +165,7 @@ def test_a_repeated_outcome_is_told_but_not_counted():
     log = Log.of()
     for record in log.decided[0][:7]:
         log.decide(record.key or b"", record.value or b"")
-    verdict = log.verdict(log.live().reading())
+    verdict = log.verdict(log.live().snapshot())
     assert verdict.ok
     assert (verdict.re_delivered, verdict.decided) == (7, 400)
 
@@ -174,7 +174,7 @@ def test_a_dead_letter_at_scoring_is_never_ok():
     log = Log.of()
     refused = log.decided[1][9]
     log.letters.append(Letter(APPLICATIONS_DECIDED.name, 1, refused.offset, "breaks_contract"))
-    verdict = log.verdict(log.live().reading())
+    verdict = log.verdict(log.live().snapshot())
     assert not verdict.ok
     assert named(
         verdict, "dead letter at scoring", f"{APPLICATIONS_DECIDED.name}/1/{refused.offset}", "breaks_contract"
@@ -186,7 +186,7 @@ def test_a_position_refused_without_cause_is_named():
     gone = log.decided[0].pop(4)
     [record] = [one for one in log.submitted[0] if one.key == gone.key]
     log.letters.append(Letter(APPLICATIONS_SUBMITTED.name, 0, record.offset, "handler_error"))
-    verdict = log.verdict(log.live().reading())
+    verdict = log.verdict(log.live().snapshot())
     assert not verdict.ok
     assert named(
         verdict, f"{APPLICATIONS_SUBMITTED.name}/0/{record.offset}", "handler_error", "the oracle says decided"
@@ -196,9 +196,9 @@ def test_a_position_refused_without_cause_is_named():
 def test_a_malformed_submission_is_a_dead_letter_and_ok():
     log = Log.of()
     broken = log.submit(b"no id", b"{", partition=1)
-    assert not log.verdict(log.live().reading()).ok
+    assert not log.verdict(log.live().snapshot()).ok
     log.letters += [Letter(APPLICATIONS_SUBMITTED.name, 1, broken.offset, "not_json")] * 2
-    verdict = log.verdict(log.live().reading())
+    verdict = log.verdict(log.live().snapshot())
     assert verdict.ok
     assert (verdict.submitted, verdict.dead_lettered, verdict.lost) == (401, 1, 0)
     assert verdict.letters == {f"{APPLICATIONS_SUBMITTED.name}: not_json": 1}
@@ -208,7 +208,7 @@ def test_a_dead_letter_with_another_reason_is_named():
     log = Log.of()
     broken = log.submit(b"no id", b"{", partition=1)
     log.letters.append(Letter(APPLICATIONS_SUBMITTED.name, 1, broken.offset, "unknown_procedure"))
-    verdict = log.verdict(log.live().reading())
+    verdict = log.verdict(log.live().snapshot())
     assert not verdict.ok
     assert named(verdict, "dead letter unknown_procedure, the oracle says not_json")
 
@@ -216,7 +216,7 @@ def test_a_dead_letter_with_another_reason_is_named():
 def test_a_lost_position_is_named_even_without_an_oracle():
     log = Log.of()
     broken = log.submit(b"no id", None, partition=0)
-    verdict = log.verdict(log.live().reading(), foreseen=False)
+    verdict = log.verdict(log.live().snapshot(), foreseen=False)
     assert (verdict.ok, verdict.lost, verdict.recount_equals_oracle) == (False, 1, None)
     assert named(verdict, f"{APPLICATIONS_SUBMITTED.name}/0/{broken.offset}", "no outcome")
 
@@ -225,7 +225,7 @@ def test_a_submission_sent_twice_is_decided_once():
     log = Log.of()
     for key, value in submissions()[:20]:
         log.submit(key, value)
-    verdict = log.verdict(log.live().reading())
+    verdict = log.verdict(log.live().snapshot())
     assert verdict.ok
     assert (verdict.submitted, verdict.decided, verdict.lost) == (420, 400, 0)
 
@@ -233,12 +233,12 @@ def test_a_submission_sent_twice_is_decided_once():
 def test_many_losses_are_all_counted_and_some_named():
     log = Log.of()
     del log.decided[0][:50]
-    verdict = log.verdict(log.live().reading())
+    verdict = log.verdict(log.live().snapshot())
     assert (verdict.ok, verdict.lost) == (False, 50)
     assert 20 <= len(verdict.differences) <= 100
 
 
 def test_readings_of_partitions_add_up_to_the_whole():
     log = Log.of()
-    whole = log.live().reading()
+    whole = log.live().snapshot()
     assert merged(log.audit(number).recount for number in range(PARTITIONS)) == whole

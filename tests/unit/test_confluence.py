@@ -12,7 +12,7 @@ from contracts.events import ApplicationSubmitted, DocumentsProvided, DocumentsR
 from services.intake.context import Facts, facts_of
 from services.intake.core import answers_of, decide, look_ups
 from services.intake.settling import Answered
-from services.scoring.rollup.decode import decode
+from services.scoring.rollup.outcome import decode
 from services.scoring.rollup.rollup import Rollup
 from services.vneid_mock.core import respond
 from services.vneid_mock.faults import FaultPlan
@@ -87,7 +87,7 @@ def test_the_long_histories_are_hard_ones():
     world.play(drawn_script(1, 600))
     world.settle()
     attempts = [DocumentsRequested.model_validate_json(r.value or b"").attempt for r in world.log.all_of(REQUESTED)]
-    counters = world.rollup.reading().counters
+    counters = world.rollup.snapshot().counters
     assert set(attempts) == set(range(1, ATTEMPTS + 1))
     assert counters["overruled"] > 3
     assert counters["ignored_equal"] > 3
@@ -239,4 +239,4 @@ def test_rule_5_the_best_informed_outcome_stands(outcomes):
     best: dict[str, int] = {}
     for _, outcome in outcomes:
         best[outcome.application_id] = max(best.get(outcome.application_id, 0), outcome.revision)
-    assert {name: getattr(rollup.standing(name), "revision", None) for name in best} == best
+    assert {name: getattr(rollup.outcome(name), "revision", None) for name in best} == best

@@ -87,7 +87,7 @@ class PresumesWithoutBarrier(PartitionState):
 class LastOneWins(Rollup):
     def apply_all(self, batch: Any) -> None:
         for partition, decided in batch:
-            self._standings.pop(decided.application_id, None)
+            self._outcomes.pop(decided.application_id, None)
             super().apply_all([(partition, decided)])
 
 

@@ -55,7 +55,7 @@ class Desk:
         await self.writer._on_batch(polled(records))
 
     def sums(self) -> Any:
-        reading = self.store.reading()
+        reading = self.store.snapshot()
         return reading.cells, reading.fingerprints
 
 
@@ -214,7 +214,7 @@ async def test_a_store_put_back_under_the_consumer_stops_the_line(url, desk):
     records = [reported(1, 0)._replace(offset=offset) for offset in range(3)]
     await desk.batch(records[0])
     await desk.batch(records[1])
-    with Store(url) as store, store._session.writing():
+    with Store(url) as store, store._session.write_transaction():
         store._session.run("UPDATE consumer_offset SET next_offset = 1 WHERE partition = ?", (records[0].partition,))
     await desk.batch(records[2])
     assert "stands at offset 1" in (desk.writer.fatal or "")

@@ -7,8 +7,7 @@ import pytest
 from contracts.errors import Reject
 from contracts.partition import partition_of
 from contracts.topics import MAX_RECORD_BYTES
-from services.scoring.rollup.decode import decode
-from services.scoring.rollup.rollup import Decided, decided_of
+from services.scoring.rollup.outcome import ApplicationOutcome, decode, outcome_of
 from tests.support.scoring_examples import application_id, event, value_of
 
 GOOD = value_of(event(1))
@@ -20,10 +19,10 @@ class Record(NamedTuple):
     value: bytes | None
 
 
-def decoded(values: Sequence[bytes | None]) -> list[Decided | Reject]:
+def decoded(values: Sequence[bytes | None]) -> list[ApplicationOutcome | Reject]:
     """What each value comes to, in a record where the first application's outcomes belong."""
     key = application_id(1).encode()
-    found: list[Decided | Reject] = []
+    found: list[ApplicationOutcome | Reject] = []
     for value in values:
         try:
             found.append(decode(Record(partition_of(key, 6), key, value), 6))
@@ -58,7 +57,7 @@ def test_a_bad_value_is_refused_with_its_field(value, reason, detail):
     assert isinstance(refused, Reject)
     assert refused.reason == reason
     assert detail in refused.detail
-    assert good == also_good == decided_of(event(1), GOOD)
+    assert good == also_good == outcome_of(event(1), GOOD)
 
 
 def test_two_halves_valid_only_together_are_both_refused():
@@ -69,12 +68,12 @@ def test_two_halves_valid_only_together_are_both_refused():
 
 def test_a_field_of_a_later_version_is_ignored():
     (decided,) = decoded([changed(later_field=1)])
-    assert isinstance(decided, Decided)
+    assert isinstance(decided, ApplicationOutcome)
     assert decided.application_id == application_id(1)
 
 
 def test_a_record_under_anothers_key_is_refused():
     key = application_id(1).encode()
-    assert decode(Record(partition_of(key, 6), key, GOOD), 6) == decided_of(event(1), GOOD)
+    assert decode(Record(partition_of(key, 6), key, GOOD), 6) == outcome_of(event(1), GOOD)
     with pytest.raises(Reject, match="key_mismatch"):
         decode(Record(partition_of(key, 6), application_id(2).encode(), GOOD), 6)

@@ -8,20 +8,22 @@ from domain import load_domain
 from services.scoring.api.models import MeasureName
 from services.scoring.rates.published import published_for_country, published_for_province
 from services.scoring.rates.rates import Counts, count, province_rates, rates_of, rates_table, select
-from services.scoring.rollup.rollup import Decided, Measures, Rollup
+from services.scoring.rollup.outcome import ApplicationOutcome
+from services.scoring.rollup.rollup import Rollup
+from services.scoring.rollup.snapshot import Measures
 from tests.support.scoring_examples import BIRTH, MARRIAGE, RESIDENCE, component, decided, outcomes, partition
 
 FACTS = load_domain()
 ON_PAPER = {"outcome": "partly_online", "reasons": ("supplement_on_paper",)}
 
 
-def cells(outcomes: Iterable[Decided]):
+def cells(outcomes: Iterable[ApplicationOutcome]):
     rollup = Rollup()
     rollup.apply_all([(partition(outcome), outcome) for outcome in outcomes])
     return rollup.cells
 
 
-def fraction(name: MeasureName, decisions: Iterable[Decided]) -> tuple[int, int]:
+def fraction(name: MeasureName, decisions: Iterable[ApplicationOutcome]) -> tuple[int, int]:
     rate = rates_of(count(cells(decisions), FACTS))[name]
     return rate.numerator, rate.denominator
 

@@ -6,19 +6,20 @@ from hypothesis import strategies as st
 from domain import load_domain
 from services.intake.rules import RULES
 from services.scoring.rates.why import COMPONENT_REASONS, REASON_NAMES, why_table
-from services.scoring.rollup.rollup import Decided, Rollup
+from services.scoring.rollup.outcome import ApplicationOutcome
+from services.scoring.rollup.rollup import Rollup
 from tests.support.scoring_examples import RESIDENCE, component, decided, outcomes, partition
 
 FACTS = load_domain()
 
 
-def why(decisions: Iterable[Decided], **filters):
+def why(decisions: Iterable[ApplicationOutcome], **filters):
     rollup = Rollup()
     rollup.apply_all([(partition(outcome), outcome) for outcome in decisions])
     return why_table(rollup.cells, FACTS, **({"authority": "all"} | filters))
 
 
-def stopped_by(number: int, *reasons: str, **changes) -> Decided:
+def stopped_by(number: int, *reasons: str, **changes) -> ApplicationOutcome:
     return decided(number, outcome="partly_online", reasons=reasons, **changes)
 
 

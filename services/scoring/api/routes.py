@@ -116,11 +116,11 @@ def applications(reader: StoreReader, domain: Domain) -> APIRouter:
     @router.get("/applications/{application_id}")
     def application(application_id: Annotated[ApplicationId, Path(description="UUIDv7 text.")]) -> Application:
         """The current outcome of one application."""
-        row = reader.application(application_id)
-        if row is None:
+        stored = reader.application(application_id)
+        if stored is None:
             detail = f"application {application_id} is not decided, or not yet, or was deleted with its month"
             raise NotKnownError(HTTPStatus.NOT_FOUND, "application_id", detail)
-        return application_view(row, domain)
+        return application_view(stored, domain)
 
     return router
 
@@ -136,9 +136,9 @@ def readings(reader: StoreReader) -> APIRouter:
         `outcomes` counts the stored outcomes by partition, as fingerprints must; those of months before `closed_before`
         are deleted, and still in the fingerprints.
         """
-        found = reader.reading().to_json() | {"outcomes": reader.outcome_counts()}
-        found["closed_before"] = reader.state().closed_before or None
-        body = json.dumps(found, ensure_ascii=False, separators=(",", ":"))
+        values = reader.snapshot().to_json() | {"outcomes": reader.outcome_counts()}
+        values["closed_before"] = reader.state().closed_before or None
+        body = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
         return Response(body, media_type="application/json")
 
     @router.get("/reading/{partition}")

@@ -19,9 +19,9 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from domain import VN
-from services.scoring.rollup.rollup import Decided
+from services.scoring.rollup.outcome import ApplicationOutcome
 
-Outcomes = Sequence[tuple[int, Decided]]
+Outcomes = Sequence[tuple[int, ApplicationOutcome]]
 
 
 def open_only(batch: Outcomes, known: Collection[str], closed_before: str) -> tuple[Outcomes, Counter[int]]:
@@ -37,16 +37,16 @@ def open_only(batch: Outcomes, known: Collection[str], closed_before: str) -> tu
     if not closed_before:
         return batch, refused
     opens_at = _start_of(closed_before)
-    accepted: list[tuple[int, Decided]] = []
+    accepted: list[tuple[int, ApplicationOutcome]] = []
     # Also those of this batch: what is accepted must not depend on where a batch ends.
     met = set(known)
-    for partition, decided in batch:
-        name = decided.application_id
-        if decided.cell.month < closed_before or (name not in met and decided.submitted_at < opens_at):
+    for partition, outcome in batch:
+        name = outcome.application_id
+        if outcome.cell.month < closed_before or (name not in met and outcome.submitted_at < opens_at):
             refused[partition] += 1
         else:
             met.add(name)
-            accepted.append((partition, decided))
+            accepted.append((partition, outcome))
     return accepted, refused
 
 

@@ -4,40 +4,10 @@
 slug of the contract (`[a-z0-9_]`), so the separators cannot occur inside one. Every breakdown is a sum over patterns.
 """
 
-from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple, Protocol, cast
+from typing import NamedTuple, cast
 
 from contracts.events import Authority, Cause, Outcome, Source
-
-
-class PlacedComponent(Protocol):
-    """What a pattern keeps of a component."""
-
-    @property
-    def component(self) -> str: ...
-    @property
-    def source(self) -> Source: ...
-    @property
-    def cause(self) -> Cause | None: ...
-    @property
-    def database(self) -> str | None: ...
-
-
-class OutcomePattern(Protocol):
-    """What a pattern keeps of an outcome."""
-
-    @property
-    def outcome(self) -> Outcome: ...
-    @property
-    def authority(self) -> Authority: ...
-    @property
-    def reasons(self) -> tuple[str, ...]: ...
-    @property
-    def components(self) -> Sequence[PlacedComponent]: ...
-
-
-Place = tuple[str, Source, Cause | None, str | None]
 
 
 class PatternComponent(NamedTuple):
@@ -58,16 +28,16 @@ class Pattern(NamedTuple):
     components: tuple[PatternComponent, ...]
 
 
-def pattern_of(event: OutcomePattern) -> str:
-    """Return the pattern of an outcome."""
-    places = tuple([(part.component, part.source, part.cause, part.database) for part in event.components])
-    return _text(event.outcome, event.authority, event.reasons, places)
-
-
 # A day has some thousand patterns; building the text costs more than looking it up.
 @lru_cache(maxsize=65_536)
-def _text(outcome: str, authority: str, reasons: tuple[str, ...], places: tuple[Place, ...]) -> str:
-    parts = sorted([f"{slug}={source}:{cause or ''}:{database or ''}" for slug, source, cause, database in places])
+def pattern_text(
+    outcome: Outcome,
+    authority: Authority,
+    reasons: tuple[str, ...],
+    components: tuple[tuple[str, Source, Cause | None, str | None], ...],
+) -> str:
+    """Return the text of a pattern's parts, in whatever order they come; components as `PatternComponent`."""
+    parts = sorted([f"{slug}={source}:{cause or ''}:{database or ''}" for slug, source, cause, database in components])
     return f"{outcome}|{authority}|{','.join(sorted(reasons))}|{';'.join(parts)}"
 
 

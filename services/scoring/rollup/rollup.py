@@ -5,14 +5,10 @@ are integers: sums are exact, and equal readings are equal to the last digit.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from datetime import datetime
-from functools import cache, lru_cache
-from hashlib import blake2b
-from typing import Final, Literal, NamedTuple, Protocol
+from collections.abc import Collection, Iterable, Mapping
+from typing import Literal, NamedTuple
 
-from domain import VN
-from services.scoring.rollup.pattern import OutcomePattern, pattern_of
+from services.scoring.rollup.outcome import ApplicationOutcome
 from services.scoring.rollup.snapshot import (
     HASH_SPAN,
     CellKey,
@@ -21,190 +17,78 @@ from services.scoring.rollup.snapshot import (
     Snapshot,
     add_cells,
     add_fingerprints,
-    difference,
 )
 
-__all__ = [
-    "CellKey",
-    "Changes",
-    "Decided",
-    "Fingerprint",
-    "Measures",
-    "Rollup",
-    "Snapshot",
-    "Standing",
-    "decided_of",
-    "deltas",
-    "difference",
-]
-
-# Seconds from the start of the calendar to 1970-01-01T00:00Z as a clock in Vietnam counts them.
-_EPOCH_IN_VIETNAM_S: Final = datetime(1970, 1, 1, tzinfo=VN).toordinal() * 86_400 + 7 * 3_600
-
 CounterName = Literal["applied", "overruled", "ignored_equal", "ignored_weaker", "conflicts"]
-
-
-class Standing(NamedTuple):
-    """What is remembered of an application's current outcome; `conflict`: two submissions were seen under its id."""
-
-    revision: int
-    submission: str
-    content_hash: int
-    cell: CellKey
-    measures: Measures
-    conflict: bool = False
-
-
-class OutcomeLike(OutcomePattern, Protocol):
-    """What the roll-up reads of an outcome: `ApplicationDecided`, or a decision before it became an event."""
-
-    @property
-    def application_id(self) -> str: ...
-    @property
-    def revision(self) -> int: ...
-    @property
-    def presumed(self) -> bool: ...
-    @property
-    def submission(self) -> str: ...
-    @property
-    def province(self) -> str: ...
-    @property
-    def procedure(self) -> str: ...
-    @property
-    def channel(self) -> str: ...
-    @property
-    def assisted(self) -> bool: ...
-    @property
-    def submitted_at(self) -> datetime: ...
-    @property
-    def due_at(self) -> datetime: ...
-    @property
-    def decided_at(self) -> datetime: ...
-    @property
-    def commune(self) -> str: ...
-    @property
-    def rules_version(self) -> int: ...
-
-
-class Decided(NamedTuple):
-    """One outcome as it is rolled up; times are epoch seconds, `content_hash` is unsigned 64-bit.
-
-    `content_hash` covers the record's value bytes, and with them application id, revision and content.
-    """
-
-    application_id: str
-    revision: int
-    submission: str
-    content_hash: int
-    cell: CellKey
-    measures: Measures
-    submitted_at: int
-    due_at: int
-    decided_at: int
-    commune: str
-    rules_version: int
 
 
 class Changes(NamedTuple):
     """What a batch changes: to be applied completely and at once.
 
-    `outcomes` replace what the store holds, with the flag `conflict`; `flagged` keep their outcome and get the flag.
+    `outcomes`, each with its partition, replace the current ones. `conflicts` are the applications under whose id a
+    second submission was seen for the first time, whether or not their outcome is replaced.
     """
 
     cells: dict[CellKey, Measures]
-    outcomes: dict[str, tuple[int, Decided, bool]]
-    flagged: set[str]
+    outcomes: dict[str, tuple[int, ApplicationOutcome]]
+    conflicts: set[str]
     fingerprints: dict[int, Fingerprint]
     counters: dict[int, Counter[str]]
 
 
-def decided_of(event: OutcomeLike, value: bytes) -> Decided:
-    """Return the outcome that an event reports; `value` is the record's value, byte for byte."""
-    submitted_at, decided_at = _epoch_s(event.submitted_at), _epoch_s(event.decided_at)
-    return Decided(
-        event.application_id,
-        event.revision,
-        event.submission,
-        int.from_bytes(blake2b(value, digest_size=8).digest()),
-        _cell(
-            _month(event.decided_at.year, event.decided_at.month),
-            event.province,
-            event.procedure,
-            event.channel,
-            pattern_of(event),
-        ),
-        _measures(event.presumed, event.assisted, event.decided_at <= event.due_at, (decided_at - submitted_at) // 60),
-        submitted_at,
-        _epoch_s(event.due_at),
-        decided_at,
-        event.commune,
-        event.rules_version,
-    )
-
-
-def _epoch_s(at: datetime) -> int:
-    """Whole epoch seconds of an event time, +07:00 by the contract: a third of the cost of `timestamp()`."""
-    return at.toordinal() * 86_400 + at.hour * 3_600 + at.minute * 60 + at.second - _EPOCH_IN_VIETNAM_S
-
-
-@cache
-def _month(year: int, month: int) -> str:
-    return f"{year:04}-{month:02}"
-
-
-# Applications share cells and measures, so a recount that holds every application in memory shares the objects as well.
-@lru_cache(maxsize=65_536)
-def _cell(month: str, province: str, procedure: str, channel: str, pattern: str) -> CellKey:
-    return CellKey(month, province, procedure, channel, pattern)
-
-
-@lru_cache(maxsize=65_536)
-def _measures(presumed: bool, assisted: bool, on_time: bool, minutes: int) -> Measures:  # noqa: FBT001  a cache key
-    return Measures(1, int(presumed), int(assisted), int(on_time), minutes)
-
-
-def deltas(batch: Iterable[tuple[int, Decided]], current: Mapping[str, Standing]) -> Changes:
-    """Return what a batch of (partition, outcome) changes, given the standings of its applications.
+def deltas(
+    batch: Iterable[tuple[int, ApplicationOutcome]],
+    current: Mapping[str, ApplicationOutcome],
+    conflicts: Collection[str] = frozenset(),
+) -> Changes:
+    """Return what a batch of (partition, outcome) changes.
 
     Strength is (revision, submission), and the content hash where an outcome was reported twice with other bytes: a
-    total order, so the strongest outcome wins in whatever order they come. Ids absent from `current` are new.
+    total order, so the strongest outcome wins in whatever order they come.
+
+    Args:
+        batch: in the order of the log.
+        current: the outcomes that its applications have so far; an application that is absent is new.
+        conflicts: those of its applications under whose id two submissions were seen before.
+
     """
-    standings: dict[str, Standing] = {}
-    outcomes: dict[str, tuple[int, Decided]] = {}
+    outcomes: dict[str, tuple[int, ApplicationOutcome]] = {}
+    new_conflicts: set[str] = set()
     counters: dict[int, Counter[str]] = {}
     for partition, new in batch:
         name = new.application_id
-        old = standings.get(name) or current.get(name)
-        verdict, standings[name] = _judge(old, new)
+        replaced = outcomes.get(name)
+        old = current.get(name) if replaced is None else replaced[1]
         tally = counters.get(partition)
         if tally is None:
             tally = counters[partition] = Counter()
-        tally[verdict] += 1
-        if old is not None and standings[name].conflict > old.conflict:
-            tally["conflicts"] += 1
-        if verdict in {"applied", "overruled"}:
+        tally[_verdict(old, new)] += 1
+        if old is None or new[1:4] > old[1:4]:
             outcomes[name] = (partition, new)
+        if old is not None and old.submission != new.submission and name not in conflicts and name not in new_conflicts:
+            new_conflicts.add(name)
+            tally["conflicts"] += 1
     return Changes(
         _cell_deltas(outcomes.values(), current),
-        {name: (at, new, standings[name].conflict) for name, (at, new) in outcomes.items()},
-        {name for name in standings.keys() - outcomes.keys() if standings[name].conflict > current[name].conflict},
+        outcomes,
+        new_conflicts,
         _fingerprint_deltas(outcomes.values(), current),
         counters,
     )
 
 
-def _judge(old: Standing | None, new: Decided) -> tuple[CounterName, Standing]:
+def _verdict(old: ApplicationOutcome | None, new: ApplicationOutcome) -> CounterName:
     if old is None:
-        return "applied", Standing(*new[1:6])
-    conflict = old.conflict or old.submission != new.submission
-    strength, held = new[1:4], old[:3]
+        return "applied"
+    strength, held = new[1:4], old[1:4]
     if strength > held:
-        return "overruled", Standing(*new[1:6], conflict)
-    kept = old if conflict == old.conflict else old._replace(conflict=True)
-    return ("ignored_equal" if strength == held else "ignored_weaker"), kept
+        return "overruled"
+    return "ignored_equal" if strength == held else "ignored_weaker"
 
 
-def _cell_deltas(outcomes: Iterable[tuple[int, Decided]], current: Mapping[str, Standing]) -> dict[CellKey, Measures]:
+def _cell_deltas(
+    outcomes: Iterable[tuple[int, ApplicationOutcome]], current: Mapping[str, ApplicationOutcome]
+) -> dict[CellKey, Measures]:
     sums: dict[CellKey, list[int]] = {}
     for _, new in outcomes:
         _accumulate(sums, new.cell, new.measures, 1)
@@ -227,7 +111,7 @@ def _accumulate(sums: dict[CellKey, list[int]], cell: CellKey, measures: Measure
 
 
 def _fingerprint_deltas(
-    outcomes: Iterable[tuple[int, Decided]], current: Mapping[str, Standing]
+    outcomes: Iterable[tuple[int, ApplicationOutcome]], current: Mapping[str, ApplicationOutcome]
 ) -> dict[int, Fingerprint]:
     changes: dict[int, Fingerprint] = {}
     for partition, new in outcomes:
@@ -240,7 +124,7 @@ def _fingerprint_deltas(
 
 
 class Rollup:
-    """The roll-up in memory, about 0.4 KB per application: for a recount and for the oracle.
+    """The roll-up in memory, about 0.5 KB per application: for a recount and for the oracle.
 
     An application lives on one partition, so a log can be rolled up partition by partition, each in a roll-up of its
     own, and `merge` adds the results without the memory of the applications.
@@ -250,21 +134,20 @@ class Rollup:
         self.cells: dict[CellKey, Measures] = {}
         self.fingerprints: dict[int, Fingerprint] = {}
         self.counters: Counter[str] = Counter()
-        self._standings: dict[str, Standing] = {}
+        self._outcomes: dict[str, ApplicationOutcome] = {}
+        self._conflicts: set[str] = set()
 
-    def apply(self, decided: Decided, partition: int) -> None:
+    def apply(self, outcome: ApplicationOutcome, partition: int) -> None:
         """Roll up one outcome."""
-        self.apply_all([(partition, decided)])
+        self.apply_all([(partition, outcome)])
 
-    def apply_all(self, batch: Iterable[tuple[int, Decided]]) -> None:
+    def apply_all(self, batch: Iterable[tuple[int, ApplicationOutcome]]) -> None:
         """Roll up outcomes in the order of the log; cheaper per outcome than one at a time."""
-        changes = deltas(batch, self._standings)
+        changes = deltas(batch, self._outcomes, self._conflicts)
         add_cells(self.cells, changes.cells)
         add_fingerprints(self.fingerprints, changes.fingerprints)
-        for name, (_, new, conflict) in changes.outcomes.items():
-            self._standings[name] = Standing(*new[1:6], conflict)
-        for name in changes.flagged:
-            self._standings[name] = self._standings[name]._replace(conflict=True)
+        self._outcomes.update({name: outcome for name, (_, outcome) in changes.outcomes.items()})
+        self._conflicts |= changes.conflicts
         for tally in changes.counters.values():
             self.counters.update(tally)
 
@@ -282,14 +165,14 @@ class Rollup:
         add_fingerprints(self.fingerprints, other.fingerprints)
         self.counters.update(other.counters)
 
-    def standing(self, application_id: str) -> Standing | None:
+    def outcome(self, application_id: str) -> ApplicationOutcome | None:
         """Return the current outcome of an application rolled up here, or None."""
-        return self._standings.get(application_id)
+        return self._outcomes.get(application_id)
 
     def content_hashes(self) -> dict[str, int]:
         """Return the content hash of every application rolled up here, merged roll-ups not included."""
-        return {name: standing.content_hash for name, standing in self._standings.items()}
+        return {name: outcome.content_hash for name, outcome in self._outcomes.items()}
 
-    def reading(self) -> Snapshot:
-        """Return what is compared with other readings."""
+    def snapshot(self) -> Snapshot:
+        """Return what is compared with other snapshots."""
         return Snapshot(dict(self.cells), dict(self.fingerprints), dict(self.counters))

@@ -110,7 +110,7 @@ def main(
 def _check(url: str, password: SecretStr | None) -> None:
     session = open_session(url, password=password, application="scoring_migrate")
     try:
-        with session.reading():
+        with session.read_transaction():
             found = schema.schema_version(session)
     finally:
         session.close()

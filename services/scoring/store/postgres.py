@@ -51,13 +51,13 @@ class PostgresSession:
         return f"{type(self).__name__}({self.name!r})"
 
     @contextmanager
-    def reading(self) -> Iterator[None]:
+    def read_transaction(self) -> Iterator[None]:
         """Let all statements inside see one moment."""
         with self._transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"):
             yield
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
+    def write_transaction(self) -> Iterator[None]:
         """Make all statements inside one transaction.
 
         A connection lost during the commit leaves open whether it took place: the next try finds out by the offsets.

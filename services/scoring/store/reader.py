@@ -12,33 +12,11 @@ from contracts.topics import APPLICATIONS_DECIDED
 from services.scoring.rollup.snapshot import CellKey, Fingerprint, Measures, Snapshot
 from services.scoring.store import schema
 from services.scoring.store.engines import open_session
+from services.scoring.store.schema import StoredOutcome, unsigned
 from services.scoring.store.session import Session
-from services.scoring.store.signed import unsigned
 
 # As many reads at once as a small server has use for; more would wait for each other there.
 CONNECTIONS: Final = 8
-
-
-class OutcomeRow(NamedTuple):
-    """The current outcome of one application; times are epoch seconds, `pattern` has outcome and components."""
-
-    application_id: str
-    revision: int
-    submission: str
-    conflict: int
-    province: str
-    procedure: str
-    channel: str
-    pattern: str
-    submitted_at: int
-    due_at: int
-    decided_at: int
-    presumed: int
-    assisted: int
-    on_time: int
-    minutes: int
-    commune: str
-    rules_version: int
 
 
 class StoreState(NamedTuple):
@@ -49,8 +27,8 @@ class StoreState(NamedTuple):
     closed_before: str
 
 
-def reading_of(session: Session) -> Snapshot:
-    """Return cells, fingerprints and counters; call it inside `session.reading()`."""
+def snapshot_of(session: Session) -> Snapshot:
+    """Return cells, fingerprints and counters; call it inside a transaction."""
     return Snapshot(
         cells_of(session),
         {
@@ -98,16 +76,16 @@ class StoreReader:
                 held = self._cells = version, cells_of(session)
             return held[1]
 
-    def application(self, application_id: str) -> OutcomeRow | None:
+    def application(self, application_id: str) -> StoredOutcome | None:
         """Return the current outcome of an application, or None if it was not decided (yet) or its month is closed."""
         with self._moment() as session:
-            found = list(session.rows(schema.OUTCOME, (application_id,)))
-            return OutcomeRow(*found[0]) if found else None
+            rows = session.rows(schema.OUTCOME, (application_id,))
+            return next((schema.outcome_of_row(row, row[-1]) for row in rows), None)
 
-    def reading(self) -> Snapshot:
+    def snapshot(self) -> Snapshot:
         """Return cells, fingerprints and counters of one moment."""
         with self._moment() as session:
-            return reading_of(session)
+            return snapshot_of(session)
 
     def outcome_counts(self) -> dict[int, int]:
         """Return how many outcomes are held by partition: what the fingerprint's count must equal."""
@@ -133,7 +111,7 @@ class StoreReader:
         with self._places:
             session = self._idle_session() or self._new_session()
             try:
-                with session.reading():
+                with session.read_transaction():
                     schema.check_current(schema.schema_version(session))
                     yield session
             except BaseException:

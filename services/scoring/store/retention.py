@@ -52,7 +52,7 @@ def close_months(
         StoreError: the store cannot be written; run it again.
 
     """
-    with session.reading():
+    with session.read_transaction():
         schema.check_current(schema.schema_version(session))
         ((newest,),) = session.rows(schema.NEWEST_MONTH)
     if newest is None:
@@ -72,7 +72,7 @@ def months_before(month: str, count: int) -> str:
 
 
 def _close(session: Session, before: str) -> str:
-    with session.writing():
+    with session.write_transaction():
         # Every batch that began before has ended now, and every one that begins later sees the month closed: none can
         # miss an application that is deleted meanwhile and count it as a new one.
         session.lock(TOPIC, [at for (at,) in session.rows(schema.PARTITIONS, (TOPIC,))])
@@ -83,7 +83,7 @@ def _close(session: Session, before: str) -> str:
 def _delete(session: Session, closed_before: str, progress: Callable[[str], None]) -> int:
     deleted, start = 0, ""
     while True:
-        with session.writing():
+        with session.write_transaction():
             ((end,),) = session.rows(schema.END_OF_SLICE, (start, SLICE))
             if end is None:
                 return deleted

@@ -7,8 +7,10 @@ Statements are written with `?`; a session renders them for its driver. They avo
 from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
-from typing import Final
+from typing import Final, NamedTuple
 
+from services.scoring.rollup.outcome import ApplicationOutcome
+from services.scoring.rollup.snapshot import HASH_SPAN, CellKey, Measures
 from services.scoring.store.errors import SchemaVersionError
 from services.scoring.store.session import Row, Session, Upsert, adding, replacing
 
@@ -35,10 +37,6 @@ OFFSET_ENDS: Final = Upsert(
 FINGERPRINT_ROWS: Final = replacing("fingerprint", ("partition",), ("applications", "hash_sum"))
 COUNTER_SUMS: Final = adding("counter", ("partition", "name"), ("value",))
 
-STANDINGS: Final = (
-    "SELECT application_id, revision, submission, content_hash, month, province, procedure, channel, pattern_id,"
-    " presumed, assisted, on_time, minutes, conflict FROM outcome WHERE application_id"
-)
 FLAG_CONFLICT: Final = "UPDATE outcome SET conflict = 1 WHERE application_id = ?"
 # All measures, so that a cell that is wrong is not swept away with the empty ones. No other writer can be in between:
 # this transaction has changed the row.
@@ -57,10 +55,14 @@ CELLS: Final = (
     "SELECT month, province, procedure, channel, text, n, presumed, assisted, on_time, minutes"
     " FROM cell JOIN pattern ON pattern.id = cell.pattern_id"
 )
+# The pattern comes last: as its number for the writer, who knows the texts, and as text for readers.
+_OUTCOME: Final = (
+    "SELECT conflict, application_id, revision, submission, content_hash, month, province, procedure, channel,"
+    " presumed, assisted, on_time, minutes, submitted_at, due_at, decided_at, commune, rules_version,"
+)
+OUTCOMES: Final = f"{_OUTCOME} pattern_id FROM outcome WHERE application_id"
 OUTCOME: Final = (
-    "SELECT application_id, revision, submission, conflict, province, procedure, channel, text,"
-    " submitted_at, due_at, decided_at, presumed, assisted, on_time, minutes, commune, rules_version"
-    " FROM outcome JOIN pattern ON pattern.id = outcome.pattern_id WHERE application_id = ?"
+    f"{_OUTCOME} text FROM outcome JOIN pattern ON pattern.id = outcome.pattern_id WHERE application_id = ?"
 )
 CONTENT_HASHES: Final = "SELECT application_id, content_hash FROM outcome WHERE partition = ? ORDER BY application_id"
 OUTCOME_COUNTS: Final = "SELECT partition, count(*) FROM outcome GROUP BY partition"
@@ -77,7 +79,36 @@ END_OF_SLICE: Final = (
 )
 DELETE_CLOSED: Final = "DELETE FROM outcome WHERE application_id > ? AND application_id <= ? AND month < ?"
 
+# SQL has no unsigned 64-bit integers: the same bits, read as signed.
+_HALF_SPAN: Final = HASH_SPAN // 2
+
 MIGRATE: Final = "python -m services.scoring.store.migrate"
+
+
+def signed(value: int) -> int:
+    """Return an unsigned 64-bit integer as a signed one."""
+    return value - HASH_SPAN if value >= _HALF_SPAN else value
+
+
+def unsigned(value: int) -> int:
+    """Return the unsigned 64-bit integer that `signed` took."""
+    return value + HASH_SPAN if value < 0 else value
+
+
+class StoredOutcome(NamedTuple):
+    """An application's current outcome; `conflict`: two different submissions were seen under its id."""
+
+    outcome: ApplicationOutcome
+    conflict: bool
+
+
+def outcome_of_row(row: Row, pattern: str) -> StoredOutcome:
+    """Return the outcome of a row of `OUTCOMES` or `OUTCOME`; `pattern` is the text of its pattern."""
+    conflict, name, revision, submission, content_hash, month, province, procedure, channel = row[:9]
+    cell = CellKey(month, province, procedure, channel, pattern)
+    measures = Measures(1, *row[9:13])
+    outcome = ApplicationOutcome(name, revision, submission, unsigned(content_hash), cell, measures, *row[13:18])
+    return StoredOutcome(outcome, bool(conflict))
 
 
 @cache

@@ -44,7 +44,7 @@ def adding(table: str, key: tuple[str, ...], values: tuple[str, ...]) -> Upsert:
 
 
 class Session(Protocol):
-    """One connection, for one thread at a time; statements run inside `reading` or `writing`.
+    """One connection, for one thread at a time; statements run inside `read_transaction` or `write_transaction`.
 
     Both raise `StoreUnavailableError` (nothing lost; try again), `StoreDamagedError` or `StoreForbiddenError`. After
     a lost connection the next of them connects again.
@@ -55,17 +55,17 @@ class Session(Protocol):
     keeps_open: bool
     """Whether a reader gains by keeping the connection for its next read."""
 
-    def reading(self) -> AbstractContextManager[None]:
+    def read_transaction(self) -> AbstractContextManager[None]:
         """Let all statements inside see one moment."""
 
-    def writing(self) -> AbstractContextManager[None]:
+    def write_transaction(self) -> AbstractContextManager[None]:
         """Make all statements inside one transaction: committed at the end, rolled back on any error."""
 
     def lock(self, topic: str, partitions: Sequence[int]) -> None:
         """Wait for every other writer of these partitions, and keep them out until the transaction ends."""
 
     def rows(self, statement: str, values: Sequence[object] = ()) -> Iterable[Row]:
-        """Ask for the rows of a query, to be read once and inside the same `reading` or `writing`.
+        """Ask for the rows of a query, to be read once and inside the same `read_transaction` or `write_transaction`.
 
         Over a network, queries that are all asked for before the first is read take one round trip together.
         """
@@ -89,7 +89,7 @@ class Session(Protocol):
         """Return the names of the tables there are."""
 
     def errors(self) -> AbstractContextManager[None]:
-        """Turn the driver's errors into the store's, as `reading` and `writing` do."""
+        """Turn the driver's errors into the store's, as `read_transaction` and `write_transaction` do."""
 
     def for_migration(self) -> Any:
         """Return the driver's connection, for a library that commits it by its own means."""

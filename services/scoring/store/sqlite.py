@@ -29,13 +29,13 @@ class SqliteSession:
             raise ValueError(f"store {url}: no file is named; expected sqlite:///path/to/scoring.db")
 
     @contextmanager
-    def reading(self) -> Iterator[None]:
+    def read_transaction(self) -> Iterator[None]:
         """Let all statements inside see one moment."""
         with self._transaction("BEGIN"):
             yield
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
+    def write_transaction(self) -> Iterator[None]:
         """Make all statements inside one transaction; waits up to `BUSY_TIMEOUT_S` for another writer."""
         with self._transaction("BEGIN IMMEDIATE"):
             yield

@@ -4,7 +4,7 @@ One process at a time may write the outcomes of one partition; several processes
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import NamedTuple, Self
@@ -13,14 +13,15 @@ from pydantic import SecretStr
 
 from contracts.topics import APPLICATIONS_DECIDED
 from services.scoring.rollup.closed_months import open_only
-from services.scoring.rollup.rollup import Changes, Decided, Standing, deltas
-from services.scoring.rollup.snapshot import CellKey, Fingerprint, Measures, Snapshot, add_fingerprints
+from services.scoring.rollup.outcome import ApplicationOutcome
+from services.scoring.rollup.rollup import Changes, deltas
+from services.scoring.rollup.snapshot import CellKey, Fingerprint, Snapshot, add_fingerprints
 from services.scoring.store import schema
 from services.scoring.store.engines import open_session
 from services.scoring.store.errors import ForeignLogError, StoreBehindError
-from services.scoring.store.reader import reading_of
+from services.scoring.store.reader import snapshot_of
+from services.scoring.store.schema import signed, unsigned
 from services.scoring.store.session import Row
-from services.scoring.store.signed import signed, unsigned
 
 TOPIC = APPLICATIONS_DECIDED.name
 
@@ -30,7 +31,7 @@ class Positioned(NamedTuple):
 
     partition: int
     offset: int
-    decided: Decided
+    outcome: ApplicationOutcome
 
 
 class Applied(NamedTuple):
@@ -43,13 +44,14 @@ class Applied(NamedTuple):
     counters: Counter[str]
 
 
-class _Held(NamedTuple):
-    """What the store held before a batch; all of it is asked for together."""
+class _Before(NamedTuple):
+    """What the store held before a batch, of its applications only; all of it is asked for together."""
 
     offsets: dict[int, int]
     closed_before: str
     fingerprints: dict[int, Fingerprint]
-    standings: dict[str, Standing]
+    outcomes: dict[str, ApplicationOutcome]
+    conflicts: set[str]
 
 
 class Store:
@@ -107,7 +109,7 @@ class Store:
 
     def offsets(self) -> dict[int, int]:
         """Return the next offset to consume, by partition; a partition never consumed is absent."""
-        with self._forgetting(), self._session.reading():
+        with self._forgetting(), self._session.read_transaction():
             return self._offsets()
 
     def apply(
@@ -130,23 +132,23 @@ class Store:
         ends = dict(advance or {})
         for partition, offset, _ in batch:
             ends[partition] = max(ends.get(partition, 0), offset + 1)
-        self._learn_patterns({decided.cell.pattern for *_, decided in batch})
+        self._learn_patterns({outcome.cell.pattern for *_, outcome in batch})
         with self._writing():
             self._session.lock(TOPIC, sorted(ends))
-            held = self._held({decided.application_id for *_, decided in batch})
-            self._check_not_behind(held.offsets, starts or {})
-            fresh = [(at, decided) for at, offset, decided in batch if offset >= held.offsets.get(at, 0)]
-            changes = self._write(fresh, held)
+            before = self._before({outcome.application_id for *_, outcome in batch})
+            self._check_not_behind(before.offsets, starts or {})
+            fresh = [(at, outcome) for at, offset, outcome in batch if offset >= before.offsets.get(at, 0)]
+            changes = self._write(fresh, before)
             self._session.put(schema.OFFSET_ENDS, [(TOPIC, at, end) for at, end in sorted(ends.items())])
         return Applied(len(batch) - len(fresh), sum(changes.counters.values(), Counter()))
 
-    def reading(self) -> Snapshot:
+    def snapshot(self) -> Snapshot:
         """Return cells, fingerprints and counters of one moment."""
-        with self._forgetting(), self._session.reading():
-            return reading_of(self._session)
+        with self._forgetting(), self._session.read_transaction():
+            return snapshot_of(self._session)
 
     def _check_schema(self, url: str, password: SecretStr | None, *, migrate: bool) -> None:
-        with self._session.reading():
+        with self._session.read_transaction():
             version = schema.schema_version(self._session)
         if migrate and version < schema.newest_version():
             # Its libraries cost 0.4 s and 28 MB: only where there is something to migrate.
@@ -165,48 +167,52 @@ class Store:
                     " put back while the consumer ran; restart the consumer, it reads on from the store's offsets"
                 )
 
-    def _held(self, names: Iterable[str]) -> "_Held":
+    def _before(self, names: Iterable[str]) -> _Before:
         session = self._session
         offsets = session.rows(schema.OFFSETS, (TOPIC,))
         closed = session.rows(schema.META, ("closed_before",))
         fingerprints = session.rows(schema.FINGERPRINTS)
-        standings = session.rows_of(schema.STANDINGS, sorted(names))
+        rows = session.rows_of(schema.OUTCOMES, sorted(names))
         closed_before = schema.closed_before_of(closed)
-        return _Held(
+        stored = [schema.outcome_of_row(row, self._pattern_text(row[-1])) for row in rows]
+        # The months that are closed are as good as deleted.
+        known = {outcome.application_id: outcome for outcome, _ in stored if outcome.cell.month >= closed_before}
+        return _Before(
             dict(offsets),
             closed_before,
             {at: Fingerprint(applications, unsigned(hash_sum)) for at, applications, hash_sum in fingerprints},
-            # The months that are closed are as good as deleted.
-            {row[0]: self._standing(row) for row in standings if row[4] >= closed_before},
+            known,
+            {outcome.application_id for outcome, conflict in stored if conflict},
         )
 
-    def _write(self, fresh: Sequence[tuple[int, Decided]], held: "_Held") -> Changes:
+    def _write(self, fresh: Sequence[tuple[int, ApplicationOutcome]], before: _Before) -> Changes:
         session = self._session
-        accepted, refused = open_only(fresh, held.standings, held.closed_before)
-        changes = deltas(accepted, held.standings)
+        accepted, refused = open_only(fresh, before.outcomes, before.closed_before)
+        changes = deltas(accepted, before.outcomes, before.conflicts)
         for at, amount in refused.items():
             changes.counters.setdefault(at, Counter())["closed_month"] += amount
-        session.put(schema.OUTCOME_ROWS, self._outcome_rows(changes))
-        session.run_many(schema.FLAG_CONFLICT, [(name,) for name in sorted(changes.flagged)])
+        session.put(schema.OUTCOME_ROWS, self._outcome_rows(changes, before.conflicts | changes.conflicts))
+        kept = changes.conflicts - changes.outcomes.keys()
+        session.run_many(schema.FLAG_CONFLICT, [(name,) for name in sorted(kept)])
         # In order, so that two writers of different partitions cannot wait for each other.
         cells = [(self._cell_columns(cell), sums) for cell, sums in sorted(changes.cells.items())]
         session.put(schema.CELL_SUMS, [cell + sums for cell, sums in cells])
         session.run_many(schema.DROP_EMPTY_CELL, [cell for cell, sums in cells if sums.n < 0])
-        session.put(schema.FINGERPRINT_ROWS, list(_fingerprint_rows(changes.fingerprints, held.fingerprints)))
+        session.put(schema.FINGERPRINT_ROWS, list(_fingerprint_rows(changes.fingerprints, before.fingerprints)))
         session.put(
             schema.COUNTER_SUMS,
             [(at, *item) for at, tally in sorted(changes.counters.items()) for item in sorted(tally.items())],
         )
         return changes
 
-    def _outcome_rows(self, changes: Changes) -> list[Row]:
+    def _outcome_rows(self, changes: Changes, conflicts: Collection[str]) -> list[Row]:
         pattern_ids = self._pattern_ids
         rows: list[Row] = []
-        for name, (partition, new, conflict) in sorted(changes.outcomes.items()):
+        for name, (partition, new) in sorted(changes.outcomes.items()):
             month, province, procedure, channel, pattern = new.cell
             _, presumed, assisted, on_time, minutes = new.measures
             rows.append((
-                name, partition, new.revision, new.submission, int(conflict),
+                name, partition, new.revision, new.submission, int(name in conflicts),
                 month, province, procedure, channel, pattern_ids[pattern],
                 new.submitted_at, new.due_at, new.decided_at,
                 presumed, assisted, on_time, minutes, signed(new.content_hash),
@@ -216,13 +222,6 @@ class Store:
 
     def _cell_columns(self, cell: CellKey) -> Row:
         return (*cell[:4], self._pattern_ids[cell.pattern])
-
-    def _standing(self, row: Row) -> Standing:
-        _, revision, submission, content_hash, month, province, procedure, channel, pattern_id, *measures, conflict = (
-            row
-        )
-        cell = CellKey(month, province, procedure, channel, self._pattern_text(pattern_id))
-        return Standing(revision, submission, unsigned(content_hash), cell, Measures(1, *measures), bool(conflict))
 
     def _learn_patterns(self, texts: set[str]) -> None:
         """Give every pattern its number, in a transaction of its own.
@@ -254,12 +253,12 @@ class Store:
         """Store a value unless there is one, and return the one that holds."""
         with self._writing():
             self._session.run(schema.PUT_META_ONCE, (key, value))
-            ((held,),) = self._session.rows(schema.META, (key,))
-            return str(held)
+            ((stored,),) = self._session.rows(schema.META, (key,))
+            return str(stored)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        with self._forgetting(), self._session.writing():
+        with self._forgetting(), self._session.write_transaction():
             yield
 
     @contextmanager
@@ -274,9 +273,9 @@ class Store:
 
 
 def _fingerprint_rows(
-    changes: Mapping[int, Fingerprint], held: Mapping[int, Fingerprint]
+    changes: Mapping[int, Fingerprint], before: Mapping[int, Fingerprint]
 ) -> Iterator[tuple[int, int, int]]:
-    sums = dict(held)
+    sums = dict(before)
     add_fingerprints(sums, changes)
     for at in sorted(changes):
         applications, hash_sum = sums.get(at, Fingerprint())
