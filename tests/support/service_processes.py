@@ -12,7 +12,14 @@ import httpx
 
 from paperless.local.ports import Ports
 
-PREFIX = {"intake": "INTAKE", "vneid_mock": "VNEID", "scoring": "SCORING", "scoring.api": "SCORING_API"}
+PREFIX = {
+    "intake": "INTAKE",
+    "vneid_mock": "VNEID",
+    "scoring": "SCORING",
+    "scoring.api": "SCORING_API",
+    "stock_check": "STOCK",
+}
+ELSEWHERE = {"stock_check": "examples.stock_check"}
 WITHIN_S = 30
 
 
@@ -26,7 +33,10 @@ class Service:
         env = {f"{PREFIX[name]}_{key}".upper(): str(value) for key, value in given.items()}
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", f"services.{name}"], env={**os.environ, **env}, stdout=log, stderr=log
+                [sys.executable, "-m", ELSEWHERE.get(name, f"services.{name}")],
+                env={**os.environ, **env},
+                stdout=log,
+                stderr=log,
             )
 
     @property

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("benchmarks", "contracts", "domain", "runtime", "services", "paperless")
+PACKAGES = ("benchmarks", "contracts", "domain", "examples", "runtime", "services", "paperless")
 
 
 @cache

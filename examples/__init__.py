@@ -1,0 +1,1 @@
+"""Services that show how to use the kernel without the rest."""

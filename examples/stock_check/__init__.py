@@ -1,0 +1,1 @@
+"""Asks a shelf for every order, and asks again on silence."""
