@@ -9,12 +9,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 UV ?= $(BIN)/uv
+# Containers are on one worker, see tests/README.md; ARGS="-n 0" runs everything in one process.
+PYTEST := $(BIN)/python -m pytest --numprocesses=logical --maxprocesses=8 --dist=loadgroup --durations=10 --slow-limit=10
 ARGS ?=
 
 .PHONY: help
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  ARGS=\"...\" is passed on by demo, test and lock; PYTHON=... chooses the interpreter"
+	@echo "  ARGS=\"...\" is passed on by demo, test, test-all and lock; PYTHON=... chooses the interpreter"
 
 .PHONY: demo
 demo: $(VENV)/.run ## Play one national day and verify it (needs only Python)
@@ -22,16 +24,19 @@ demo: $(VENV)/.run ## Play one national day and verify it (needs only Python)
 	$(BIN)/paperless demo --json build/demo/verdict.json $(ARGS)
 
 .PHONY: test
-test: $(VENV)/.dev ## Run the tests, in random order
-	$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/.dev ## Run unit, contract, guard and component tests, in random order; no Docker
+	$(PYTEST) -m "not container and not system" $(ARGS)
+
+.PHONY: test-all
+test-all: $(VENV)/.dev ## Run every test, those with processes and containers of their own too
+	$(PYTEST) $(ARGS)
 
 .PHONY: lint
-lint: $(VENV)/.dev ## Check style, types, import arrows and the rules of tests/guards
+lint: $(VENV)/.dev ## Check style, types and import arrows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest --quiet tests/guards
 
 .PHONY: sbom
 sbom: $(VENV)/.dev ## Write the bill of materials, build/sbom.cdx.json, and hold it against the lock

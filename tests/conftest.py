@@ -1,4 +1,4 @@
-"""What every test gets: no traffic beyond this machine, containers skipped with a reason, no hypothesis clock."""
+"""What every test gets: a tier, a limit of time, no traffic beyond this machine, no hypothesis clock; see README.md."""
 
 import functools
 import ipaddress
@@ -8,9 +8,12 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.support.slow_tests import SlowTests
 
 # Shared machines stall; a slow example is no failure.
 settings.register_profile("default", deadline=None, print_blob=True)
@@ -19,6 +22,38 @@ settings.load_profile("default")
 # Ctrl-C is ignored by what a shell starts in the background, and by all that starts from there: tests send it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+SYSTEM = Path(__file__).parent / "system"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow-limit", type=float, metavar="S", help="fail if a test not marked slow takes longer than S")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if limit := config.getoption("slow_limit"):
+        config.pluginmanager.register(SlowTests(limit))
+
+
+# Before pytest selects by marker, and xdist by group.
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(SYSTEM):
+            item.add_marker("system")
+        if group := _worker_group(item):
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
+def _worker_group(item: pytest.Item) -> str | None:
+    """Return the name of the tests that one worker runs, one after the other; None: any worker takes it."""
+    if item.get_closest_marker("container"):
+        return "containers"
+    if item.get_closest_marker("system"):
+        # Those of a module share a system; `served` is several modules'.
+        return "served" if "served" in getattr(item, "fixturenames", ()) else item.path.stem
+    return None
 
 
 @functools.cache
