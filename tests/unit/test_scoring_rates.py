@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain import load_domain
-from services.scoring.api.models import MeasureName
-from services.scoring.rates.published import published_for_country, published_for_province
+from services.scoring.rates.definitions import MeasureName, published_for_country, published_for_province
 from services.scoring.rates.rates import Counts, count, province_rates, rates_of, rates_table, select
 from services.scoring.rollup.outcome import ApplicationOutcome
 from services.scoring.rollup.rollup import Rollup

@@ -4,8 +4,9 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
-from services.scoring.api.models import RateRow, WhyTable
 from services.scoring.rates.definitions import DEFINITIONS
+from services.scoring.rates.rates import RateRow
+from services.scoring.rates.why import WhyTable
 
 
 def rates_csv(sections: Iterable[tuple[str, Sequence[RateRow]]]) -> str:

@@ -1,186 +1,21 @@
-"""What the API answers; the same models feed the command line's tables."""
+"""What the API answers beside the tables, which are plain values of `services.scoring.rates`."""
 
-from typing import Annotated, Literal
+from datetime import datetime
+from typing import Annotated, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.events import Authority, Cause, Channel, Outcome, Source
-
-AuthorityFilter = Literal["province", "ministry", "all"]
-MeasureName = Literal[
-    "d1",
-    "d2",
-    "paperless",
-    "components_by_data",
-    "papers_asked_although_data_were_there",
-    "on_time",
-    "online",
-    "presumed",
-    "minutes_to_result",
-]
+from domain import VN, Domain
+from services.scoring.rates.why import component_names, reason_names
+from services.scoring.rollup.pattern import PatternComponent, parse_pattern
+from services.scoring.store.schema import StoredOutcome
 
 
 class View(BaseModel):
     """Base of the answers: frozen, nothing beyond the declared fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Definition(View):
-    """What a rate says, in both languages; `unit` is that of `value`."""
-
-    name_vi: str
-    name_en: str
-    numerator: str
-    denominator: str
-    unit: Literal["share", "minutes"] = "share"
-
-
-class Rate(View):
-    """A rate as two exact integers; `value` is rounded for display, null where nothing was counted."""
-
-    numerator: int
-    denominator: int
-    value: float | None
-
-
-class Published(View):
-    """A published figure to hold the rate against; `evidence` is the mark of the domain data (A best, C weak)."""
-
-    value: float
-    comparison: Literal["eq", "gt", "lt", "approx"]
-    about: str
-    period_start: str | None
-    period_end: str | None
-    source: str
-    evidence: str
-    note: str
-
-
-class RateRow(View):
-    """The rates of one group: the country, a province, a month, a procedure or a channel."""
-
-    key: Annotated[str, Field(description="Code of the group: province or procedure code, YYYY-MM, `national`.")]
-    name_vi: str
-    name_en: str
-    rank: Annotated[int | None, Field(description="By D1 among the rows; null without applications.")] = None
-    applications: int
-    assisted: int
-    papers_avoided: Annotated[int, Field(description="Papers (not forms) that data replaced.")]
-    rates: dict[MeasureName, Rate]
-    published: dict[MeasureName, Published]
-
-
-class WeightedD1(View):
-    """D1 of the country if provinces and ministries ran the shares that the published rates imply.
-
-    The counters of the provinces hold fewer ministry-run applications than the country has, so the plain sum of both
-    authorities must not be held against the published figure of the country; this one may.
-    """
-
-    province_share: float
-    ministry_share: float
-    value: float | None
-    published: Published | None
-
-
-class RatesTable(View):
-    """The league table: provinces by D1, the selection as a whole, and both authorities apart and together."""
-
-    authority: AuthorityFilter
-    month: str | None
-    procedure: str | None
-    definitions: dict[MeasureName, Definition]
-    total: RateRow
-    by_authority: list[RateRow]
-    country_d1: Annotated[WeightedD1 | None, Field(description="Null where a procedure is selected.")]
-    rows: list[RateRow]
-
-
-class ProvinceRates(View):
-    """One province: both authorities apart and together, by month and by procedure."""
-
-    province: str
-    name_vi: str
-    name_en: str
-    month: str | None
-    procedure: str | None
-    definitions: dict[MeasureName, Definition]
-    by_authority: list[RateRow]
-    by_month: list[RateRow]
-    by_procedure: list[RateRow]
-
-
-class ReasonRow(View):
-    """A reason why applications did not end end to end."""
-
-    reason: str
-    name_vi: str
-    name_en: str
-    applications: Annotated[int, Field(description="Applications with this reason among theirs.")]
-    alone: Annotated[int, Field(description="Applications with this reason only: they would become end to end.")]
-    d1_if_lifted: Rate
-    upper_bound: Annotated[
-        bool,
-        Field(description="Some were refused before any look-up: not all of `alone` would get through."),
-    ]
-
-
-class PairRow(View):
-    """Two reasons lifted together: more than the sum of each, where applications have both."""
-
-    reasons: tuple[str, str]
-    applications: Annotated[int, Field(description="Applications that have no other reason than these two.")]
-    d1_if_lifted: Rate
-    upper_bound: bool
-
-
-class ComponentRow(View):
-    """A component that data did not replace, by cause and by the database that was asked."""
-
-    component: str
-    procedure: str
-    name_vi: str
-    name_en: str
-    cause: Cause
-    database: str | None
-    applications: Annotated[int, Field(description="Applications not end to end with this component and cause.")]
-    blocking: Annotated[int, Field(description="Of these: proved on paper or not at all.")]
-    alone: Annotated[int, Field(description="Of these: nothing else keeps the application from end to end.")]
-
-
-class DatabaseRow(View):
-    """A database: what its look-ups came to, and what its misses cost. Counts are components."""
-
-    database: str
-    name_vi: str
-    name_en: str
-    found: int
-    missing: int
-    mismatch: int
-    refused: int
-    unreachable: int
-    asked_anyway: int
-    blocking: Annotated[int, Field(description="Applications not end to end with a paper or nothing for its miss.")]
-    alone: Annotated[int, Field(description="Of these: nothing else keeps the application from end to end.")]
-
-
-class WhyTable(View):
-    """Why applications did not end end to end; every number is an exact sum over patterns."""
-
-    province: str | None
-    authority: AuthorityFilter
-    month: str | None
-    procedure: str | None
-    applications: int
-    end_to_end: int
-    not_end_to_end: int
-    outcomes: dict[Outcome, int]
-    d1: Rate
-    reasons: list[ReasonRow]
-    pairs: list[PairRow]
-    components: list[ComponentRow]
-    databases: list[DatabaseRow]
 
 
 class ApplicationComponent(View):
@@ -249,3 +84,46 @@ class Problem(View):
     detail: str
     instance: str
     errors: list[FieldError] = []
+
+
+def application_view(stored: StoredOutcome, domain: Domain) -> Application:
+    """Return an outcome as the API shows it; components and reasons come out of the pattern."""
+    outcome, conflict = stored
+    cell, measures, pattern = outcome.cell, outcome.measures, parse_pattern(outcome.cell.pattern)
+    return Application(
+        application_id=outcome.application_id,
+        revision=outcome.revision,
+        presumed=bool(measures.presumed),
+        conflict=conflict,
+        province=cell.province,
+        province_name_vi=domain.provinces[cell.province].name_vi,
+        commune=outcome.commune or None,
+        procedure=cell.procedure,
+        procedure_name_vi=domain.procedures[cell.procedure].name_vi,
+        authority=pattern.authority,
+        rules_version=outcome.rules_version or None,
+        channel=cast("Channel", cell.channel),
+        assisted=bool(measures.assisted),
+        submitted_at=_time(outcome.submitted_at),
+        due_at=_time(outcome.due_at),
+        decided_at=_time(outcome.decided_at),
+        on_time=bool(measures.on_time),
+        minutes=measures.minutes,
+        outcome=pattern.outcome,
+        reasons=[_reason(reason) for reason in pattern.reasons],
+        components=[_component(domain, cell.procedure, part) for part in pattern.components],
+    )
+
+
+def _time(epoch_s: int) -> str:
+    return datetime.fromtimestamp(epoch_s, VN).isoformat()
+
+
+def _reason(reason: str) -> ApplicationReason:
+    name_vi, name_en = reason_names(reason)
+    return ApplicationReason(reason=reason, name_vi=name_vi, name_en=name_en)
+
+
+def _component(domain: Domain, procedure: str, part: PatternComponent) -> ApplicationComponent:
+    name_vi, name_en = component_names(domain, procedure, part.component)
+    return ApplicationComponent(name_vi=name_vi, name_en=name_en, **part._asdict())

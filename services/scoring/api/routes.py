@@ -13,19 +13,11 @@ from domain import Domain
 from runtime.metrics import Metrics
 from services.scoring.api import problems as api_problems
 from services.scoring.api.csv_tables import rates_csv, why_csv
-from services.scoring.api.models import (
-    Application,
-    AuthorityFilter,
-    Health,
-    Problem,
-    ProvinceRates,
-    RatesTable,
-    WhyTable,
-)
+from services.scoring.api.models import Application, Health, Problem, application_view
 from services.scoring.api.problems import NotKnownError, check_procedure, check_province
-from services.scoring.api.views import application_view
-from services.scoring.rates.rates import province_rates, rates_table
-from services.scoring.rates.why import why_table
+from services.scoring.rates.definitions import AuthorityFilter
+from services.scoring.rates.rates import ProvinceRates, RatesTable, province_rates, rates_table
+from services.scoring.rates.why import WhyTable, why_table
 from services.scoring.store.errors import StoreError
 from services.scoring.store.reader import StoreReader
 

@@ -1,23 +1,22 @@
 """The rates over cells: exact integers, their definitions, and the published figure beside them. Pure."""
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from typing import Final, NamedTuple, TypeVar
 
 from domain import Domain, Procedure
-from services.scoring.api.models import (
+from services.scoring.rates.definitions import (
+    DEFINITIONS,
+    DESCRIBED,
     AuthorityFilter,
+    Definition,
     MeasureName,
-    ProvinceRates,
     Published,
-    Rate,
-    RateRow,
-    RatesTable,
-    WeightedD1,
+    published_for_country,
+    published_for_province,
 )
-from services.scoring.rates.definitions import DEFINITIONS
-from services.scoring.rates.published import published_for_country, published_for_province
 from services.scoring.rollup.pattern import parse_pattern
 from services.scoring.rollup.snapshot import CellKey, Measures
 
@@ -31,6 +30,81 @@ AUTHORITY_NAMES: Final[Mapping[AuthorityFilter, tuple[str, str]]] = {
 }
 # Enough for two decimals of a percentage, few enough to read.
 DISPLAY_DIGITS: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A rate as two exact integers; `value` is rounded for display, null where nothing was counted."""
+
+    numerator: int
+    denominator: int
+    value: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RateRow:
+    """The rates of one group: the country, a province, a month, a procedure or a channel."""
+
+    key: str
+    """Code of the group: province or procedure code, YYYY-MM, `national`."""
+    name_vi: str
+    name_en: str
+    rank: int | None
+    """By D1 among the rows; null without applications."""
+    applications: int
+    assisted: int
+    papers_avoided: int
+    """Papers (not forms) that data replaced."""
+    rates: dict[MeasureName, Rate]
+    published: dict[MeasureName, Published]
+
+
+@dataclass(frozen=True, slots=True)
+class WeightedD1:
+    """D1 of the country if provinces and ministries ran the shares that the published rates imply.
+
+    The counters of the provinces hold fewer ministry-run applications than the country has, so the plain sum of both
+    authorities must not be held against the published figure of the country; this one may.
+    """
+
+    province_share: float
+    ministry_share: float
+    value: float | None
+    published: Published | None
+
+
+@dataclass(frozen=True, slots=True)
+class RatesTable:
+    """The league table: provinces by D1, the selection as a whole, and both authorities apart and together."""
+
+    __pydantic_config__ = DESCRIBED
+
+    authority: AuthorityFilter
+    month: str | None
+    procedure: str | None
+    definitions: dict[MeasureName, Definition]
+    total: RateRow
+    by_authority: list[RateRow]
+    country_d1: WeightedD1 | None
+    """Null where a procedure is selected."""
+    rows: list[RateRow]
+
+
+@dataclass(frozen=True, slots=True)
+class ProvinceRates:
+    """One province: both authorities apart and together, by month and by procedure."""
+
+    __pydantic_config__ = DESCRIBED
+
+    province: str
+    name_vi: str
+    name_en: str
+    month: str | None
+    procedure: str | None
+    definitions: dict[MeasureName, Definition]
+    by_authority: list[RateRow]
+    by_month: list[RateRow]
+    by_procedure: list[RateRow]
 
 
 class Counts(NamedTuple):
@@ -89,7 +163,7 @@ def added(parts: Iterable[Counts]) -> Counts:
 def count_by(cells: Cells, domain: Domain, group: Callable[[CellKey], Group]) -> dict[Group, Counts]:
     """Return the sums by group, in one pass over the cells."""
     sums: dict[Group, list[int]] = {}
-    kinds = {code: (one.can_be_end_to_end, _papers(one)) for code, one in domain.procedures.items()}
+    kinds = {code: (each.can_be_end_to_end, _papers(each)) for code, each in domain.procedures.items()}
     for cell, (n, presumed, assisted, on_time, minutes) in cells.items():
         totals = sums.setdefault(group(cell), [0] * len(Counts._fields))
         once = _counted(cell.pattern, cell.channel == "online", *kinds[cell.procedure])
@@ -109,8 +183,8 @@ def _papers(procedure: Procedure) -> frozenset[str]:
 @lru_cache(maxsize=65_536)
 def _counted(pattern: str, online: bool, eligible: bool, papers: frozenset[str]) -> Counts:  # noqa: FBT001  a cache key
     outcome, _, _, components = parse_pattern(pattern)
-    proofs = [one for one in components if one.source != "form"]
-    by_data = [one for one in proofs if one.source == "data"]
+    proofs = [part for part in components if part.source != "form"]
+    by_data = [part for part in proofs if part.source == "data"]
     end_to_end = int(outcome == "end_to_end")
     return Counts(
         applications=1,
@@ -121,8 +195,8 @@ def _counted(pattern: str, online: bool, eligible: bool, papers: frozenset[str])
         paperless=int(bool(proofs) and len(by_data) == len(proofs)),
         proofs=len(proofs),
         by_data=len(by_data),
-        papers_avoided=sum(one.component in papers for one in by_data),
-        asked_anyway=sum(one.cause == "asked_anyway" for one in proofs),
+        papers_avoided=sum(part.component in papers for part in by_data),
+        asked_anyway=sum(part.cause == "asked_anyway" for part in proofs),
         online=int(online),
     )
 
@@ -157,6 +231,7 @@ def row_of(
         key=key,
         name_vi=names[0],
         name_en=names[1],
+        rank=None,
         applications=counts.applications,
         assisted=counts.assisted,
         papers_avoided=counts.papers_avoided,
@@ -172,7 +247,7 @@ def ranked(rows: Iterable[RateRow]) -> list[RateRow]:
     for position, row in enumerate(ordered, start=1):
         tied = bool(ranks) and _d1(ranks[-1]) == _d1(row)
         place = (ranks[-1].rank if tied else position) if row.applications else None
-        ranks.append(row.model_copy(update={"rank": place}))
+        ranks.append(replace(row, rank=place))
     return ranks
 
 
@@ -275,8 +350,8 @@ def province_rates(
             for key, counts in sorted(count_by(selected, domain, lambda cell: cell.month).items())
         ],
         by_procedure=[
-            row_of(code, (one.name_vi, one.name_en), by_procedure[code])
-            for code, one in domain.procedures.items()
+            row_of(code, (each.name_vi, each.name_en), by_procedure[code])
+            for code, each in domain.procedures.items()
             if code in by_procedure
         ],
     )

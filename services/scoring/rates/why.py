@@ -5,20 +5,14 @@ Pure. Patterns keep the whole combination of reasons and components, so every nu
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Final, NamedTuple
 
-from contracts.events import Cause
+from contracts.events import Cause, Outcome
 from domain import Domain
-from services.scoring.api.models import (
-    AuthorityFilter,
-    ComponentRow,
-    DatabaseRow,
-    PairRow,
-    ReasonRow,
-    WhyTable,
-)
-from services.scoring.rates.rates import Cells, rate, select
+from services.scoring.rates.definitions import DESCRIBED, AuthorityFilter
+from services.scoring.rates.rates import Cells, Rate, rate, select
 from services.scoring.rollup.pattern import Pattern, PatternComponent, parse_pattern
 
 SHOWN_PAIRS: Final = 5
@@ -54,6 +48,91 @@ BLOCKING_SOURCES: Final = frozenset({"paper", "none"})
 MISSES: Final = ("missing", "mismatch", "refused", "unreachable", "asked_anyway")
 
 
+@dataclass(frozen=True, slots=True)
+class ReasonRow:
+    """A reason why applications did not end end to end."""
+
+    reason: str
+    name_vi: str
+    name_en: str
+    applications: int
+    """Applications with this reason among theirs."""
+    alone: int
+    """Applications with this reason only: they would become end to end."""
+    d1_if_lifted: Rate
+    upper_bound: bool
+    """Some were refused before any look-up: not all of `alone` would get through."""
+
+
+@dataclass(frozen=True, slots=True)
+class PairRow:
+    """Two reasons lifted together: more than the sum of each, where applications have both."""
+
+    reasons: tuple[str, str]
+    applications: int
+    """Applications that have no other reason than these two."""
+    d1_if_lifted: Rate
+    upper_bound: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentRow:
+    """A component that data did not replace, by cause and by the database that was asked."""
+
+    component: str
+    procedure: str
+    name_vi: str
+    name_en: str
+    cause: Cause
+    database: str | None
+    applications: int
+    """Applications not end to end with this component and cause."""
+    blocking: int
+    """Of these: proved on paper or not at all."""
+    alone: int
+    """Of these: nothing else keeps the application from end to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseRow:
+    """A database: what its look-ups came to, and what its misses cost. Counts are components."""
+
+    database: str
+    name_vi: str
+    name_en: str
+    found: int
+    missing: int
+    mismatch: int
+    refused: int
+    unreachable: int
+    asked_anyway: int
+    blocking: int
+    """Applications not end to end with a paper or nothing for its miss."""
+    alone: int
+    """Of these: nothing else keeps the application from end to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class WhyTable:
+    """Why applications did not end end to end; every number is an exact sum over patterns."""
+
+    __pydantic_config__ = DESCRIBED
+
+    province: str | None
+    authority: AuthorityFilter
+    month: str | None
+    procedure: str | None
+    applications: int
+    end_to_end: int
+    not_end_to_end: int
+    outcomes: dict[Outcome, int]
+    d1: Rate
+    reasons: list[ReasonRow]
+    pairs: list[PairRow]
+    components: list[ComponentRow]
+    databases: list[DatabaseRow]
+
+
 class _Case(NamedTuple):
     """All applications of one pattern and procedure."""
 
@@ -67,7 +146,7 @@ class _Case(NamedTuple):
 
     def blocking(self) -> list[PatternComponent]:
         """The components proved on paper or not at all; an upload keeps an application end to end."""
-        return [one for one in self.pattern.components if one.source in BLOCKING_SOURCES]
+        return [part for part in self.pattern.components if part.source in BLOCKING_SOURCES]
 
     def is_lifted_with(self, blocking: list[PatternComponent]) -> bool:
         """Whether data for these components would leave nothing in the way."""
@@ -88,24 +167,24 @@ def why_table(
     cases = _cases(selected)
     total = sum(case.n for case in cases)
     end_to_end = sum(case.n for case in cases if case.ended_end_to_end)
-    outcomes: Counter[str] = Counter()
+    outcomes: Counter[Outcome] = Counter()
     for case in cases:
         outcomes[case.pattern.outcome] += case.n
-    return WhyTable.model_validate({
-        "province": province,
-        "authority": authority,
-        "month": month,
-        "procedure": procedure,
-        "applications": total,
-        "end_to_end": end_to_end,
-        "not_end_to_end": total - end_to_end,
-        "outcomes": dict(sorted(outcomes.items())),
-        "d1": rate(end_to_end, total),
-        "reasons": _reason_rows(cases, end_to_end, total),
-        "pairs": _pair_rows(cases, end_to_end, total),
-        "components": _component_rows(cases, domain),
-        "databases": _database_rows(cases, domain),
-    })  # fmt: skip
+    return WhyTable(
+        province=province,
+        authority=authority,
+        month=month,
+        procedure=procedure,
+        applications=total,
+        end_to_end=end_to_end,
+        not_end_to_end=total - end_to_end,
+        outcomes=dict(sorted(outcomes.items())),
+        d1=rate(end_to_end, total),
+        reasons=_reason_rows(cases, end_to_end, total),
+        pairs=_pair_rows(cases, end_to_end, total),
+        components=_component_rows(cases, domain),
+        databases=_database_rows(cases, domain),
+    )
 
 
 def _cases(cells: Cells) -> list[_Case]:
@@ -179,7 +258,7 @@ class _Cost:
         self.applications = self.blocking = self.alone = 0
 
     def add(self, case: _Case, components: list[PatternComponent]) -> None:
-        blocking = [one for one in components if one.source in BLOCKING_SOURCES]
+        blocking = [part for part in components if part.source in BLOCKING_SOURCES]
         self.applications += case.n
         self.blocking += case.n if blocking else 0
         self.alone += case.n if blocking and case.is_lifted_with(blocking) else 0
@@ -190,10 +269,10 @@ def _component_rows(cases: list[_Case], domain: Domain) -> list[ComponentRow]:
     for case in cases:
         if case.ended_end_to_end:
             continue
-        for one in case.pattern.components:
-            if one.cause is not None:
-                key = (case.procedure, one.component, one.cause, one.database)
-                costs.setdefault(key, _Cost()).add(case, [one])
+        for part in case.pattern.components:
+            if part.cause is not None:
+                key = (case.procedure, part.component, part.cause, part.database)
+                costs.setdefault(key, _Cost()).add(case, [part])
     rows = [_component_row(domain, key, cost) for key, cost in costs.items()]
     return sorted(rows, key=lambda row: (-row.alone, -row.blocking, row.procedure, row.component, row.cause))
 
@@ -225,9 +304,9 @@ def _database_rows(cases: list[_Case], domain: Domain) -> list[DatabaseRow]:
     costs: dict[str, _Cost] = {}
     for case in cases:
         for database, components in _by_database(case.pattern):
-            for one in components:
-                answers[database, one.cause or "found"] += case.n
-            missed = [one for one in components if one.cause is not None]
+            for part in components:
+                answers[database, part.cause or "found"] += case.n
+            missed = [part for part in components if part.cause is not None]
             cost = costs.setdefault(database, _Cost())
             if missed and not case.ended_end_to_end:
                 cost.add(case, missed)
@@ -236,8 +315,8 @@ def _database_rows(cases: list[_Case], domain: Domain) -> list[DatabaseRow]:
 
 
 def _by_database(pattern: Pattern) -> Iterator[tuple[str, list[PatternComponent]]]:
-    for database in sorted({one.database for one in pattern.components if one.database}):
-        yield database, [one for one in pattern.components if one.database == database]
+    for database in sorted({part.database for part in pattern.components if part.database}):
+        yield database, [part for part in pattern.components if part.database == database]
 
 
 def _database_row(domain: Domain, slug: str, answers: Counter[tuple[str, str]], cost: _Cost) -> DatabaseRow:
