@@ -1,11 +1,15 @@
 """The four events of the flow, as frozen pydantic models; their JSON is the value of a Kafka record.
 
+An answer and a decided component are dataclasses: checked when an event is read, plain values where a service makes or
+keeps them, so that the same type serves on both sides of the wire.
+
 Unknown fields are ignored, so a field can be added; a field is never removed or re-typed within a version.
 All times are event time (simulated) with the offset +07:00.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic_core import CoreSchema
@@ -117,9 +121,11 @@ class DocumentsRequested(Event):
     context: Annotated[str, StringConstraints(max_length=4096)]
 
 
-class DocumentAnswer(Event):
+@dataclass(frozen=True, slots=True)
+class DocumentAnswer:
     """What the databases said of one component: the answer, the database that gave it, and its event time."""
 
+    __pydantic_config__: ClassVar[ConfigDict] = Event.model_config
     component: Slug
     answer: Answer
     database: Slug
@@ -135,9 +141,11 @@ class DocumentsProvided(Event):
     context: Annotated[str, StringConstraints(max_length=4096)]
 
 
-class DecidedComponent(Event):
+@dataclass(frozen=True, slots=True)
+class DecidedComponent:
     """Where the proof of one component came from, and why it did not come from data (null: it did, or a form)."""
 
+    __pydantic_config__: ClassVar[ConfigDict] = Event.model_config
     component: Slug
     source: Source
     cause: Cause | None

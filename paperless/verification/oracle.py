@@ -8,10 +8,9 @@ from typing import NamedTuple
 
 from contracts.decoding import Keyed, decode_event
 from contracts.draws import short_digest
-from contracts.events import ApplicationSubmitted
+from contracts.events import ApplicationSubmitted, DocumentAnswer
 from services.intake.context import facts_of
 from services.intake.core import Decision, RuleBook, check, decide, look_ups
-from services.intake.settling import Answered
 from services.scoring.rollup.outcome import ApplicationOutcome, outcome_of
 from services.vneid_mock.core import final_answers
 from services.vneid_mock.faults import FaultPlan
@@ -51,11 +50,11 @@ class Oracle(NamedTuple):
             procedure=submitted.procedure,
             province=submitted.province,
             consent=submitted.consent,
-            components=look_ups(facts, self.book).components,
+            components=look_ups(facts, self.book),
             as_of=submitted.submitted_at,
             attempts=self.book.attempts,
         )
-        answers = {one.component: Answered(one.answer, one.database, one.at) for one in known}
+        answers = {one.component: DocumentAnswer(*one) for one in known}
         return decide(facts, answers, self.book)
 
     def outcome(self, record: Keyed) -> ApplicationOutcome:

@@ -24,7 +24,7 @@ class ContextError(ValueError):
     """The context is not one of ours: unreadable, of an unknown version, or its digest does not match."""
 
 
-class Facts(NamedTuple):
+class SubmissionFacts(NamedTuple):
     """What the decision needs of a submission; see `ApplicationSubmitted` for the fields.
 
     `components` pairs a component's slug with what the applicant does if asked; `submission` is the digest of the
@@ -50,9 +50,9 @@ class Facts(NamedTuple):
     components: tuple[tuple[str, ApplicantAnswer], ...]
 
 
-def facts_of(submitted: ApplicationSubmitted, submission: str) -> Facts:
+def facts_of(submitted: ApplicationSubmitted, submission: str) -> SubmissionFacts:
     """Return the facts of a submission; `submission` is the short digest of its record's value."""
-    return Facts(
+    return SubmissionFacts(
         submitted.application_id,
         submission,
         submitted.submitted_at,
@@ -73,7 +73,7 @@ def facts_of(submitted: ApplicationSubmitted, submission: str) -> Facts:
     )
 
 
-def seal(facts: Facts, key: bytes) -> str:
+def seal(facts: SubmissionFacts, key: bytes) -> str:
     """Return the context of these facts; `key` is intake's signing key, 1 to 64 bytes."""
     fee = "-" if facts.fee_paid_online is None else "01"[facts.fee_paid_online]
     codes = (
@@ -88,7 +88,7 @@ def seal(facts: Facts, key: bytes) -> str:
     return f"{body}.{_digest(body, facts.application_id, key)}"
 
 
-def unseal(context: str, application_id: str, key: bytes) -> Facts:
+def unseal(context: str, application_id: str, key: bytes) -> SubmissionFacts:
     """Return the facts that a context carries.
 
     Raises:
@@ -110,10 +110,10 @@ def _digest(body: str, application_id: str, key: bytes) -> str:
     return blake2b(f"{application_id}|{body}".encode(), key=key, digest_size=8).hexdigest()
 
 
-def _read_v1(body: str, application_id: str) -> Facts:
+def _read_v1(body: str, application_id: str) -> SubmissionFacts:
     _, submission, at, province, commune, procedure, codes, supplement, handling, components = body.split(",")
     pairs = [part.partition("=") for part in components.split(";")] if components else []
-    return Facts(
+    return SubmissionFacts(
         application_id,
         submission,
         datetime.fromisoformat(at),
@@ -135,4 +135,4 @@ def _read_v1(body: str, application_id: str) -> Facts:
 
 
 # Contexts of the previous version stay readable while a rolling upgrade has both in flight.
-_READERS: Mapping[str, Callable[[str, str], Facts]] = {CONTEXT_VERSION: _read_v1}
+_READERS: Mapping[str, Callable[[str, str], SubmissionFacts]] = {CONTEXT_VERSION: _read_v1}

@@ -18,19 +18,19 @@ from contracts.events import (
     ApplicationSubmitted,
     Authority,
     Channel,
+    DecidedComponent,
     DocumentsProvided,
     Outcome,
 )
 from domain import VN, CalendarRangeError, Domain, Procedure, ServiceLevel
-from services.intake.context import Facts
-from services.intake.rules import RULES, RULES_VERSION, Case, Rule, Settled, judge
-from services.intake.settling import Answered, Answers, case_of, settle
+from services.intake.context import SubmissionFacts
+from services.intake.rules import RULES, RULES_VERSION, Answers, Case, Rule, case_of, judge, proofs_of
 
 MINUTES_PER_WORKING_DAY = 480
 # Half a year of office time; what is longer is checked against the calendar exactly.
 ORDINARY_MINUTES = 60_000
 # A day of the country has some 8,000, of 1.5 KB each; over millions of applications ever rarer ones come.
-MOST_SETTLEMENTS = 16_384
+MOST_JUDGEMENTS = 16_384
 
 
 class Decision(NamedTuple):
@@ -52,48 +52,16 @@ class Decision(NamedTuple):
     decided_at: datetime
     outcome: Outcome
     reasons: tuple[str, ...]
-    components: tuple[Settled, ...]
+    components: tuple[DecidedComponent, ...]
 
     def to_json(self) -> bytes:
         """Return the value of its record, byte for byte what `ApplicationDecided` gives."""
-        fields = self._asdict()
-        fields["components"] = [_as_dict(settled) for settled in self.components]
-        return orjson.dumps(fields)
+        return orjson.dumps(self._asdict())
 
 
-# Few combinations exist, and every outcome writes some of them.
-@lru_cache(maxsize=8192)
-def _as_dict(settled: Settled) -> dict[str, str | None]:
-    return settled._asdict()
-
-
-class LookUps(NamedTuple):
-    """The components to look up, by slug, and the `documents` of the request for them."""
-
-    components: tuple[str, ...]
-    documents: orjson.Fragment
-
-
-class Settlement(NamedTuple):
-    """What a decision says of proofs and outcome; all of it that does not depend on time.
-
-    `answered` names the components that databases have answered; `presumed` means that one was looked up in vain.
-    """
-
-    answered: tuple[str, ...]
-    presumed: bool
-    components: tuple[Settled, ...]
-    outcome: Outcome
-    reasons: tuple[str, ...]
-
-
-class Timing(NamedTuple):
-    """Event times of a decided application."""
-
-    due_at: datetime
-    decided_at: datetime
-
-
+# All of a decision that does not depend on time: the slugs that databases have answered, whether one was looked up in
+# vain, the components, the outcome and its reasons.
+Judgement = tuple[tuple[str, ...], bool, tuple[DecidedComponent, ...], Outcome, tuple[str, ...]]
 Judge = Callable[[Case], tuple[Outcome, tuple[str, ...]]]
 Refuses = Callable[[Channel, int, ServiceLevel], bool]
 Needed = tuple[tuple[str, ApplicantAnswer], ...]
@@ -111,10 +79,11 @@ class RuleBook:
         check_minutes: working minutes of the check that ends in a refusal.
         judge: the outcome and reasons of a case.
         refuses: whether channel, account level and service level are refused at filing, before anything is asked.
-        look_ups: what is looked up, given procedure, channel, account level and needed components; nothing for an
+        look_ups: the slugs to look up, given procedure, channel, account level and needed components; none for an
             application that is refused at filing.
+        documents: the `documents` of a request, given procedure and slugs to look up.
         surely_in_calendar: submissions before this time, and of ordinary length, need no closer look.
-        settlements: those made so far; of a day's applications nine in ten are settled like an earlier one.
+        judgements: those made so far; of a day's applications nine in ten are judged like an earlier one.
 
     """
 
@@ -125,9 +94,10 @@ class RuleBook:
     check_minutes: int
     judge: Judge
     refuses: Refuses
-    look_ups: "Callable[[str, Channel, int, Needed], LookUps]"
+    look_ups: Callable[[str, Channel, int, Needed], tuple[str, ...]]
+    documents: Callable[[str, tuple[str, ...]], orjson.Fragment]
     surely_in_calendar: datetime
-    settlements: "dict[tuple[object, ...], Settlement]" = field(default_factory=dict, init=False, compare=False)
+    judgements: dict[tuple[object, ...], Judgement] = field(default_factory=dict, init=False, compare=False)
 
     @staticmethod
     def of(domain: Domain, attempts: int, rules: Sequence[Rule] = RULES) -> "RuleBook":
@@ -143,6 +113,7 @@ class RuleBook:
             partial(judge, rules=tuple(rules)),
             refuses,
             lru_cache(maxsize=65_536)(partial(_look_ups, domain, refuses)),
+            lru_cache(maxsize=8_192)(partial(_documents, domain)),
             datetime(last.year, last.month, last.day, tzinfo=VN),
         )
 
@@ -193,8 +164,8 @@ def _check_calendar(submitted: ApplicationSubmitted, procedure: Procedure, book:
         raise Reject("outside_calendar", f"submitted_at: {error}") from error
 
 
-def look_ups(facts: Facts, book: RuleBook) -> LookUps:
-    """Return the needed components that data may replace, in the submission's order.
+def look_ups(facts: SubmissionFacts, book: RuleBook) -> tuple[str, ...]:
+    """Return the slugs of the needed components that data may replace, in the submission's order.
 
     An application that is refused at filing asks no database for personal data.
     """
@@ -213,31 +184,33 @@ def _look_ups(  # noqa: PLR0917  a cache's key
     channel: Channel,
     account_level: int,
     needed: Needed,
-) -> LookUps:
+) -> tuple[str, ...]:
     procedure = domain.procedures[procedure_code]
-    refused = refuses(channel, account_level, procedure.service_level)
-    asked = (
-        [] if refused else [procedure.components[slug] for slug, _ in needed if procedure.components[slug].databases]
-    )
-    documents = [{"component": component.slug, "databases": component.databases} for component in asked]
-    return LookUps(tuple(component.slug for component in asked), orjson.Fragment(orjson.dumps(documents)))
+    if refuses(channel, account_level, procedure.service_level):
+        return ()
+    return tuple([slug for slug, _ in needed if procedure.components[slug].databases])
+
+
+def _documents(domain: Domain, procedure_code: str, slugs: tuple[str, ...]) -> orjson.Fragment:
+    components = domain.procedures[procedure_code].components
+    documents = [{"component": slug, "databases": components[slug].databases} for slug in slugs]
+    return orjson.Fragment(orjson.dumps(documents))
 
 
 def answers_of(provided: DocumentsProvided) -> Answers:
     """Return a reply's answers by component."""
-    return {given.component: Answered(given.answer, given.database, given.at) for given in provided.answers}
+    return {given.component: given for given in provided.answers}
 
 
-def decide(facts: Facts, answers: Answers, book: RuleBook) -> Decision:
+def decide(facts: SubmissionFacts, answers: Answers, book: RuleBook) -> Decision:
     """Return the outcome of an application, given all that is known of it.
 
     What is not answered counts as unreachable after the attempt limit, and makes the outcome presumed. Answers to
     components that were not looked up are ignored.
     """
-    settlement = _settlement(facts, answers, book)
-    answered, presumed, settled, outcome, reasons = settlement
+    answered, presumed, components, outcome, reasons = _judgement(facts, answers, book)
     looked_up_at = _looked_up_at(facts, [answers[slug].at for slug in answered], book, presumed=presumed)
-    timing = _timing(facts, settled, outcome, looked_up_at, book)
+    due_at, decided_at = _due_and_decided(facts, components, outcome, looked_up_at, book)
     return Decision(
         facts.application_id,
         len(answered),
@@ -251,19 +224,21 @@ def decide(facts: Facts, answers: Answers, book: RuleBook) -> Decision:
         facts.channel,
         facts.assisted,
         facts.submitted_at,
-        timing.due_at,
-        timing.decided_at,
+        due_at,
+        decided_at,
         outcome,
         reasons,
-        settled,
+        components,
     )
 
 
-def _settlement(facts: Facts, answers: Answers, book: RuleBook) -> Settlement:
-    """Return the settlement, worked out once for equal cases."""
-    said = tuple([(one.answer, one.database) if (one := answers.get(slug)) else None for slug, _ in facts.components])
-    # All that `settle`, `case_of` and `look_ups` read of an application.
-    case = (
+def _judgement(facts: SubmissionFacts, answers: Answers, book: RuleBook) -> Judgement:
+    """Return the judgement, worked out once for applications that differ only in time, place and name."""
+    said = tuple(
+        [(given.answer, given.database) if (given := answers.get(slug)) else None for slug, _ in facts.components]
+    )
+    # All that `proofs_of`, `case_of` and `look_ups` read of an application.
+    alike = (
         facts.procedure,
         facts.channel,
         facts.account_level,
@@ -274,36 +249,39 @@ def _settlement(facts: Facts, answers: Answers, book: RuleBook) -> Settlement:
         facts.components,
         said,
     )
-    known = book.settlements.get(case)
-    if known is None:
-        if len(book.settlements) >= MOST_SETTLEMENTS:
-            book.settlements.clear()
-        known = book.settlements[case] = _settled(facts, answers, book)
-    return known
+    judgement = book.judgements.get(alike)
+    if judgement is None:
+        if len(book.judgements) >= MOST_JUDGEMENTS:
+            book.judgements.clear()
+        judgement = book.judgements[alike] = _judged(facts, answers, book)
+    return judgement
 
 
-def _settled(facts: Facts, answers: Answers, book: RuleBook) -> Settlement:
+def _judged(facts: SubmissionFacts, answers: Answers, book: RuleBook) -> Judgement:
     procedure = book.domain.procedures[facts.procedure]
     refused = book.refuses(facts.channel, facts.account_level, procedure.service_level)
-    looked_up = look_ups(facts, book).components
-    known = {slug: answers[slug] for slug in looked_up if slug in answers}
-    settled = () if refused else settle(facts, known, procedure)
-    return Settlement(
-        tuple(known), len(known) < len(looked_up), settled, *book.judge(case_of(facts, procedure, settled))
-    )
+    slugs = look_ups(facts, book)
+    known = {slug: answers[slug] for slug in slugs if slug in answers}
+    proofs = () if refused else proofs_of(facts, known, procedure)
+    outcome, reasons = book.judge(case_of(facts, procedure, proofs))
+    return tuple(known), len(known) < len(slugs), proofs, outcome, reasons
 
 
-def _looked_up_at(facts: Facts, answered_at: list[datetime], book: RuleBook, *, presumed: bool) -> datetime:
+def _looked_up_at(facts: SubmissionFacts, answered_at: list[datetime], book: RuleBook, *, presumed: bool) -> datetime:
     """Return the event time at which the last answer came, or was given up."""
     if presumed:
         answered_at.append(book.as_of(facts.submitted_at, book.attempts + 1))
     return max(answered_at, default=facts.submitted_at)
 
 
-def _timing(
-    facts: Facts, settled: tuple[Settled, ...], outcome: Outcome, looked_up_at: datetime, book: RuleBook
-) -> Timing:
-    """Return when the result is due and when the case ends.
+def _due_and_decided(
+    facts: SubmissionFacts,
+    components: tuple[DecidedComponent, ...],
+    outcome: Outcome,
+    looked_up_at: datetime,
+    book: RuleBook,
+) -> tuple[datetime, datetime]:
+    """Return when the result is due and when the case ends, in event time.
 
     The limit counts from acceptance, again from zero once a supplemented dossier is complete (NĐ 61/2018 Art. 19.4);
     paper that arrives after 15:00 is forwarded on the next working day (Art. 18).
@@ -314,7 +292,7 @@ def _timing(
     # An answer of an earlier day, whatever its date, speeds nothing up.
     if looked_up_at.toordinal() >= facts.submitted_at.toordinal():
         start = max(accepted, calendar.position(looked_up_at))
-    asked = [source for _, source, cause, _ in settled if cause is not None and cause != "no_database"]
+    asked = [proof.source for proof in components if proof.cause is not None and proof.cause != "no_database"]
     minutes = facts.handling_minutes
     if outcome == "rejected":
         minutes = book.check_minutes
@@ -324,4 +302,4 @@ def _timing(
         start = accepted = calendar.accepted(start + facts.supplement_minutes, online="paper" not in asked)
     # Nothing to do ends where it starts, not at the close of the day before, which is the same position.
     decided_at = calendar.end_at(start + minutes) if minutes else calendar.start_at(start)
-    return Timing(calendar.due_at(accepted, procedure.limit_value, procedure.limit_unit), decided_at)
+    return calendar.due_at(accepted, procedure.limit_value, procedure.limit_unit), decided_at

@@ -15,12 +15,13 @@ from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED, DOCUM
 from domain import CalendarRangeError
 from runtime.messages import NOTHING, Effects, HandlerResult, Message, PendingRecord, Record, State
 from runtime.metrics import Tally
-from services.intake.context import ContextError, Facts, facts_of, seal, unseal
-from services.intake.core import Decision, LookUps, RuleBook, answers_of, check, decide, look_ups
+from services.intake.context import ContextError, SubmissionFacts, facts_of, seal, unseal
+from services.intake.core import Decision, RuleBook, answers_of, check, decide, look_ups
 
-# What an open application is remembered by: the last attempt, the submitted value, the best reply so far, the context
-# that was sealed and the facts in it. Plain tuples of plain values, which the garbage collector leaves alone.
-Open = tuple[int, bytes, bytes | None, str, tuple[object, ...]]
+# What an open application is remembered by: the last attempt, the submitted value, the value of the reply with most
+# answers so far, the context that was sealed and the facts in it as a plain tuple. Plain tuples of plain values, which
+# the garbage collector leaves alone.
+OpenApplication = tuple[int, bytes, bytes | None, str, tuple[object, ...]]
 # Where a context carries the digest of its submission, which is the key of its entry.
 _KEY = slice(2, 18)
 
@@ -69,20 +70,20 @@ class IntakeHandlers:
         value = record.value or b""
         check(submitted, self._book)
         facts = facts_of(submitted, short_digest(value))
-        asked = look_ups(facts, self._book)
-        if not asked.components:
+        slugs = look_ups(facts, self._book)
+        if not slugs:
             return self._outcome(decide(facts, {}, self._book))
         key = facts.submission.encode()
         if key in pending:
             return NOTHING
         context = seal(facts, self._key)
-        request = self._request(submitted, 1, asked, context)
+        request = self._request(submitted, 1, slugs, context)
         return Effects((request,), PendingRecord(key, self._patience_s, (1, value, None, context, tuple(facts))))
 
     def _on_provided(self, record: Record, pending: Mapping[bytes, State]) -> Effects:
         provided = decode_event(record, DocumentsProvided, self._partitions)
         key = provided.context[_KEY].encode()
-        state = cast("Open | None", pending.get(key))
+        state = cast("OpenApplication | None", pending.get(key))
         facts = self._facts(provided, state)
         try:
             decision = decide(facts, answers_of(provided), self._book)
@@ -92,31 +93,31 @@ class IntakeHandlers:
             return Effects((self._outcome(decision),), close=key)
         return self._on_incomplete(key, state, provided, record.value or b"")
 
-    def _facts(self, provided: DocumentsProvided, state: Open | None) -> Facts:
+    def _facts(self, provided: DocumentsProvided, state: OpenApplication | None) -> SubmissionFacts:
         """Return the facts of the context; one that equals what a pending record holds needs no opening.
 
         The application must be the remembered one too, or a reply could bring another application's context.
         """
         if state is not None and state[3] == provided.context and state[4][0] == provided.application_id:
-            return Facts(*state[4])  # type: ignore[arg-type]  # a plain tuple of what a Facts was
+            return SubmissionFacts._make(state[4])
         try:
             return unseal(provided.context, provided.application_id, self._key)
         except ContextError as error:
             raise Reject("forged_context", str(error)) from error
 
-    def _on_incomplete(self, key: bytes, state: Open, provided: DocumentsProvided, reply: bytes) -> Effects:
+    def _on_incomplete(self, key: bytes, state: OpenApplication, provided: DocumentsProvided, reply: bytes) -> Effects:
         """Remember the best reply; an answer to the last asking asks again, or gives up at the attempt limit."""
         attempt, value, best, *sealed = state
         if best is None or len(provided.answers) > len(DocumentsProvided.model_validate_json(best).answers):
             best = reply
-        known = cast("Open", (attempt, value, best, *sealed))
+        known = cast("OpenApplication", (attempt, value, best, *sealed))
         if provided.attempt < attempt:
             return Effects(rearm=PendingRecord(key, self._patience_s, known))
         return self._counted(self._ask_again(key, known), "incomplete")
 
     def on_deadline(self, key: bytes, state: State) -> Effects:
         """Return the effects of silence: ask again, or presume with what is known at the attempt limit."""
-        effects = self._counted(self._ask_again(key, cast("Open", state)), "silence")
+        effects = self._counted(self._ask_again(key, cast("OpenApplication", state)), "silence")
         return effects._replace(retry=effects.rearm is not None)
 
     def _counted(self, effects: Effects, cause: str) -> Effects:
@@ -124,9 +125,9 @@ class IntakeHandlers:
             self._asked_again[(cause,)] += 1
         return effects
 
-    def _ask_again(self, key: bytes, state: Open) -> Effects:
+    def _ask_again(self, key: bytes, state: OpenApplication) -> Effects:
         attempt, value, best, context, plain = state
-        facts = Facts(*plain)  # type: ignore[arg-type]  # a plain tuple of what a Facts was
+        facts = SubmissionFacts._make(plain)
         if attempt >= self._book.attempts:
             known = {} if best is None else answers_of(DocumentsProvided.model_validate_json(best))
             return Effects((self._outcome(decide(facts, known, self._book)),), close=key)
@@ -135,7 +136,7 @@ class IntakeHandlers:
         again = PendingRecord(key, self._patience_s, (attempt + 1, value, best, context, plain))
         return Effects((request,), rearm=again)
 
-    def _request(self, submitted: ApplicationSubmitted, attempt: int, asked: LookUps, context: str) -> Message:
+    def _request(self, submitted: ApplicationSubmitted, attempt: int, slugs: tuple[str, ...], context: str) -> Message:
         application_id = submitted.application_id
         value = orjson.dumps(
             {
@@ -146,7 +147,7 @@ class IntakeHandlers:
                 "consent": submitted.consent,
                 "attempt": attempt,
                 "as_of": self._book.as_of(submitted.submitted_at, attempt),
-                "documents": asked.documents,
+                "documents": self._book.documents(submitted.procedure, slugs),
                 "context": context,
             }
         )

@@ -1,25 +1,30 @@
 """The rules that keep an application from ending end to end: one table, each with its name, outcome and source.
 
-Every rule that applies becomes a reason of the outcome; the strongest one's outcome is the application's.
+Every rule that applies becomes a reason of the outcome; the strongest one's outcome is the application's. What the
+rules look at, a `Case`, follows from where the proof of each component comes from.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from contracts.events import Cause, Channel, Outcome, ResultDelivery, Source
-from domain import ServiceLevel
+from contracts.events import (
+    ApplicantAnswer,
+    Channel,
+    DecidedComponent,
+    DocumentAnswer,
+    Outcome,
+    ResultDelivery,
+    Source,
+)
+from domain import Component, Procedure, ServiceLevel
+from services.intake.context import SubmissionFacts
 
 RULES_VERSION = 1
 LEVEL_2 = 2
 
 
-class Settled(NamedTuple):
-    """Where the proof of one component comes from, and why not from data."""
-
-    component: str
-    source: Source
-    cause: Cause | None
-    database: str | None
+# By component: what the databases said. A component that is absent was not answered.
+Answers = Mapping[str, DocumentAnswer]
 
 
 class Case(NamedTuple):
@@ -163,3 +168,79 @@ def judge(case: Case, rules: Iterable[Rule] = RULES) -> tuple[Outcome, tuple[str
     applying = [rule for rule in rules if rule.applies(case)]
     outcome: Outcome = max((rule.outcome for rule in applying), key=PRECEDENCE.__getitem__, default="end_to_end")
     return outcome, tuple([rule.name for rule in applying])
+
+
+def proofs_of(facts: SubmissionFacts, answers: Answers, procedure: Procedure) -> tuple[DecidedComponent, ...]:
+    """Return where the proof of each needed component comes from (docs/architecture.md, from look-ups to an outcome).
+
+    An office that asks anyway takes the first component on paper that data had replaced.
+    """
+    proofs = []
+    anyway = facts.asks_anyway
+    online = facts.channel == "online"
+    for slug, applicant in facts.components:
+        proof = _proof_of(procedure.components[slug], applicant, answers.get(slug), online=online)
+        if anyway and proof.source == "data":
+            anyway = False
+            proof = DecidedComponent(slug, "paper", "asked_anyway", proof.database)
+        proofs.append(proof)
+    return tuple(proofs)
+
+
+def _proof_of(
+    component: Component, applicant: ApplicantAnswer, given: DocumentAnswer | None, *, online: bool
+) -> DecidedComponent:
+    slug = component.slug
+    if not component.databases and not component.needs_proof:
+        return DecidedComponent(slug, "form", None, None)
+    asked = _asked(component, applicant, online=online)
+    if not component.databases:
+        return DecidedComponent(slug, asked, "no_database", None)
+    if given is None:
+        return DecidedComponent(slug, asked, "unreachable", component.databases[0])
+    if given.answer == "found":
+        return DecidedComponent(slug, "data", None, given.database)
+    return DecidedComponent(slug, asked, given.answer, given.database)
+
+
+def _asked(component: Component, applicant: ApplicantAnswer, *, online: bool) -> Source:
+    """Return how a component asked for is answered: an original only on paper, an irreplaceable one not online."""
+    if component.fallback == "none" and online:
+        return "none"
+    if component.fallback == "original" and applicant == "upload":
+        return "paper"
+    return applicant
+
+
+def case_of(facts: SubmissionFacts, procedure: Procedure, proofs: tuple[DecidedComponent, ...]) -> Case:
+    """Return what the rules look at."""
+    unanswered = on_paper = original = irreplaceable = asked_anyway = False
+    for proof in proofs:
+        if proof.cause is None:
+            continue
+        if proof.cause == "asked_anyway":
+            asked_anyway = True
+            continue
+        fallback = procedure.components[proof.component].fallback
+        if fallback == "none" and facts.channel == "online":
+            irreplaceable = True
+        elif proof.source == "none":
+            unanswered = True
+        elif proof.source == "paper":
+            original, on_paper = original or fallback == "original", on_paper or fallback != "original"
+    return Case(
+        facts.channel,
+        facts.account_level,
+        procedure.service_level,
+        procedure.presence_required,
+        procedure.fee_online_vnd > 0,
+        bool(facts.fee_paid_online),
+        procedure.electronic_result,
+        facts.electronic_result,
+        facts.result_delivery,
+        unanswered,
+        on_paper,
+        original,
+        irreplaceable,
+        asked_anyway,
+    )

@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from contracts.draws import short_digest
-from contracts.events import Answer, ApplicationSubmitted, Cause, Source
+from contracts.events import Answer, ApplicationSubmitted, Cause, DecidedComponent, DocumentAnswer, Source
 from domain import VN, load_domain
-from services.intake.context import Facts, facts_of
+from services.intake.context import SubmissionFacts, facts_of
 from services.intake.core import RuleBook
-from services.intake.rules import Settled
-from services.intake.settling import Answered
 
 BOOK = RuleBook.of(load_domain(), 3)
 CASES_FILE = Path(__file__).parents[1] / "unit" / "intake_cases.toml"
@@ -24,11 +22,11 @@ class Case(NamedTuple):
 
     name: str
     submitted: ApplicationSubmitted
-    answers: Mapping[str, Answered]
+    answers: Mapping[str, DocumentAnswer]
     expected: Mapping[str, Any]
 
     @property
-    def facts(self) -> Facts:
+    def facts(self) -> SubmissionFacts:
         return facts_of(self.submitted, short_digest(self.submitted.model_dump_json().encode()))
 
 
@@ -85,24 +83,24 @@ def _case(row: dict[str, Any]) -> Case:
         "revision": len(answers) if any(line.proof for line in lines) else 0,
         "due_at": row["due_at"].replace(tzinfo=VN),
         "decided_at": row["decided_at"].replace(tzinfo=VN),
-        "components": tuple(_settled(line) for line in lines if line.proof),
+        "components": tuple(_decided(line) for line in lines if line.proof),
     }
     return Case(row["name"], submission(**given), answers, expected)
 
 
-def _answered(line: _Line, submitted_at: datetime) -> Answered | None:
+def _answered(line: _Line, submitted_at: datetime) -> DocumentAnswer | None:
     if line.databases in {"-", "silent"}:
         return None
     database, answer, *at = line.databases.split()
     clock = time.fromisoformat(at[0]) if at else submitted_at.time()
-    return Answered(cast("Answer", answer), database, datetime.combine(submitted_at, clock, VN))
+    return DocumentAnswer(line.slug, cast("Answer", answer), database, datetime.combine(submitted_at, clock, VN))
 
 
-def _settled(line: _Line) -> Settled:
+def _decided(line: _Line) -> DecidedComponent:
     source, cause, database = (*line.proof.split(), None, None)[:3]
     if line.databases not in {"-", "silent"}:
         database = line.databases.split()[0]
-    return Settled(line.slug, cast("Source", source), cast("Cause | None", cause), database)
+    return DecidedComponent(line.slug, cast("Source", source), cast("Cause | None", cause), database)
 
 
 CASES = load_cases()

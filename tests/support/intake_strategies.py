@@ -6,10 +6,9 @@ from typing import Any, get_args
 
 from hypothesis import strategies as st
 
-from contracts.events import Answer, ApplicantAnswer, ApplicationSubmitted, Channel, ResultDelivery
+from contracts.events import Answer, ApplicantAnswer, ApplicationSubmitted, Channel, DocumentAnswer, ResultDelivery
 from domain import VN, Procedure, load_domain
-from services.intake.context import Facts
-from services.intake.settling import Answered
+from services.intake.context import SubmissionFacts
 from tests.support.intake_examples import submission
 
 DOMAIN = load_domain()
@@ -60,17 +59,18 @@ def submissions(draw: st.DrawFn) -> ApplicationSubmitted:
 
 
 @st.composite
-def answers_for(draw: st.DrawFn, facts: Facts) -> Mapping[str, Answered]:
+def answers_for(draw: st.DrawFn, facts: SubmissionFacts) -> Mapping[str, DocumentAnswer]:
     """Return answers to some of the components, and perhaps to one that nobody asked for."""
     known = DOMAIN.procedures[facts.procedure].components
     slugs = [slug for slug, _ in facts.components] + [next(iter(known))]
     chosen = draw(st.lists(st.sampled_from(slugs), unique=True))
-    return {slug: draw(_answered(facts.submitted_at)) for slug in chosen}
+    return {slug: draw(_answered(slug, facts.submitted_at)) for slug in chosen}
 
 
-def _answered(submitted_at: datetime) -> st.SearchStrategy[Answered]:
+def _answered(slug: str, submitted_at: datetime) -> st.SearchStrategy[DocumentAnswer]:
     return st.builds(
-        Answered,
+        DocumentAnswer,
+        st.just(slug),
         st.sampled_from(get_args(Answer)),
         st.sampled_from(tuple(DOMAIN.databases)),
         st.integers(0, 56).map(lambda seconds: submitted_at + timedelta(seconds=seconds)),

@@ -1,11 +1,11 @@
 """Outcomes for tests of the roll-up, the store and the tables over them."""
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from hypothesis import strategies as st
 
-from contracts.events import ApplicationDecided, DecidedComponent
+from contracts.events import ApplicationDecided, Cause, DecidedComponent, Source
 from contracts.partition import partition_of
 from domain import VN
 from services.scoring.rollup.outcome import ApplicationOutcome, outcome_of
@@ -22,9 +22,7 @@ def application_id(number: int) -> str:
 
 
 def component(slug: str, source: str = "data", cause: str | None = None, database: str | None = "dan_cu") -> Any:
-    return DecidedComponent.model_validate(
-        {"component": slug, "source": source, "cause": cause, "database": database}, strict=False
-    )
+    return DecidedComponent(slug, cast("Source", source), cast("Cause | None", cause), database)
 
 
 def event(number: int = 1, *, minutes: int = 60, due_after: int = 600, **changes: Any) -> ApplicationDecided:

@@ -8,10 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from contracts.events import ApplicationSubmitted, DocumentsProvided, DocumentsRequested
-from services.intake.context import Facts, facts_of
+from contracts.events import ApplicationSubmitted, DocumentAnswer, DocumentsProvided, DocumentsRequested
+from services.intake.context import SubmissionFacts, facts_of
 from services.intake.core import answers_of, decide, look_ups
-from services.intake.settling import Answered
 from services.scoring.rollup.outcome import decode
 from services.scoring.rollup.rollup import Rollup
 from services.vneid_mock.core import respond
@@ -98,12 +97,12 @@ def test_the_long_histories_are_hard_ones():
 # --- Rule 1: found, missing, mismatch and refused are answers; unreachable is the absence of one.
 
 
-def facts_with_proofs(seed: int) -> list[tuple[Facts, tuple[str, ...]]]:
+def facts_with_proofs(seed: int) -> list[tuple[SubmissionFacts, tuple[str, ...]]]:
     found = []
     for event in filed(seed):
         application = ApplicationSubmitted.model_validate_json(json.dumps(event))
         facts = facts_of(application, "0" * 16)
-        slugs = look_ups(facts, book()).components
+        slugs = look_ups(facts, book())
         if slugs:
             found.append((facts, slugs))
     return found
@@ -114,7 +113,8 @@ def test_rule_1_only_a_silent_database_leaves_a_case_presumed(data, seed):
     facts, slugs = data.draw(st.sampled_from(facts_with_proofs(seed)))
     procedure = book().domain.procedures[facts.procedure]
     answers = {
-        slug: Answered(
+        slug: DocumentAnswer(
+            slug,
             data.draw(st.sampled_from(["found", "missing", "mismatch", "refused"])),
             procedure.components[slug].databases[0],
             facts.submitted_at,
@@ -123,11 +123,11 @@ def test_rule_1_only_a_silent_database_leaves_a_case_presumed(data, seed):
     }
     complete = decide(facts, answers, book())
     assert (complete.presumed, complete.revision) == (False, len(slugs))
-    assert "unreachable" not in {settled.cause for settled in complete.components}
+    assert "unreachable" not in {proof.cause for proof in complete.components}
     silent = data.draw(st.sampled_from(slugs))
     partial = decide(facts, {slug: answers[slug] for slug in slugs if slug != silent}, book())
     assert (partial.presumed, partial.revision) == (True, len(slugs) - 1)
-    assert {settled.cause for settled in partial.components if settled.component == silent} == {"unreachable"}
+    assert {proof.cause for proof in partial.components if proof.component == silent} == {"unreachable"}
 
 
 @given(requests(), plans(), st.integers(0, 9), st.integers(1, 5))
@@ -139,7 +139,7 @@ def test_rule_1_a_reply_never_answers_unreachable(request, plan, seed, attempt):
 # --- Rule 2: fates are monotone, and an answer does not depend on the attempt that fetched it.
 
 
-def reply_to(request: DocumentsRequested, attempt: int, plan: FaultPlan, seed: int) -> Mapping[str, Answered]:
+def reply_to(request: DocumentsRequested, attempt: int, plan: FaultPlan, seed: int) -> Mapping[str, DocumentAnswer]:
     as_of = request.as_of + (attempt - 1) * book().look_up_timeout
     asked = request.model_copy(update={"attempt": attempt, "as_of": as_of})
     return answers_of(DocumentsProvided.model_validate_json(respond(asked, plan, seed).value))
@@ -203,7 +203,9 @@ def test_rule_4_the_order_of_answers_does_not_matter(data, seed, shuffle):
     known = [
         (
             slug,
-            Answered("found", procedure.components[slug].databases[0], book().as_of(facts.submitted_at, 1 + place % 3)),
+            DocumentAnswer(
+                slug, "found", procedure.components[slug].databases[0], book().as_of(facts.submitted_at, 1 + place % 3)
+            ),
         )
         for place, slug in enumerate(slugs)
     ]

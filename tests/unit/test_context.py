@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from contracts.events import DocumentsRequested
 from domain import load_domain
 from services.intake import context as module
-from services.intake.context import CONTEXT_VERSION, ContextError, Facts, facts_of, seal, unseal
+from services.intake.context import CONTEXT_VERSION, ContextError, SubmissionFacts, facts_of, seal, unseal
 from tests.support.intake_examples import APPLICATION_ID, submission
 from tests.support.intake_strategies import digests, keys, submissions
 
@@ -17,7 +17,7 @@ KEY = b"an intake's key"
 OTHER_ID = "01999e5b-8e80-7000-8000-000000000002"
 
 
-def facts() -> Facts:
+def facts() -> SubmissionFacts:
     return facts_of(submission(fee_paid_online=True), "0123456789abcdef")
 
 
@@ -100,7 +100,7 @@ def test_every_fact_is_covered_by_the_digest():
         handling_minutes=1,
         components=(("giay_chung_sinh", "paper"),),
     )
-    for name in set(Facts._fields) - {"application_id"}:
+    for name in set(SubmissionFacts._fields) - {"application_id"}:
         changed = sealed._replace(**{name: getattr(others, name)})
         assert changed != sealed
         assert seal(changed, KEY) != seal(sealed, KEY), name

@@ -10,14 +10,13 @@ from typing import get_args
 
 import pytest
 
-from contracts.events import ApplicantAnswer, Cause, Channel, Outcome, ResultDelivery
+from contracts.events import ApplicantAnswer, Cause, Channel, DecidedComponent, Outcome, ResultDelivery
 from domain import CalendarRangeError, OfficeHours, Procedure, WorkingCalendar, load_domain
 from domain.models import LimitUnit
 from services.intake import core, rules
-from services.intake.context import Facts
-from services.intake.core import RuleBook, Timing, decide
-from services.intake.rules import PRECEDENCE, RULES, Rule, Settled
-from services.intake.settling import Answers, settle
+from services.intake.context import SubmissionFacts
+from services.intake.core import RuleBook, decide
+from services.intake.rules import PRECEDENCE, RULES, Answers, Rule, proofs_of
 from tests.support.intake_examples import BOOK, CASES, Case
 
 
@@ -31,7 +30,7 @@ def differences(case: Case, book: RuleBook = BOOK) -> list[str]:
 
 
 def all_differences(book: RuleBook = BOOK) -> Iterator[str]:
-    # Without what was settled before: a mutant must settle for itself.
+    # Without what was judged before: a mutant must judge for itself.
     fresh = replace(book)
     for case in CASES:
         try:
@@ -216,44 +215,46 @@ def test_another_parameter_fails_a_case(book):
     assert list(all_differences(book))
 
 
-TimingRule = Callable[..., Timing]
+Times = tuple[datetime, datetime]
+Proofs = tuple[DecidedComponent, ...]
+TimingRule = Callable[..., Times]
 
 
 def clock_does_not_restart(timing: TimingRule) -> TimingRule:
     """Index 2.1's reading: the due date of filing stays, whatever was supplemented."""
 
-    def mutant(facts: Facts, settled: tuple[Settled, ...], outcome: Outcome, at: datetime, book: RuleBook) -> Timing:
-        at_once = timing(facts, (), outcome, at, book)
-        return timing(facts, settled, outcome, at, book)._replace(due_at=at_once.due_at)
+    def mutant(facts: SubmissionFacts, components: Proofs, outcome: Outcome, at: datetime, book: RuleBook) -> Times:
+        due_at, _ = timing(facts, (), outcome, at, book)
+        return due_at, timing(facts, components, outcome, at, book)[1]
 
     return mutant
 
 
 def what_no_database_knows_restarts_the_clock(timing: TimingRule) -> TimingRule:
-    def mutant(facts: Facts, settled: tuple[Settled, ...], *rest: object) -> Timing:
-        asked = tuple(one._replace(cause="missing") if one.cause == "no_database" else one for one in settled)
+    def mutant(facts: SubmissionFacts, components: Proofs, *rest: object) -> Times:
+        asked = tuple(replace(one, cause="missing") if one.cause == "no_database" else one for one in components)
         return timing(facts, asked, *rest)
 
     return mutant
 
 
 def the_look_up_takes_no_time(timing: TimingRule) -> TimingRule:
-    def mutant(facts: Facts, settled: tuple[Settled, ...], outcome: Outcome, _: datetime, book: RuleBook) -> Timing:
-        return timing(facts, settled, outcome, facts.submitted_at, book)
+    def mutant(facts: SubmissionFacts, components: Proofs, outcome: Outcome, _: datetime, book: RuleBook) -> Times:
+        return timing(facts, components, outcome, facts.submitted_at, book)
 
     return mutant
 
 
 def paper_supplements_are_forwarded_at_once(timing: TimingRule) -> TimingRule:
-    def mutant(facts: Facts, settled: tuple[Settled, ...], *rest: object) -> Timing:
-        return timing(facts, tuple(one._replace(source="upload") for one in settled), *rest)
+    def mutant(facts: SubmissionFacts, components: Proofs, *rest: object) -> Times:
+        return timing(facts, tuple(replace(one, source="upload") for one in components), *rest)
 
     return mutant
 
 
 def nothing_ends_before_handling(timing: TimingRule) -> TimingRule:
-    def mutant(facts: Facts, settled: tuple[Settled, ...], _: Outcome, *rest: object) -> Timing:
-        return timing(facts, settled, "end_to_end", *rest)
+    def mutant(facts: SubmissionFacts, components: Proofs, _: Outcome, *rest: object) -> Times:
+        return timing(facts, components, "end_to_end", *rest)
 
     return mutant
 
@@ -270,63 +271,63 @@ def nothing_ends_before_handling(timing: TimingRule) -> TimingRule:
     ids=lambda mutate: mutate.__name__,
 )
 def test_another_timing_fails_a_case(monkeypatch, mutate):
-    monkeypatch.setattr(core, "_timing", mutate(core._timing))
+    monkeypatch.setattr(core, "_due_and_decided", mutate(core._due_and_decided))
     assert list(all_differences())
 
 
-# --- mutants of how a proof is settled ----------------------------------------------------------------------------
+# --- mutants of where a proof comes from ----------------------------------------------------------------------------
 
-SettleRule = Callable[..., tuple[Settled, ...]]
+ProofRule = Callable[..., Proofs]
 
 
-def a_scan_stands_for_an_original(settle: SettleRule) -> SettleRule:
-    def mutant(facts: Facts, answers: Answers, procedure: Procedure) -> tuple[Settled, ...]:
+def a_scan_stands_for_an_original(proofs: ProofRule) -> ProofRule:
+    def mutant(facts: SubmissionFacts, answers: Answers, procedure: Procedure) -> Proofs:
         answered = dict(facts.components)
         return tuple(
-            one._replace(source="upload") if one.source == "paper" and answered[one.component] == "upload" else one
-            for one in settle(facts, answers, procedure)
+            replace(one, source="upload") if one.source == "paper" and answered[one.component] == "upload" else one
+            for one in proofs(facts, answers, procedure)
         )
 
     return mutant
 
 
-def everything_is_asked_anyway(settle: SettleRule) -> SettleRule:
-    def mutant(facts: Facts, answers: Answers, procedure: Procedure) -> tuple[Settled, ...]:
+def everything_is_asked_anyway(proofs: ProofRule) -> ProofRule:
+    def mutant(facts: SubmissionFacts, answers: Answers, procedure: Procedure) -> Proofs:
         return tuple(
-            one._replace(source="paper", cause="asked_anyway") if facts.asks_anyway and one.source == "data" else one
-            for one in settle(facts, answers, procedure)
+            replace(one, source="paper", cause="asked_anyway") if facts.asks_anyway and one.source == "data" else one
+            for one in proofs(facts, answers, procedure)
         )
 
     return mutant
 
 
-def nothing_is_asked_anyway(settle: SettleRule) -> SettleRule:
-    def mutant(facts: Facts, answers: Answers, procedure: Procedure) -> tuple[Settled, ...]:
-        return settle(facts._replace(asks_anyway=False), answers, procedure)
+def nothing_is_asked_anyway(proofs: ProofRule) -> ProofRule:
+    def mutant(facts: SubmissionFacts, answers: Answers, procedure: Procedure) -> Proofs:
+        return proofs(facts._replace(asks_anyway=False), answers, procedure)
 
     return mutant
 
 
-def an_irreplaceable_component_is_asked_for_online(settle: SettleRule) -> SettleRule:
-    def mutant(facts: Facts, answers: Answers, procedure: Procedure) -> tuple[Settled, ...]:
-        return settle(facts._replace(channel="direct"), answers, procedure)
+def an_irreplaceable_component_is_asked_for_online(proofs: ProofRule) -> ProofRule:
+    def mutant(facts: SubmissionFacts, answers: Answers, procedure: Procedure) -> Proofs:
+        return proofs(facts._replace(channel="direct"), answers, procedure)
 
     return mutant
 
 
-def any_answer_is_proof(settle: SettleRule) -> SettleRule:
-    def mutant(facts: Facts, answers: Answers, procedure: Procedure) -> tuple[Settled, ...]:
-        found = {slug: answered._replace(answer="found") for slug, answered in answers.items()}
-        return settle(facts, found, procedure)
+def any_answer_is_proof(proofs: ProofRule) -> ProofRule:
+    def mutant(facts: SubmissionFacts, answers: Answers, procedure: Procedure) -> Proofs:
+        found = {slug: replace(answered, answer="found") for slug, answered in answers.items()}
+        return proofs(facts, found, procedure)
 
     return mutant
 
 
-def silence_is_a_missing_record(settle: SettleRule) -> SettleRule:
-    def mutant(facts: Facts, answers: Answers, procedure: Procedure) -> tuple[Settled, ...]:
+def silence_is_a_missing_record(proofs: ProofRule) -> ProofRule:
+    def mutant(facts: SubmissionFacts, answers: Answers, procedure: Procedure) -> Proofs:
         return tuple(
-            one._replace(cause="missing") if one.cause == "unreachable" else one
-            for one in settle(facts, answers, procedure)
+            replace(one, cause="missing") if one.cause == "unreachable" else one
+            for one in proofs(facts, answers, procedure)
         )
 
     return mutant
@@ -344,6 +345,6 @@ def silence_is_a_missing_record(settle: SettleRule) -> SettleRule:
     ],
     ids=lambda mutate: mutate.__name__,
 )
-def test_another_settlement_fails_a_case(monkeypatch, mutate):
-    monkeypatch.setattr(core, "settle", mutate(settle))
+def test_another_proof_fails_a_case(monkeypatch, mutate):
+    monkeypatch.setattr(core, "proofs_of", mutate(proofs_of))
     assert list(all_differences())

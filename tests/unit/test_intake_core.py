@@ -12,7 +12,7 @@ from contracts.events import ApplicationDecided, ApplicationSubmitted, DocumentA
 from domain import VN, load_domain
 from services.intake.context import facts_of
 from services.intake.core import RuleBook, answers_of, check, decide, look_ups
-from services.intake.settling import Answered, Answers
+from services.intake.rules import Answers
 from tests.support.intake_examples import APPLICATION_ID, BOOK, submission
 from tests.support.intake_strategies import answers_for, digests, event_times, submissions, times_between
 
@@ -29,7 +29,7 @@ def test_answers_may_come_in_any_order(data, submitted, digest):
 def test_a_decision_counts_what_was_answered(data, submitted, digest):
     facts = facts_of(submitted, digest)
     answers = data.draw(answers_for(facts))
-    asked = set(look_ups(facts, BOOK).components)
+    asked = set(look_ups(facts, BOOK))
     decision = decide(facts, answers, BOOK)
     assert decision.revision == len(asked & set(answers))
     assert decision.presumed == bool(asked - set(answers))
@@ -63,7 +63,7 @@ def test_time_runs_forward_in_every_decision(data, submitted, digest):
 
 
 def _looked_up(submitted: ApplicationSubmitted, answers: Answers) -> list[str]:
-    return [slug for slug in look_ups(facts_of(submitted, "0" * 16), BOOK).components if slug in answers]
+    return [slug for slug in look_ups(facts_of(submitted, "0" * 16), BOOK) if slug in answers]
 
 
 @given(data=st.data(), submitted=submissions(), digest=digests)
@@ -108,7 +108,7 @@ def test_near_the_calendars_end_a_case_is_refused_or_decided(submitted_at, suppl
     if not _is_accepted(submitted):
         return
     facts = facts_of(submitted, "0" * 16)
-    last = Answered("missing", "y_te", submitted_at + timedelta(seconds=56))
+    last = DocumentAnswer("giay_chung_sinh", "missing", "y_te", submitted_at + timedelta(seconds=56))
     assert decide(facts, {"giay_chung_sinh": last}, BOOK).decided_at.year <= 2026
 
 
@@ -158,7 +158,7 @@ def test_a_wrong_name_is_refused_with_its_field(changes, reason, detail):
 
 def test_a_refused_filing_asks_no_database():
     facts = facts_of(submission(account_level=1), "0" * 16)
-    assert look_ups(facts, BOOK).components == ()
+    assert look_ups(facts, BOOK) == ()
 
 
 def test_only_what_data_may_replace_is_looked_up():
@@ -168,14 +168,14 @@ def test_only_what_data_may_replace_is_looked_up():
         "giay_chung_sinh": "upload",
     }
     facts = facts_of(submission(components=components), "0" * 16)
-    assert list(look_ups(facts, BOOK).components) == ["giay_chung_sinh"]
+    assert list(look_ups(facts, BOOK)) == ["giay_chung_sinh"]
 
 
 def test_a_reply_is_read_by_component():
     at = datetime(2025, 10, 1, 9, 0, 2, tzinfo=VN)
     answer = DocumentAnswer(component="giay_chung_sinh", answer="found", database="y_te", at=at)
     provided = DocumentsProvided(application_id=APPLICATION_ID, attempt=1, answers=(answer,), context="")
-    assert answers_of(provided) == {"giay_chung_sinh": Answered("found", "y_te", at)}
+    assert answers_of(provided) == {"giay_chung_sinh": DocumentAnswer("giay_chung_sinh", "found", "y_te", at)}
 
 
 @given(at=event_times)

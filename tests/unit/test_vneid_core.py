@@ -1,5 +1,6 @@
 """Replies: whatever the plan, what a caller learns in the end does not depend on timing."""
 
+from dataclasses import asdict
 from datetime import datetime, timedelta
 
 import pytest
@@ -75,7 +76,7 @@ def test_final_answers_are_all_that_delivered_replies_told(request_, plan, seed,
         components=[document.component for document in request_.documents],
         **request_.model_dump(exclude={"documents", "context", "attempt", "as_of"}),
     )
-    assert {one.component: one._asdict() for one in final} == {slug: one.model_dump() for slug, one in told.items()}
+    assert {one.component: one._asdict() for one in final} == {slug: asdict(one) for slug, one in told.items()}
 
 
 @pytest.mark.parametrize(("silent", "learned"), [(0.0, 2), (1.0, 0)])
