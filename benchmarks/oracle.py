@@ -11,7 +11,9 @@ from domain import load_domain
 from paperless.verification.oracle import Oracle
 from runtime.garbage_collector import tune_garbage_collector
 from services.intake.core import RuleBook
+from services.vneid_mock.core import Vneid
 from services.vneid_mock.plan_files import load_plan
+from services.vneid_mock.registry import Registry
 
 APPLICATIONS = 40_000
 
@@ -23,7 +25,8 @@ def measure(applications: int, rounds: int) -> list[float]:
 
 
 def _rounds(applications: int, rounds: int) -> list[float]:
-    oracle = Oracle(RuleBook.of(load_domain(), ATTEMPTS), load_plan(PLAN), SEED, PARTITIONS)
+    domain = load_domain()
+    oracle = Oracle(RuleBook.of(domain, ATTEMPTS), Vneid(Registry.of(domain), load_plan(PLAN), SEED), PARTITIONS)
     log = records(submissions(applications))
     tune_garbage_collector()
     return [_per_s(oracle, log) for _ in range(rounds)]

@@ -38,6 +38,7 @@ from services.vneid_mock.control import PlanState
 from services.vneid_mock.faults import FaultPlan
 from services.vneid_mock.handlers import VneidHandlers
 from services.vneid_mock.plan_files import load_plan
+from services.vneid_mock.registry import Registry
 
 SUBMITTED, DECIDED = APPLICATIONS_SUBMITTED.name, APPLICATIONS_DECIDED.name
 REQUESTED, PROVIDED = DOCUMENTS_REQUESTED.name, DOCUMENTS_PROVIDED.name
@@ -121,7 +122,7 @@ def intake_handlers() -> IntakeHandlers:
 
 def mock_handlers(plan: FaultPlan, seed: int) -> VneidHandlers:
     """Return the mock's handlers as the service wires them."""
-    return VneidHandlers(PlanState(plan, seed), partitions=PARTITIONS)
+    return VneidHandlers(Registry.of(load_domain()), PlanState(plan, seed), partitions=PARTITIONS)
 
 
 def intake_state() -> PartitionState:

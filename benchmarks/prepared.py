@@ -17,8 +17,9 @@ from paperless.population.scenario import load_scenario, simulated_days
 from runtime.messages import Effects, HandlerResult, Message
 from services.intake.core import RuleBook
 from services.intake.handlers import IntakeHandlers
-from services.vneid_mock.core import respond
+from services.vneid_mock.core import Vneid, respond
 from services.vneid_mock.plan_files import load_plan
+from services.vneid_mock.registry import Registry
 
 PLAN, SEED, ATTEMPTS = "mild", 1, 3
 KEY = b"a signing key of the benchmarks"
@@ -60,14 +61,14 @@ def submissions(applications: int) -> tuple[Message, ...]:
 @cache
 def replies(applications: int) -> tuple[Message, ...]:
     """Return VNeID's replies to the first requests of these submissions, one each, also where the plan keeps silent."""
-    handler, plan = handlers(), load_plan(PLAN)
+    handler, vneid = handlers(), Vneid(Registry.of(load_domain()), load_plan(PLAN), SEED)
     found = []
     for record in records(submissions(applications)):
         for topic, key, value, _ in published(handler.on_record(record, {})):
             if topic == DOCUMENTS_REQUESTED.name:
                 asked = DocumentsRequested.model_validate_json(value or b"")
                 headers = _provided(f"{asked.application_id}/provided/1")
-                found.append((DOCUMENTS_PROVIDED.name, key, respond(asked, plan, SEED).value, headers))
+                found.append((DOCUMENTS_PROVIDED.name, key, respond(asked, vneid)[0], headers))
     return tuple(found)
 
 

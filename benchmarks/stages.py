@@ -50,7 +50,8 @@ from services.scoring.rollup.outcome import ApplicationOutcome, decode
 from services.scoring.rollup.rollup import deltas
 from services.scoring.settings import ScoringSettings
 from services.scoring.store.store import Positioned, Store
-from services.vneid_mock.core import respond
+from services.vneid_mock.core import Vneid, respond
+from services.vneid_mock.registry import Registry
 
 Meter = AbstractContextManager[Any]
 
@@ -132,7 +133,7 @@ def _intake_first(played: Played) -> Iterable[Stage]:
     book = RuleBook.of(load_domain(), ATTEMPTS)
     records = played.records(SUBMITTED)
     submitted = [decode_event(record, ApplicationSubmitted, PARTITIONS) for record in records]
-    domain = [facts_of(one, short_digest(record.value)) for one, record in zip(submitted, records, strict=True)]
+    facts = [facts_of(one, short_digest(record.value)) for one, record in zip(submitted, records, strict=True)]
     requests = [DocumentsRequested.model_validate_json(value or b"") for _, _, value, _ in played.messages[REQUESTED]]
     yield _parsing("intake1.parse", played.fetches[SUBMITTED])
     yield _each("intake1.decode_event", lambda record: decode_event(record, ApplicationSubmitted, PARTITIONS), records)
@@ -142,8 +143,8 @@ def _intake_first(played: Played) -> Iterable[Stage]:
         lambda one, record: facts_of(one, short_digest(record.value)),
         list(zip(submitted, records, strict=True)),
     )
-    yield _each("intake1.look_ups", lambda one: look_ups(one, book), domain)
-    yield _each("intake1.seal", lambda one: seal(one, KEY), domain)
+    yield _each("intake1.look_ups", lambda one: look_ups(one, book), facts)
+    yield _each("intake1.seal", lambda one: seal(one, KEY), facts)
     yield _each("intake1.encode_request", orjson.dumps, [one.model_dump() for one in requests])
     yield _taking("intake1.take", played.intake, intake_handlers, intake_state, SUBMITTED)
 
@@ -152,9 +153,10 @@ def _mock(played: Played) -> Iterable[Stage]:
     records = played.records(REQUESTED)
     requests = [decode_event(record, DocumentsRequested, PARTITIONS) for record in records]
     seed, plan = played.day.seed, played.plan
+    vneid = Vneid(Registry.of(load_domain()), plan, seed)
     yield _parsing("mock.parse", played.fetches[REQUESTED])
     yield _each("mock.decode_event", lambda record: decode_event(record, DocumentsRequested, PARTITIONS), records)
-    yield _each("mock.respond", lambda request: respond(request, plan, seed), requests)
+    yield _each("mock.respond", lambda request: respond(request, vneid), requests)
     yield _taking("mock.take", played.mock, lambda: mock_handlers(plan, seed), mock_state, REQUESTED)
 
 
@@ -162,14 +164,14 @@ def _intake_second(played: Played) -> Iterable[Stage]:
     book = RuleBook.of(load_domain(), ATTEMPTS)
     records = played.records(PROVIDED)
     provided = [decode_event(record, DocumentsProvided, PARTITIONS) for record in records]
-    domain = [unseal(one.context, one.application_id, KEY) for one in provided]
+    facts = [unseal(one.context, one.application_id, KEY) for one in provided]
     answers = [answers_of(one) for one in provided]
-    decisions = [decide(one, known, book) for one, known in zip(domain, answers, strict=True)]
+    decisions = [decide(one, known, book) for one, known in zip(facts, answers, strict=True)]
     yield _parsing("intake2.parse", played.fetches[PROVIDED])
     yield _each("intake2.decode_event", lambda record: decode_event(record, DocumentsProvided, PARTITIONS), records)
     yield _each("intake2.unseal", lambda one: unseal(one.context, one.application_id, KEY), provided)
     yield _each("intake2.answers_of", answers_of, provided)
-    yield _pairs("intake2.decide", lambda one, known: decide(one, known, book), list(zip(domain, answers, strict=True)))
+    yield _pairs("intake2.decide", lambda one, known: decide(one, known, book), list(zip(facts, answers, strict=True)))
     yield _each("intake2.to_json", lambda decision: decision.to_json(), decisions)
     yield _taking("intake2.take", played.intake, intake_handlers, intake_state, PROVIDED)
 
@@ -293,5 +295,7 @@ def _publishing(played: Played) -> Iterable[Stage]:
 
 
 def _oracle(played: Played) -> Stage:
-    oracle = Oracle(RuleBook.of(load_domain(), ATTEMPTS), played.plan, played.day.seed, PARTITIONS)
+    domain = load_domain()
+    vneid = Vneid(Registry.of(domain), played.plan, played.day.seed)
+    oracle = Oracle(RuleBook.of(domain, ATTEMPTS), vneid, PARTITIONS)
     return _each("oracle.outcome", oracle.outcome, played.records(SUBMITTED))._replace(piece=False)

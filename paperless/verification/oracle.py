@@ -8,28 +8,25 @@ from typing import NamedTuple
 
 from contracts.decoding import Keyed, decode_event
 from contracts.draws import short_digest
-from contracts.events import ApplicationSubmitted, DocumentAnswer
+from contracts.events import ApplicationSubmitted
 from services.intake.context import facts_of
 from services.intake.core import Decision, RuleBook, check, decide, look_ups
 from services.scoring.rollup.outcome import ApplicationOutcome, outcome_of
-from services.vneid_mock.core import final_answers
-from services.vneid_mock.faults import FaultPlan
+from services.vneid_mock.core import Vneid, final_answers
 
 
 class Oracle(NamedTuple):
-    """Knows the rules, the seed and the fault plan of a run.
+    """Knows the rules of a run, and what VNeID answered by in it.
 
     Attributes:
         book: intake's rule book, with its attempt limit.
-        plan: the mock's fault plan.
-        seed: the mock's seed.
+        vneid: the mock's databases, fault plan and seed.
         partitions: the partition count of the log.
 
     """
 
     book: RuleBook
-    plan: FaultPlan
-    seed: int
+    vneid: Vneid
     partitions: int
 
     def decide(self, record: Keyed) -> Decision:
@@ -42,19 +39,8 @@ class Oracle(NamedTuple):
         submitted = decode_event(record, ApplicationSubmitted, self.partitions)
         check(submitted, self.book)
         facts = facts_of(submitted, short_digest(record.value or b""))
-        known = final_answers(
-            plan=self.plan,
-            seed=self.seed,
-            application_id=submitted.application_id,
-            citizen_number=submitted.citizen_number,
-            procedure=submitted.procedure,
-            province=submitted.province,
-            consent=submitted.consent,
-            components=look_ups(facts, self.book),
-            as_of=submitted.submitted_at,
-            attempts=self.book.attempts,
-        )
-        answers = {one.component: DocumentAnswer(*one) for one in known}
+        slugs = look_ups(facts, self.book)
+        answers = final_answers(submitted, slugs, self.book.attempts, self.vneid)
         return decide(facts, answers, self.book)
 
     def outcome(self, record: Keyed) -> ApplicationOutcome:

@@ -31,7 +31,9 @@ from paperless.verification.oracle import Oracle
 from runtime.settings import KafkaAccess
 from services.intake.core import RuleBook
 from services.scoring.rollup.snapshot import Snapshot
+from services.vneid_mock.core import Vneid
 from services.vneid_mock.plan_files import plan_of
+from services.vneid_mock.registry import Registry
 
 QUIET_POLLS = 3
 POLL_S = 0.15
@@ -61,9 +63,9 @@ class RunParameters:
 
     def oracle(self, partitions: int) -> Oracle:
         """Return the oracle over the packaged domain."""
-        return Oracle(
-            RuleBook.of(load_domain(), self.attempts), plan_of(dict(self.plan), "manifest"), self.seed, partitions
-        )
+        domain, plan = load_domain(), plan_of(dict(self.plan), "manifest")
+        vneid = Vneid(Registry.of(domain), plan, self.seed)
+        return Oracle(RuleBook.of(domain, self.attempts), vneid, partitions)
 
 
 async def wait_for_quiescence(

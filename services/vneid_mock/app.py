@@ -5,6 +5,7 @@ from typing import NamedTuple
 from faststream.asgi import AsgiFastStream
 
 from contracts.topics import DOCUMENTS_PROVIDED, DOCUMENTS_REQUESTED, by_name
+from domain import load_domain
 from runtime.clock import Clock
 from runtime.http_guard import HttpGuard, token_digests
 from runtime.metrics import KERNEL_METRICS, Metric
@@ -16,6 +17,7 @@ from runtime.tracing import Tracing, open_tracing
 from services.vneid_mock.control import PlanState, control_app
 from services.vneid_mock.handlers import VneidHandlers
 from services.vneid_mock.plan_files import load_plan
+from services.vneid_mock.registry import Registry
 from services.vneid_mock.settings import VneidSettings
 
 CONSUMES = (DOCUMENTS_REQUESTED,)
@@ -54,11 +56,7 @@ def build(settings: VneidSettings, clock: Clock | None = None, tracing: Tracing 
         "vneid_mock", settings, METRICS, stopper.stop, clock, tracing=tracing or open_tracing("vneid_mock")
     )
     kernel = StreamProcessor(
-        VneidHandlers(
-            plan,
-            partitions=settings.partitions,
-            tally=resources.metrics.tally,
-        ),
+        VneidHandlers(Registry.of(load_domain()), plan, partitions=settings.partitions, tally=resources.metrics.tally),
         resources,
         topics=[topic.name for topic in CONSUMES],
         pending=PendingOptions(opens=DOCUMENTS_REQUESTED.name, max_open=settings.max_open),

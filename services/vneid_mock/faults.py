@@ -9,15 +9,17 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property, lru_cache
 from math import exp, log
 from statistics import NormalDist
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from contracts.draws import DRAWS_PER_DIGEST, draws
-from contracts.events import ProvinceCode, Slug
+from contracts.events import ApplicationSubmitted, DocumentsRequested, ProvinceCode, Slug
 from domain import load_domain
-from services.vneid_mock.personas import AT_ONCE, PERSONAS
+from services.vneid_mock.registry import AT_ONCE, PERSONAS
 
+# Whom a fault may fall on: an application, by its own record or by a request for its components.
+Subject = ApplicationSubmitted | DocumentsRequested
 Share = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(strict=True, ge=0, le=600, allow_inf_nan=False)]
 CitizenPrefix = Annotated[str, StringConstraints(pattern=r"^\d{1,12}$")]
@@ -41,14 +43,6 @@ _POSITIONS = 8
 _DELIVERY_DRAWS = 4
 # Half a step of a draw's grid: keeps a draw of exactly 0 inside the normal distribution's domain.
 _HALF_STEP = 2.0**-33
-
-
-class Subject(NamedTuple):
-    """Whom a fault may fall on."""
-
-    application_id: str
-    citizen_number: str
-    province: str
 
 
 class _Frozen(BaseModel):
@@ -158,7 +152,7 @@ class FaultPlan(Faults):
     def worst_share(self) -> float:
         """A draw from here on is answered at once, whomever it is for."""
         faults = (self, *(faults for _, faults in self.layers))
-        shares = [one.late_answer_share + one.very_late_answer_share + one.never_answer_share for one in faults]
+        shares = [each.late_answer_share + each.very_late_answer_share + each.never_answer_share for each in faults]
         return max(shares) + max(self.unreachable.values(), default=0.0) + 1e-9
 
     @cached_property
@@ -198,7 +192,7 @@ def answers_from(plan: FaultPlan, seed: int, subject: Subject, starts: Sequence[
     # Nearly all: whoever draws above every threshold is answered at once.
     if min(drawn) >= plan.worst_share:
         return [1] * len(starts)
-    return [_fate(plan, subject, database, one) for (_, database), one in zip(starts, drawn, strict=True)]
+    return [_fate(plan, subject, database, draw) for (_, database), draw in zip(starts, drawn, strict=True)]
 
 
 @lru_cache(maxsize=64)
@@ -226,7 +220,7 @@ def _fate(plan: FaultPlan, subject: Subject, database: str, drawn: float) -> int
 
 
 def deliveries(
-    plan: FaultPlan, seed: int, subject: Subject, attempt: int, databases: Collection[str] = ()
+    plan: FaultPlan, seed: int, subject: Subject, attempt: int, starts: Sequence[tuple[int, str]] = ()
 ) -> tuple[float, ...]:
     """Return after how many seconds of wall time each reply to this attempt is sent; () is silence.
 
@@ -235,7 +229,7 @@ def deliveries(
         seed: the run's seed.
         subject: whose application it is; a persona's delivery is promised, whatever the plan.
         attempt: counted from 1; each attempt is drawn anew.
-        databases: where the look-ups of the application start; an override for any of them fits.
+        starts: as of `answers_from`; an override for any of these databases fits.
 
     """
     persona = PERSONAS.get(subject.citizen_number)
@@ -243,7 +237,7 @@ def deliveries(
         return persona.delays(attempt)
     if plan.delivers_at_once:
         return AT_ONCE
-    faults = plan.faults_for(subject, databases) if plan.overrides else plan
+    faults = plan.faults_for(subject, [database for _, database in starts]) if plan.overrides else plan
     kind, length, twice, gap = _delivery_chances(seed, subject.application_id, attempt)
     if kind < faults.silent_share:
         return ()

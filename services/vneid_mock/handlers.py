@@ -11,8 +11,8 @@ from contracts.topics import DOCUMENTS_PROVIDED
 from runtime.messages import NOTHING, Effects, HandlerResult, Message, PendingRecord, Record, State
 from runtime.metrics import Tally
 from services.vneid_mock.control import PlanState
-from services.vneid_mock.core import respond
-from services.vneid_mock.personas import AT_ONCE
+from services.vneid_mock.core import Vneid, respond
+from services.vneid_mock.registry import AT_ONCE, Registry
 
 # A scheduled reply: its record's key and value, its event id, and the seconds until each copy.
 Scheduled = tuple[bytes, bytes, str, *tuple[float, ...]]
@@ -25,6 +25,7 @@ class VneidHandlers:
     is scheduled anew when its request is read again.
 
     Args:
+        registry: what the databases know.
         plan: the plan in force, read once per record.
         partitions: the partition count of the log.
         tally: returns the amounts of a counter by label values; metrics, no decisions.
@@ -33,19 +34,20 @@ class VneidHandlers:
 
     def __init__(
         self,
+        registry: Registry,
         plan: PlanState,
         *,
         partitions: int,
         tally: Callable[[str], Tally] = lambda _: defaultdict(float),
     ) -> None:
-        self._plan, self._partitions = plan, partitions
+        self._registry, self._plan, self._partitions = registry, plan, partitions
         self._replies, self._look_ups = tally("replies_total"), tally("look_ups_total")
         self._provided = header_maker("/services/vneid_mock", DOCUMENTS_PROVIDED.event_type)
 
     def on_record(self, record: Record, pending: Mapping[bytes, State]) -> HandlerResult:  # noqa: ARG002  `RecordHandler`
         """Return the replies to one request: none, one or more, at once or scheduled."""
         request = decode_event(record, DocumentsRequested, self._partitions)
-        value, delays, look_ups = respond(request, self._plan.plan, self._plan.seed)
+        value, delays, look_ups = respond(request, Vneid(self._registry, self._plan.plan, self._plan.seed))
         for look_up in look_ups:
             self._look_ups[look_up] += 1
         if not delays:

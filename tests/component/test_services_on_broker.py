@@ -19,7 +19,9 @@ from paperless.verification.oracle import Oracle
 from services.intake.core import RuleBook
 from services.scoring.rollup.rollup import Rollup
 from services.scoring.store.store import Store
+from services.vneid_mock.core import Vneid
 from services.vneid_mock.plan_files import named_plan
+from services.vneid_mock.registry import Registry
 from tests.support.brokers import Broker
 from tests.support.confluence_filings import submitted
 from tests.support.fakes_runtime import stored
@@ -101,7 +103,8 @@ async def test_a_store_of_another_log_refuses_the_start_for_good(broker: Broker,
 
 
 def expected_sums(events: tuple[dict[str, Any], ...]) -> tuple[object, object]:
-    oracle = Oracle(RuleBook.of(load_domain(), 3), named_plan("mild"), SEED, PARTITIONS)
+    domain = load_domain()
+    oracle = Oracle(RuleBook.of(domain, 3), Vneid(Registry.of(domain), named_plan("mild"), SEED), PARTITIONS)
     rollup = Rollup()
     for event in events:
         one = submitted(event)

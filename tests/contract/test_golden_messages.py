@@ -18,8 +18,9 @@ from domain import load_domain
 from services.intake.core import RuleBook
 from services.intake.handlers import IntakeHandlers
 from services.scoring.rollup.outcome import decode
-from services.vneid_mock.core import respond
+from services.vneid_mock.core import Vneid, respond
 from services.vneid_mock.plan_files import load_plan
+from services.vneid_mock.registry import Registry
 from tests.support.fakes_runtime import Sent, effects_of
 from tests.support.golden import EXAMPLES, SIGNING_KEY, every, golden, of_topic
 
@@ -73,8 +74,8 @@ def test_intake_asks_or_decides_as_recorded(message):
 @pytest.mark.parametrize("message", of_topic(DOCUMENTS_REQUESTED), ids=lambda message: message.name)
 def test_the_mock_answers_every_recorded_request(message):
     request = decode_event(message, DocumentsRequested, DEFAULT_PARTITIONS)
-    responses = respond(request, load_plan("calm"), 0)
-    provided = DocumentsProvided.model_validate_json(responses.value)
+    value, _, _ = respond(request, Vneid(Registry.of(load_domain()), load_plan("calm"), 0))
+    provided = DocumentsProvided.model_validate_json(value)
     assert (provided.application_id, provided.attempt) == (request.application_id, request.attempt)
     assert provided.context == request.context
     assert [answer.component for answer in provided.answers] == [one.component for one in request.documents]

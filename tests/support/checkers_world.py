@@ -23,7 +23,9 @@ from services.intake.core import RuleBook
 from services.scoring.rollup.outcome import ApplicationOutcome, decode
 from services.scoring.rollup.rollup import Rollup
 from services.scoring.rollup.snapshot import Snapshot
+from services.vneid_mock.core import Vneid
 from services.vneid_mock.plan_files import load_plan
+from services.vneid_mock.registry import Registry
 
 PARTITIONS = 2
 SEED = 7
@@ -31,7 +33,8 @@ SEED = 7
 
 @cache
 def oracle() -> Oracle:
-    return Oracle(RuleBook.of(load_domain(), 3), load_plan("mild"), SEED, PARTITIONS)
+    domain = load_domain()
+    return Oracle(RuleBook.of(domain, 3), Vneid(Registry.of(domain), load_plan("mild"), SEED), PARTITIONS)
 
 
 @cache

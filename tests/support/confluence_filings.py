@@ -10,7 +10,7 @@ from paperless.population.population import Population
 from paperless.population.scenario import load_scenario, simulated_days
 from services.intake.core import RuleBook
 from services.vneid_mock.faults import FaultPlan
-from services.vneid_mock.personas import PERSONAS
+from services.vneid_mock.registry import PERSONAS, Registry
 
 ATTEMPTS = 3
 
@@ -43,6 +43,11 @@ SILENT = HARSH.model_copy(
 @cache
 def book() -> RuleBook:
     return RuleBook.of(load_domain(), ATTEMPTS)
+
+
+@cache
+def registry() -> Registry:
+    return Registry.of(load_domain())
 
 
 @cache

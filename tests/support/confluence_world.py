@@ -1,7 +1,7 @@
 """The whole flow in memory: real handlers, real partition states and real roll-up on a log of lists.
 
 A script of steps says what happens in between: in which portions records are read, what is published twice or in
-another order, who dies and when, which deadline fires. Whatever the script, `settle` plays on until nothing is left.
+another order, who dies and when, which deadline fires. Whatever the script, `finish` plays on until nothing is left.
 """
 
 from collections.abc import Callable
@@ -22,9 +22,10 @@ from services.scoring.rollup.outcome import decode
 from services.scoring.rollup.rollup import Rollup
 from services.scoring.rollup.snapshot import Snapshot
 from services.vneid_mock.control import PlanState
+from services.vneid_mock.core import Vneid
 from services.vneid_mock.faults import FaultPlan
 from services.vneid_mock.handlers import VneidHandlers
-from tests.support.confluence_filings import HARSH, SILENT, VARIANTS, Submitted, book, filed, variants
+from tests.support.confluence_filings import HARSH, SILENT, VARIANTS, Submitted, book, filed, registry, variants
 from tests.support.fakes_runtime import ManualClock, MemoryLog, Stored
 
 SUBMITTED, DECIDED = APPLICATIONS_SUBMITTED.name, APPLICATIONS_DECIDED.name
@@ -135,7 +136,7 @@ class World:
         self.late_readers: list[str] = []
         self.rollup, self.scored = rollup(), dict.fromkeys(range(PARTITIONS), 0)
         asks = intake(book(), key=KEY, partitions=PARTITIONS, patience_s=PATIENCE_S)
-        knows = mock(PlanState(plan, seed), partitions=PARTITIONS)
+        knows = mock(registry(), PlanState(plan, seed), partitions=PARTITIONS)
         # A small budget, so that deadlines stretch here too.
         patience = PendingOptions(
             opens=SUBMITTED, answered_on=PROVIDED, retry_burst=2.0, retries_per_s=0.5, stretch_s=PATIENCE_S
@@ -184,7 +185,7 @@ class World:
                     return True
         return False
 
-    def settle(self) -> None:
+    def finish(self) -> None:
         """Submit what was never submitted, and play on until nothing is left to do."""
         stored = {(record.key, record.value) for record in self.log.all_of(SUBMITTED)}
         for number, one in enumerate(self.submissions):
@@ -217,7 +218,7 @@ class World:
 
     def expected(self) -> tuple[Rollup, dict[tuple[int, int], str]]:
         """The oracle's roll-up, and the reason of each submission that it refuses, by position."""
-        oracle, rollup = Oracle(book(), self.plan, self.seed, PARTITIONS), Rollup()
+        oracle, rollup = Oracle(book(), Vneid(registry(), self.plan, self.seed), PARTITIONS), Rollup()
         refused = {}
         for record in self.log.all_of(SUBMITTED):
             try:

@@ -28,7 +28,7 @@ from services.vneid_mock.app import METRICS as MOCK_METRICS
 from services.vneid_mock.control import PlanState
 from services.vneid_mock.faults import FaultPlan
 from services.vneid_mock.handlers import VneidHandlers
-from tests.support.confluence_filings import Submitted, book
+from tests.support.confluence_filings import Submitted, book, registry
 from tests.support.fakes_runtime import FakeConsumer, FakeProducer, ManualClock, MemoryLog, polled
 
 SUBMITTED, REQUESTED = APPLICATIONS_SUBMITTED.name, DOCUMENTS_REQUESTED.name
@@ -94,7 +94,7 @@ class TracedFlow:
         self.driver = self._tracing("driver")
         self.publisher = Publisher(lambda: FakeProducer(self.log))
         asks = IntakeHandlers(book(), key=b"a signing key", partitions=1, patience_s=PATIENCE_S)
-        knows = VneidHandlers(PlanState(plan, 7), partitions=1)
+        knows = VneidHandlers(registry(), PlanState(plan, 7), partitions=1)
         patience = PendingOptions(opens=SUBMITTED, answered_on=PROVIDED)
         self.intake = Member(
             self,

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from contracts.events import DocumentsRequested
 from domain import VN, load_domain
-from services.vneid_mock.faults import FaultPlan, Subject
-from services.vneid_mock.personas import PERSONAS
+from services.vneid_mock.faults import FaultPlan
+from services.vneid_mock.registry import PERSONAS, Registry
 
+REGISTRY = Registry.of(load_domain())
 DATABASES = tuple(load_domain().databases)
 PROCEDURES = tuple(
     procedure
@@ -20,7 +21,13 @@ seeds = st.integers(0, 2**64 - 1)
 provinces = st.sampled_from(tuple(load_domain().provinces))
 citizen_numbers = st.from_regex(r"0[0-9]{11}", fullmatch=True) | st.sampled_from(tuple(PERSONAS))
 application_ids = st.integers(0, 2**48 - 1).map(lambda number: f"0199bd6a-0000-7000-8000-{number:012x}")
-subjects = st.builds(Subject, application_ids, citizen_numbers, provinces)
+# What the faults read of a request.
+subjects = st.builds(
+    DocumentsRequested.model_construct,
+    application_id=application_ids,
+    citizen_number=citizen_numbers,
+    province=provinces,
+)
 starts = st.lists(
     st.tuples(st.integers(1, 16), st.sampled_from(DATABASES)), min_size=1, max_size=16, unique_by=lambda start: start[0]
 )

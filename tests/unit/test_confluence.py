@@ -13,7 +13,7 @@ from services.intake.context import SubmissionFacts, facts_of
 from services.intake.core import answers_of, decide, look_ups
 from services.scoring.rollup.outcome import decode
 from services.scoring.rollup.rollup import Rollup
-from services.vneid_mock.core import respond
+from services.vneid_mock.core import Vneid, respond
 from services.vneid_mock.faults import FaultPlan
 from services.vneid_mock.plan_files import named_plan
 from tests.support.confluence_filings import (
@@ -24,6 +24,7 @@ from tests.support.confluence_filings import (
     Submitted,
     book,
     filed,
+    registry,
     submitted,
     variants,
 )
@@ -66,7 +67,7 @@ def submissions(draw: st.DrawFn) -> list[Submitted]:
 def test_live_sums_recount_and_oracle_agree_whatever_happens(filings, plan, seed, script):
     world = World(filings, plan, seed)
     world.play(script)
-    world.settle()
+    world.finish()
     world.check()
     assert world.late_readers == []
 
@@ -75,7 +76,7 @@ def test_live_sums_recount_and_oracle_agree_whatever_happens(filings, plan, seed
 def test_long_histories_with_every_mishap_agree(seed: int):
     world = drawn_world(seed)
     world.play(drawn_script(seed, 600))
-    world.settle()
+    world.finish()
     world.check()
     assert world.late_readers == []
 
@@ -84,7 +85,7 @@ def test_the_long_histories_are_hard_ones():
     """Re-asks, presumed outcomes that are overruled, and repeats all occur: else the tests above say little."""
     world = drawn_world(1)
     world.play(drawn_script(1, 600))
-    world.settle()
+    world.finish()
     attempts = [DocumentsRequested.model_validate_json(r.value or b"").attempt for r in world.log.all_of(REQUESTED)]
     counters = world.rollup.snapshot().counters
     assert set(attempts) == set(range(1, ATTEMPTS + 1))
@@ -142,7 +143,7 @@ def test_rule_1_a_reply_never_answers_unreachable(request, plan, seed, attempt):
 def reply_to(request: DocumentsRequested, attempt: int, plan: FaultPlan, seed: int) -> Mapping[str, DocumentAnswer]:
     as_of = request.as_of + (attempt - 1) * book().look_up_timeout
     asked = request.model_copy(update={"attempt": attempt, "as_of": as_of})
-    return answers_of(DocumentsProvided.model_validate_json(respond(asked, plan, seed).value))
+    return answers_of(DocumentsProvided.model_validate_json(respond(asked, Vneid(registry(), plan, seed))[0]))
 
 
 @given(requests(), plans(), st.integers(0, 9), st.integers(1, 4))
@@ -157,7 +158,7 @@ def test_rule_2_a_later_attempt_knows_the_same_and_more(request, plan, seed, att
 def asked_attempts(plan: FaultPlan, seed: int = 1) -> dict[bytes, list[int]]:
     """Attempts by application, of a flow in which nothing goes wrong but what the plan says."""
     world = World([submitted(event) for event in filed(0)[:30]], plan, seed)
-    world.settle()
+    world.finish()
     world.check()
     asked: dict[bytes, list[int]] = {}
     for record in world.log.all_of(REQUESTED):
@@ -192,7 +193,7 @@ def test_rule_3_a_late_answer_takes_as_many_attempts_as_it_needs():
 def test_rule_4_equal_knowledge_gives_equal_bytes(filings, plan, seed, script):
     world = World(filings, plan, seed)
     world.play(script)
-    world.settle()
+    world.finish()
     assert_equal_knowledge_gives_equal_bytes(world)
 
 
@@ -219,7 +220,7 @@ def test_rule_4_the_order_of_answers_does_not_matter(data, seed, shuffle):
 def outcomes() -> list[tuple[int, Any]]:
     world = drawn_world(1)
     world.play(drawn_script(1, 600))
-    world.settle()
+    world.finish()
     return [(record.partition, decode(record, PARTITIONS)) for record in world.log.all_of(DECIDED)]
 
 

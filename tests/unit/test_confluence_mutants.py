@@ -106,7 +106,7 @@ def problem_of(parts: Mapping[str, Any], histories: int = 60) -> str | None:
         world = drawn_world(seed, **parts)
         try:
             world.play(drawn_script(seed, 600))
-            world.settle()
+            world.finish()
             world.check()
             assert_equal_knowledge_gives_equal_bytes(world)
         except AssertionError as error:

@@ -114,7 +114,7 @@ KNOWN_AT_FILING = ("filed_in_person", "filed_by_post", "not_offered_end_to_end")
 
 
 @pytest.mark.parametrize("rule", [rule for rule in RULES if rule.name in KNOWN_AT_FILING], ids=lambda rule: rule.name)
-def test_only_refusals_are_settled_at_filing(rule):
+def test_only_refusals_are_decided_at_filing(rule):
     assert list(all_differences(changed(rule, rule._replace(at_filing=True))))
 
 

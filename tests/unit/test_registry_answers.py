@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain import VN, Component, load_domain
-from services.vneid_mock.registry import LAST_APPLIED_RULE, look_up, prepare
+from services.vneid_mock.registry import LAST_APPLIED_RULE, LookUp
 
 AUTUMN = datetime(2025, 10, 8, 9, 30, tzinfo=VN)
 REPLACEABLE = [
@@ -22,15 +22,22 @@ seeds = st.integers(0, 2**64 - 1)
 citizens = st.from_regex(r"0\d{11}", fullmatch=True)
 
 
+def look_up(seed: int, citizen_number: str, component: Component, as_of: datetime) -> tuple[str, str]:
+    """The answer of a component's databases, and which of them gave it."""
+    answer, database, _ = LookUp.of(component, load_domain()).find(seed, citizen_number, as_of)
+    return answer, database
+
+
 def component_of(procedure: str, slug: str) -> Component:
     return load_domain().procedures[procedure].components[slug]
 
 
 @given(seeds, citizens, st.sampled_from(REPLACEABLE))
 def test_the_answer_names_one_of_the_components_databases(seed, citizen, component):
-    finding = look_up(seed, citizen, component, AUTUMN)
-    assert finding.database in component.databases
-    assert finding == look_up(seed, citizen, component, AUTUMN)
+    look = LookUp.of(component, load_domain())
+    answer = look.find(seed, citizen, AUTUMN)
+    assert answer[1] in component.databases
+    assert answer == look.find(seed, citizen, AUTUMN)
 
 
 @given(seeds, citizens)
@@ -42,7 +49,7 @@ def test_one_paper_gets_one_answer_in_every_procedure(seed, citizen):
 
 
 def test_land_data_are_found_as_often_as_published():
-    found = [look_up(7, f"0{number:011d}", LAND, AUTUMN).answer for number in range(4000)]
+    found = [look_up(7, f"0{number:011d}", LAND, AUTUMN)[0] for number in range(4000)]
     assert found.count("found") / len(found) == pytest.approx(load_domain().databases["dat_dai"].usable_rate, abs=0.03)
     share = found.count("mismatch") / (len(found) - found.count("found"))
     assert share == pytest.approx(load_domain().number("lookup.mismatch_share_of_misses"), abs=0.05)
@@ -51,20 +58,20 @@ def test_land_data_are_found_as_often_as_published():
 @given(seeds, citizens)
 def test_a_usable_second_database_makes_up_for_the_first(seed, citizen):
     rates = replace(TWO_DATABASES, usable_rates=(0.0, 1.0))
-    assert look_up(seed, citizen, rates, AUTUMN)[:2] == ("found", TWO_DATABASES.databases[1])
+    assert look_up(seed, citizen, rates, AUTUMN) == ("found", TWO_DATABASES.databases[1])
 
 
 @given(seeds, citizens)
 def test_nothing_usable_is_never_called_found(seed, citizen):
-    nothing = look_up(seed, citizen, replace(TWO_DATABASES, usable_rates=(0.0, 0.0)), AUTUMN)
-    assert nothing.answer in {"missing", "mismatch"}
-    if nothing.answer == "missing":
-        assert nothing.database == TWO_DATABASES.databases[0]
+    answer, database = look_up(seed, citizen, replace(TWO_DATABASES, usable_rates=(0.0, 0.0)), AUTUMN)
+    assert answer in {"missing", "mismatch"}
+    if answer == "missing":
+        assert database == TWO_DATABASES.databases[0]
 
 
 def test_a_mismatch_names_the_first_database_with_a_wrong_record():
     without = replace(TWO_DATABASES, usable_rates=(0.0, 0.0))
-    findings = Counter(look_up(1, f"0{number:011d}", without, AUTUMN)[:2] for number in range(3000))
+    findings = Counter(look_up(1, f"0{number:011d}", without, AUTUMN) for number in range(3000))
     first, second = without.databases
     wrong = load_domain().number("lookup.mismatch_share_of_misses")
     assert findings["mismatch", first] / 3000 == pytest.approx(wrong, abs=0.03)
@@ -75,8 +82,8 @@ def test_a_mismatch_names_the_first_database_with_a_wrong_record():
 @given(seeds, citizens)
 def test_a_better_database_loses_no_citizen(seed, citizen):
     poor, good = (replace(LAND, usable_rates=(rate,)) for rate in (0.4, 0.7))
-    if look_up(seed, citizen, poor, AUTUMN).answer == "found":
-        assert look_up(seed, citizen, good, AUTUMN).answer == "found"
+    if look_up(seed, citizen, poor, AUTUMN)[0] == "found":
+        assert look_up(seed, citizen, good, AUTUMN)[0] == "found"
 
 
 def test_an_insurance_number_is_missing_before_its_rule():
@@ -84,10 +91,10 @@ def test_an_insurance_number_is_missing_before_its_rule():
     in_force_from = load_domain().papers["so_bhxh"].in_force_from
     assert in_force_from == date(2025, 8, 1)
     start = datetime.combine(in_force_from, datetime.min.time(), VN)
-    assert look_up(1, "001099000001", book, start - timedelta(seconds=1))[:2] == ("missing", "bao_hiem")
-    assert look_up(1, "001099000001", book, start)[:2] == ("found", "bao_hiem")
+    assert look_up(1, "001099000001", book, start - timedelta(seconds=1)) == ("missing", "bao_hiem")
+    assert look_up(1, "001099000001", book, start) == ("found", "bao_hiem")
     elsewhere = replace(book, databases=("dan_cu", "bao_hiem"), usable_rates=(1.0, 1.0))
-    assert look_up(1, "001099000001", elsewhere, start - timedelta(seconds=1))[:2] == ("found", "dan_cu")
+    assert look_up(1, "001099000001", elsewhere, start - timedelta(seconds=1)) == ("found", "dan_cu")
 
 
 def test_rules_after_the_autumn_hide_no_civil_status_data():
@@ -96,7 +103,7 @@ def test_rules_after_the_autumn_hide_no_civil_status_data():
     }
     assert late == {"khai_sinh", "ket_hon", "tinh_trang_hon_nhan", "khai_tu"}
     certificate = replace(component_of("1.001193", "ket_hon_cha_me"), usable_rates=(1.0,))
-    assert look_up(1, "001099000001", certificate, AUTUMN)[:2] == ("found", "ho_tich")
+    assert look_up(1, "001099000001", certificate, AUTUMN) == ("found", "ho_tich")
 
 
 def test_a_form_without_databases_cannot_be_looked_up():
@@ -107,7 +114,8 @@ def test_a_form_without_databases_cannot_be_looked_up():
 
 def test_every_component_has_a_place_among_the_draws():
     assert all(1 <= component.position <= 16 for component in REPLACEABLE)
-    assert all(0 <= search.draw < 16 for component in REPLACEABLE for search in prepare(component).searches)
+    look_ups = [LookUp.of(component, load_domain()) for component in REPLACEABLE]
+    assert all(0 <= search.draw < 16 for look in look_ups for search in look.searches)
 
 
 LAND = next(component for component in REPLACEABLE if component.databases == ("dat_dai",))

@@ -1,6 +1,5 @@
 """Replies: whatever the plan, what a caller learns in the end does not depend on timing."""
 
-from dataclasses import asdict
 from datetime import datetime, timedelta
 
 import pytest
@@ -8,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.errors import Reject
-from contracts.events import DocumentAnswer, DocumentsProvided, DocumentsRequested
+from contracts.events import ApplicationSubmitted, DocumentAnswer, DocumentsProvided, DocumentsRequested
 from domain import VN, load_domain
-from services.vneid_mock.core import final_answers, respond
+from services.vneid_mock.core import Vneid, final_answers, respond
 from services.vneid_mock.faults import FaultPlan
-from services.vneid_mock.personas import PERSONAS, number_of
 from services.vneid_mock.plan_files import load_plan
-from tests.support.vneid_strategies import plans, requests, seeds
+from services.vneid_mock.registry import PERSONAS, number_of
+from tests.support.vneid_strategies import REGISTRY, plans, requests, seeds
 
 CALM = load_plan("calm")
 TIMEOUT = timedelta(seconds=load_domain().number("lookup.timeout_s"))
@@ -48,8 +47,16 @@ def again(request: DocumentsRequested, attempt: int) -> DocumentsRequested:
     )
 
 
+def learned(request: DocumentsRequested, plan: FaultPlan, seed: int, attempts: int) -> dict[str, DocumentAnswer]:
+    """All that intake learns of the application that this is the first request for."""
+    fields = request.model_dump(exclude={"documents", "context", "attempt", "as_of"})
+    submitted = ApplicationSubmitted.model_construct(submitted_at=request.as_of, **fields)
+    slugs = [document.component for document in request.documents]
+    return final_answers(submitted, slugs, attempts, Vneid(REGISTRY, plan, seed))
+
+
 def answers(request: DocumentsRequested, plan: FaultPlan = CALM, seed: int = 1) -> tuple[DocumentAnswer, ...]:
-    return DocumentsProvided.model_validate_json(respond(request, plan, seed).value).answers
+    return DocumentsProvided.model_validate_json(respond(request, Vneid(REGISTRY, plan, seed))[0]).answers
 
 
 @given(requests(), plans(), seeds)
@@ -65,32 +72,17 @@ def test_a_later_attempt_forgets_and_changes_nothing(request_, plan, seed):
 def test_final_answers_are_all_that_delivered_replies_told(request_, plan, seed, attempts):
     told: dict[str, DocumentAnswer] = {}
     for attempt in range(1, attempts + 1):
-        value, delays, _ = respond(again(request_, attempt), plan, seed)
+        value, delays, _ = respond(again(request_, attempt), Vneid(REGISTRY, plan, seed))
         if delays:
             told |= {one.component: one for one in DocumentsProvided.model_validate_json(value).answers}
-    final = final_answers(
-        plan=plan,
-        seed=seed,
-        attempts=attempts,
-        as_of=request_.as_of,
-        components=[document.component for document in request_.documents],
-        **request_.model_dump(exclude={"documents", "context", "attempt", "as_of"}),
-    )
-    assert {one.component: one._asdict() for one in final} == {slug: asdict(one) for slug, one in told.items()}
+    assert learned(request_, plan, seed, attempts) == told
 
 
-@pytest.mark.parametrize(("silent", "learned"), [(0.0, 2), (1.0, 0)])
-def test_nothing_is_learned_from_a_vneid_that_stays_silent(silent, learned):
+@pytest.mark.parametrize(("silent", "count"), [(0.0, 2), (1.0, 0)])
+def test_nothing_is_learned_from_a_vneid_that_stays_silent(silent, count):
     request = request_of(citizen_number="001099000001")
-    final = final_answers(
-        plan=FaultPlan(name="silence", silent_share=silent),
-        seed=1,
-        attempts=3,
-        as_of=request.as_of,
-        components=[document.component for document in request.documents],
-        **request.model_dump(exclude={"documents", "context", "attempt", "as_of"}),
-    )
-    assert len(final) == learned
+    plan = FaultPlan(name="silence", silent_share=silent)
+    assert len(learned(request, plan, seed=1, attempts=3)) == count
 
 
 def test_a_silent_database_silences_only_applications_that_need_it():
@@ -99,12 +91,12 @@ def test_a_silent_database_silences_only_applications_that_need_it():
     for database in load_domain().databases:
         silence = {"match": {"database": database}, "set": {"silent_share": 1.0}}
         plan = FaultPlan.model_validate({"name": "one", "overrides": [silence]})
-        assert bool(respond(request, plan, 1).delays) == (database not in starts)
+        assert bool(respond(request, Vneid(REGISTRY, plan, 1))[1]) == (database not in starts)
 
 
 @given(requests(), plans(), seeds, st.integers(1, 5))
 def test_a_reply_is_exactly_what_the_contract_writes(request_, plan, seed, attempt):
-    value = respond(again(request_, attempt), plan, seed).value
+    value = respond(again(request_, attempt), Vneid(REGISTRY, plan, seed))[0]
     reply = DocumentsProvided.model_validate_json(value)
     assert reply.model_dump_json().encode() == value
     assert (reply.application_id, reply.attempt, reply.context) == (
@@ -168,21 +160,7 @@ def test_a_persona_gets_the_answers_it_was_promised(name):
 
 
 def test_no_components_are_known_when_none_are_asked_for():
-    assert (
-        final_answers(
-            plan=CALM,
-            seed=1,
-            application_id="0199bd6a-0000-7000-8000-000000000001",
-            citizen_number=number_of("all_documents_found"),
-            procedure="1.004222",
-            province="01",
-            consent=True,
-            components=(),
-            as_of=AT,
-            attempts=3,
-        )
-        == ()
-    )
+    assert learned(request_of().model_copy(update={"documents": ()}), CALM, seed=1, attempts=3) == {}
 
 
 GOOD = {"component": request_of().documents[0].component, "databases": request_of().documents[0].databases}
@@ -201,6 +179,6 @@ GOOD = {"component": request_of().documents[0].component, "databases": request_o
 )
 def test_a_request_that_no_retry_can_mend_is_rejected(fields, reason, detail):
     with pytest.raises(Reject) as caught:
-        respond(request_of(**fields), CALM, 1)
+        respond(request_of(**fields), Vneid(REGISTRY, CALM, 1))
     assert caught.value.reason == reason
     assert detail in caught.value.detail

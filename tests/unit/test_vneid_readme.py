@@ -4,10 +4,9 @@ import re
 from importlib.resources import files
 
 from contracts.errors import Reject
-from services.vneid_mock import core
 from services.vneid_mock.faults import FaultPlan, Faults
-from services.vneid_mock.personas import PERSONAS
 from services.vneid_mock.plan_files import named_plans
+from services.vneid_mock.registry import PERSONAS
 
 FOLDER = files("services.vneid_mock")
 README = FOLDER.joinpath("README.md").read_text("utf-8")
@@ -53,7 +52,7 @@ def test_every_switch_has_a_section_that_explains_it():
 
 
 def test_the_readme_lists_every_reason_for_a_refusal():
-    source = FOLDER.joinpath(f"{core.__name__.rpartition('.')[2]}.py").read_text("utf-8")
+    source = "".join(FOLDER.joinpath(f"{name}.py").read_text("utf-8") for name in ("core", "registry"))
     reasons = set(re.findall(rf'{Reject.__name__}\("(\w+)"', source))
     assert len(reasons) == 5
     assert reasons <= set(re.findall(r"`(\w+)`", README.partition("## What it refuses")[2]))
