@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.commands import CommandError, paperless, run_command
-from paperless.local.detached import attach
+from paperless.local.system import attach
 from paperless.traffic.load.result import Measured, read_result
 
 PLAN = "calm"

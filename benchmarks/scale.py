@@ -16,7 +16,6 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,14 +27,13 @@ from benchmarks.rounds import Spread, ratios, turns
 from domain import load_domain
 from paperless.cli.options import System
 from paperless.local.layout import LocalOptions
-from paperless.local.supervisor import LocalSystem
-from paperless.operations.topics import ensure_topics
+from paperless.local.system import running
 from paperless.population.scenario import load_scenario
+from paperless.supervise import COMMAND
 from paperless.traffic.driver import DrivePlan, drive
 from paperless.traffic.manifest import read_manifest, versions
 from paperless.traffic.recording import Recording
 from paperless.verification.verify import RunParameters, verify, wait_for_quiescence
-from runtime.settings import KafkaAccess
 from services.intake.rules import RULES_VERSION
 from services.vneid_mock.plan_files import load_plan
 
@@ -76,10 +74,10 @@ def run_layout(layout: Layout, applications: int) -> Run:
     """Run one system from start to verdict; called in a process of its own."""
     os.environ.update({f"{prefix}_PARTITIONS": str(layout.partitions) for prefix in _TOLD})
     with tempfile.TemporaryDirectory() as folder:
-        return asyncio.run(_run(layout, applications, Path(folder)))
+        return _run(layout, applications, Path(folder))
 
 
-async def _run(layout: Layout, applications: int, folder: Path) -> Run:
+def _run(layout: Layout, applications: int, folder: Path) -> Run:
     options = LocalOptions(
         state_dir=folder / "run",
         seed=SEED,
@@ -87,18 +85,21 @@ async def _run(layout: Layout, applications: int, folder: Path) -> Run:
         intake_members=layout.members,
         applications=applications,
     )
+    with running(options, (*COMMAND, "--partitions", str(layout.partitions)), print) as local:
+        system = System.of(local)
+        return asyncio.run(system.watched(_play(system, layout, applications, folder / "manifest.json")))
+
+
+async def _play(system: System, layout: Layout, applications: int, manifest: Path) -> Run:
     plan = DrivePlan(scenario=load_scenario("national-day", load_domain()), seed=SEED, applications=applications)
-    async with LocalSystem(options, create_topics=partial(ensure_topics, partitions=layout.partitions)) as running:
-        system = System(KafkaAccess(kafka_servers=running.address), running.endpoints, idempotent_producer=False)
-        recording = _recording(folder / "manifest.json")
-        before, began = running.rss_and_cpu(), time.monotonic()
-        sent = await drive(plan, access=system.broker, recording=recording)
-        await wait_for_quiescence(system.target, partitions=layout.partitions, within_s=WITHIN_S)
-        took = time.monotonic() - began
-        # The sampler looks once a second.
-        await asyncio.sleep(1.1)
-        used = {name: one.cpu_s - before[name].cpu_s for name, one in running.rss_and_cpu().items()}
-        await _verified(system, recording.path, layout)
+    before, began = system.usage(), time.monotonic()
+    sent = await drive(plan, access=system.broker, recording=_recording(manifest))
+    await wait_for_quiescence(system.target, partitions=layout.partitions, within_s=WITHIN_S)
+    took = time.monotonic() - began
+    # The sampler looks once a second.
+    await asyncio.sleep(1.1)
+    used = {name: each.cpu_s - before[name].cpu_s for name, each in system.usage().items()}
+    await _verified(system, manifest, layout)
     by_process = {name: seconds / sent.sent * 1e6 for name, seconds in used.items()}
     return Run(sent.sent / took, {"driver": sent.cpu_us_per_application, **by_process})
 

@@ -5,6 +5,7 @@ import sys
 # Library and extra, of what a service does without; tests/contract/test_dependencies.py knows whether all are here.
 EXTRAS = {
     "confluent_kafka": "command",
+    "filelock": "command",
     "hdrh": "load",
     "httpx": "command",
     "psutil": "command",

@@ -2,14 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
-from rich.console import Console
 
 from domain import load_domain
 from paperless.cli.options import (
@@ -24,6 +23,7 @@ from paperless.cli.options import (
     Pace,
     ScenarioName,
     State,
+    System,
     Within,
     fetch,
     find_system,
@@ -39,15 +39,19 @@ from paperless.cli.output import (
     why_text,
     write_json,
 )
-from paperless.cli.send import MANIFEST, play, stopped_text, summary
-from paperless.cli.stage import Stage, attached_stage, local_mock, local_stage, running_mock
+from paperless.cli.send import MANIFEST, named_mock, play, running_mock, stopped_text, summary
 from paperless.cli.system import Members
 from paperless.cli.verification import check
 from paperless.local.layout import LocalOptions
 from paperless.local.processes import Usage
+from paperless.local.supervisor import SAMPLE_EVERY_S
+from paperless.local.system import LocalSystem, running, start, stop
 from paperless.population.scenario import load_scenario
+from paperless.supervise import COMMAND
 from paperless.traffic.driver import DrivePlan, DriveResult
 from paperless.traffic.manifest import read_manifest
+from paperless.traffic.running_system import check_mock, earlier_submissions
+from paperless.traffic.survey import survey
 from paperless.verification.checkers import Verdict
 from paperless.verification.verify import wait_for_quiescence
 
@@ -60,23 +64,25 @@ MaybeSeed = Annotated[
 MaybePlan = Annotated[
     str | None, typer.Option(help="Fault plan of the VNeID mock: calm, mild, rough, or a TOML file. By default mild.")
 ]
-LastWords = Annotated[str, typer.Option("--last-words", envvar="PAPERLESS_LAST_WORDS", hidden=True)]
+ClosingHint = Annotated[str, typer.Option("--last-words", envvar="PAPERLESS_LAST_WORDS", hidden=True)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Show:
-    """One demo: what is sent, how the mock misbehaves, where manifest and result go, and what is said at the end."""
+class DemoRun(NamedTuple):
+    """What is sent, plan and seed of the mock that answers, where the manifest goes, how long to wait for quiet."""
 
     plan: DrivePlan
     mock: Mapping[str, Any]
     manifest: Path
-    json: Path | None
     within_s: float
-    last_words: str
 
-    @property
-    def applications(self) -> int:
-        return sum(day.applications for day in self.plan.days())
+
+class Outcome(NamedTuple):
+    """What a run came to: the verdict, the tables of the scoring API, and the figures of `timing` in the JSON."""
+
+    verdict: Verdict
+    rates: Mapping[str, Any]
+    why: Mapping[str, Any]
+    timing: Mapping[str, Any]
 
 
 def demo(
@@ -93,7 +99,7 @@ def demo(
     health: Health = None,
     intake_members: Members = 2,
     within: Within = 120,
-    last_words: LastWords = "",
+    closing_hint: ClosingHint = "",
 ) -> None:
     """Play a day of what the provinces' counters record, show the rates move, and verify every number.
 
@@ -105,93 +111,107 @@ def demo(
 
     Example: `paperless demo --scenario one-province --applications 5000 --plan rough --keep`
     """
-    console = make_console()
-    show = Show(
-        plan=DrivePlan(
-            scenario=load_scenario(scenario, load_domain()),
-            seed=DEFAULT_SEED if seed is None else seed,
-            applications=applications,
-            seconds_per_day=seconds_per_day(pace),
-        ),
-        mock={},
-        manifest=state / MANIFEST,
-        json=json,
-        within_s=within,
-        last_words=last_words,
+    sending = DrivePlan(
+        scenario=load_scenario(scenario, load_domain()),
+        seed=DEFAULT_SEED if seed is None else seed,
+        applications=applications,
+        seconds_per_day=seconds_per_day(pace),
     )
     clear_json(json)
     if kafka is None:
         options = LocalOptions(
             state_dir=state,
-            seed=show.plan.seed,
+            seed=sending.seed,
             plan=plan or DEFAULT_PLAN,
             intake_members=intake_members,
-            applications=show.applications,
+            applications=sum(day.applications for day in sending.days()),
         )
-        show = replace(show, mock=local_mock(options), last_words=_last_words(state, keep=keep))
-        stage: AbstractAsyncContextManager[Stage] = local_stage(options, keep=keep, tell=console.print)
+        run = DemoRun(sending, named_mock(options.plan, options.seed), state / MANIFEST, within)
+        outcome, closing_hint = _on_own_system(run, options, keep=keep), _closing_hint(state, keep=keep)
     else:
         system = find_system(state, kafka, api, health)
-        mock = running_mock(system, seed=seed, plan=plan)
-        drive_plan = replace(show.plan, seed=mock["seed"], idempotent_producer=system.idempotent_producer)
-        show = replace(show, plan=drive_plan, mock=mock)
-        stage = attached_stage(system, mock, show.manifest, tell=console.print)
-    ok = asyncio.run(_demo(stage, show, console))
-    raise typer.Exit(0 if ok else 1)
+        mock = running_mock(system)
+        check_mock(mock, seed=seed, plan=plan)
+        sending = replace(sending, seed=mock["seed"], idempotent_producer=system.idempotent_producer)
+        outcome = _on_found_system(DemoRun(sending, mock, state / MANIFEST, within), system)
+    _show(outcome, json, closing_hint)
+    raise typer.Exit(0 if outcome.verdict.ok else 1)
 
 
-async def _demo(opening: AbstractAsyncContextManager[Stage], show: Show, console: Console) -> bool:
-    plan = show.plan
-    console.print(
-        f"{plan.scenario.title_vi}: {show.applications:,} applications, seed {plan.seed},"
-        f" fault plan {show.mock['plan']['name']}, pace {plan.pace}"
-    )
+def _on_own_system(run: DemoRun, options: LocalOptions, *, keep: bool) -> Outcome:
+    _announce(run)
     started = time.monotonic()
-    async with opening as stage:
-        system = stage.system
-        ready, traffic_from = time.monotonic(), time.time()
-        console.print(f"{stage.opened} in {ready - started:.1f} s: {', '.join(stage.parts)}")
-        before = stage.usage()
-        sent = await play(system, plan, show.mock, show.manifest)
-        if sent.stopped:
-            console.print(stopped_text(sent))
-            raise typer.Exit(EXIT_INTERRUPTED)
-        manifest = read_manifest(show.manifest)
-        await wait_for_quiescence(system.target, partitions=manifest.partitions, within_s=show.within_s)
-        quiet, traffic_to = time.monotonic(), time.time()
-        after = await _settled_usage(stage)
-        verdict = await check(system, manifest, show.within_s)
-        done = time.monotonic()
-        rates = {name: fetch(f"{system.endpoints[API]}/rates", authority=name) for name in ("province", "all")}
-        why = fetch(f"{system.endpoints[API]}/why")
-    _show(console, verdict, rates, why)
-    timing = {
-        "start_s": round(ready - started, 2),
-        "traffic_s": round(quiet - ready, 2),
+    with _kept(options) if keep else running(options, COMMAND, make_console().print) as local:
+        return _play(run, System.of(local), "started", local.state.processes, started)
+
+
+@contextmanager
+def _kept(options: LocalOptions) -> Iterator[LocalSystem]:
+    """A system that stays, unless the demo is interrupted."""
+    local = start(options, COMMAND)
+    try:
+        yield local
+    except (KeyboardInterrupt, typer.Exit):
+        stop(options.state_dir)
+        raise
+
+
+def _on_found_system(run: DemoRun, system: System) -> Outcome:
+    _announce(run)
+    started = time.monotonic()
+    parts = sorted(system.target.health_urls)
+    log = asyncio.run(survey(system.broker, end_offsets_reliable=system.idempotent_producer))
+    held = earlier_submissions(log, run.mock, run.manifest)
+    if held:
+        make_console().print(
+            f"the log already holds {held:,} submissions: what is filed again counts as re-delivered, and nothing twice"
+        )
+    return _play(run, system, "found", parts, started)
+
+
+def _announce(run: DemoRun) -> None:
+    plan = run.plan
+    make_console().print(
+        f"{plan.scenario.title_vi}: {sum(day.applications for day in plan.days()):,} applications, seed {plan.seed},"
+        f" fault plan {run.mock['plan']['name']}, pace {plan.pace}"
+    )
+
+
+def _play(run: DemoRun, system: System, how: str, parts: Iterable[str], started: float) -> Outcome:
+    """Send, wait, verify and ask for the tables; `how` the system came to be, since `started` (monotonic seconds)."""
+    start_s = time.monotonic() - started
+    make_console().print(f"{how} in {start_s:.1f} s: {', '.join(parts)}")
+    verdict, timing = asyncio.run(system.watched(_send_and_verify(run, system)))
+    rates = {name: fetch(f"{system.endpoints[API]}/rates", authority=name) for name in ("province", "all")}
+    why = fetch(f"{system.endpoints[API]}/why")
+    return Outcome(verdict, rates, why, {"start_s": round(start_s, 2), **timing})
+
+
+async def _send_and_verify(run: DemoRun, system: System) -> tuple[Verdict, dict[str, Any]]:
+    began, traffic_from = time.monotonic(), time.time()
+    before = system.usage()
+    sent = await play(system, run.plan, run.mock, run.manifest)
+    if sent.stopped:
+        make_console().print(stopped_text(sent))
+        raise typer.Exit(EXIT_INTERRUPTED)
+    manifest = read_manifest(run.manifest)
+    await wait_for_quiescence(system.target, partitions=manifest.partitions, within_s=run.within_s)
+    quiet, traffic_to = time.monotonic(), time.time()
+    if before:
+        # Until the supervisor has sampled the end of the traffic.
+        await asyncio.sleep(SAMPLE_EVERY_S + 0.1)
+    after = system.usage()
+    verdict = await check(system, manifest, run.within_s)
+    return verdict, {
+        "traffic_s": round(quiet - began, 2),
         # Epoch seconds, so that whoever watches the machine knows which of its figures belong to the traffic.
         "traffic_from": round(traffic_from, 3),
         "traffic_to": round(traffic_to, 3),
-        "verify_s": round(done - quiet, 2),
-        "applications_per_s": round(sent.sent / (quiet - ready), 1),
+        "verify_s": round(time.monotonic() - quiet, 2),
+        "applications_per_s": round(sent.sent / (quiet - began), 1),
         "sending": summary(sent),
         "processes": usage_json(before, after, sent),
     }
-    console.print(
-        f"{sent.sent:,} applications in {timing['traffic_s']} s ({timing['applications_per_s']:,.0f}/s),"
-        f" verified in {timing['verify_s']} s"
-    )
-    write_json(show.json, {**verdict_json(verdict), "rates": rates, "timing": timing})
-    if show.json:
-        console.print(f"the same as JSON: {show.json}")
-    console.print(show.last_words, soft_wrap=True)
-    return verdict.ok
-
-
-async def _settled_usage(stage: Stage) -> Mapping[str, Usage]:
-    """Return the usage once the sampler has seen the end of the traffic (it looks every second)."""
-    if stage.usage():
-        await asyncio.sleep(1.1)
-    return stage.usage()
 
 
 def usage_json(before: Mapping[str, Usage], after: Mapping[str, Usage], sent: DriveResult) -> dict[str, Any]:
@@ -206,16 +226,25 @@ def usage_json(before: Mapping[str, Usage], after: Mapping[str, Usage], sent: Dr
     }
 
 
-def _show(console: Console, verdict: Verdict, rates: Mapping[str, Any], why: Mapping[str, Any]) -> None:
-    console.print(league_table(rates["province"]))
-    console.print(authority_table(rates["province"]))
-    head, reasons, *_ = why_text(why, limit=6)
+def _show(outcome: Outcome, json: Path | None, closing_hint: str) -> None:
+    console, timing = make_console(), outcome.timing
+    console.print(league_table(outcome.rates["province"]))
+    console.print(authority_table(outcome.rates["province"]))
+    head, reasons, *_ = why_text(outcome.why, limit=6)
     console.print(head)
     console.print(reasons)
-    print_verdict(verdict)
+    print_verdict(outcome.verdict)
+    console.print(
+        f"{timing['sending']['sent']:,} applications in {timing['traffic_s']} s"
+        f" ({timing['applications_per_s']:,.0f}/s), verified in {timing['verify_s']} s"
+    )
+    write_json(json, {**verdict_json(outcome.verdict), "rates": outcome.rates, "timing": timing})
+    if json:
+        console.print(f"the same as JSON: {json}")
+    console.print(closing_hint, soft_wrap=True)
 
 
-def _last_words(state_dir: Path, *, keep: bool) -> str:
+def _closing_hint(state_dir: Path, *, keep: bool) -> str:
     state = "" if state_dir == DEFAULT_STATE else f" --state {state_dir}"
     if keep:
         return f"left running: paperless rates{state}; paperless why --province 79{state}; paperless down{state}"

@@ -14,18 +14,16 @@ from paperless.cli.options import (
     API,
     DEFAULT_STATE,
     EXIT_INTERRUPTED,
-    MOCK,
     Api,
     Health,
     Json,
     Kafka,
     State,
     System,
-    fetch,
     find_system,
 )
 from paperless.cli.output import clear_json, make_console, write_json
-from paperless.cli.send import MANIFEST, Manifest
+from paperless.cli.send import MANIFEST, Manifest, running_mock
 from paperless.traffic.load.compare import compare, differences
 from paperless.traffic.load.plan import LoadPlan, LoadTarget, Mode
 from paperless.traffic.load.result import LoadError, LoadResult, read_result
@@ -140,7 +138,7 @@ def load(
 
 def _target(system: System, manifest: Path) -> LoadTarget:
     """The mock must answer: the manifest needs its plan and seed."""
-    mock = fetch(f"{system.url(MOCK, f'--health {MOCK}=URL')}/plan")
+    mock = running_mock(system)
     return LoadTarget(
         kafka=system.broker,
         api_url=system.url(API, "--api URL"),

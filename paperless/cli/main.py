@@ -13,6 +13,7 @@ from paperless.cli import demo, load, secrets, send, system, tables, topics, ver
 from paperless.cli.options import EXIT_INTERRUPTED
 from paperless.local.errors import LocalSystemError
 from paperless.operations.access_control import AccessControlError
+from paperless.operations.secrets import SecretError
 from paperless.operations.topics import TopicsError
 from paperless.population.scenario import ScenarioError
 from paperless.traffic.load.result import LoadError
@@ -35,6 +36,7 @@ EXPECTED = (
     ManifestError,
     PlanError,
     ScenarioError,
+    SecretError,
     TopicsError,
     VerifyError,
 )

@@ -1,15 +1,16 @@
 """Options that several commands share, and how a running system is found."""
 
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, Self, TypeVar
 
 import httpx
 import typer
 from pydantic import ValidationError
 from pydantic_settings import SettingsConfigDict
 
-from paperless.local.detached import attach
+from paperless.local.processes import Usage
+from paperless.local.system import LocalSystem, attach
 from paperless.verification.api_token import authorization
 from paperless.verification.verify import Target, VerifyError
 from runtime.settings import EnvironmentSettings, KafkaAccess
@@ -22,6 +23,7 @@ CONSUMERS = ("intake", MOCK, "scoring")
 EXIT_INTERRUPTED = 130
 # A day that a person can watch.
 WATCH_S = 30.0
+Result = TypeVar("Result")
 
 State = Annotated[
     Path,
@@ -82,11 +84,26 @@ def seconds_per_day(pace: str) -> float | None:
 
 
 class System(NamedTuple):
-    """Where the parts of a running system answer."""
+    """Where the parts of a running system answer; `local` where this machine runs it."""
 
     kafka: KafkaAccess | None
     endpoints: Mapping[str, str]
     idempotent_producer: bool
+    local: LocalSystem | None = None
+
+    @classmethod
+    def of(cls, local: LocalSystem) -> Self:
+        """Return a system of this machine."""
+        state = local.state
+        return cls(KafkaAccess(kafka_servers=state.address), state.endpoints, idempotent_producer=False, local=local)
+
+    def usage(self) -> Mapping[str, Usage]:
+        """Return what each process has used; empty where it is not ours."""
+        return self.local.usage() if self.local else {}
+
+    async def watched(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Return what the work returns; where this machine runs the system, its end ends the work with the reason."""
+        return await (self.local.watched(work) if self.local else work)
 
     @property
     def target(self) -> Target:
@@ -138,8 +155,7 @@ def find_system(state: Path, kafka: str | None, api: str | None, health: list[st
 
     """
     if kafka is None and api is None:
-        running = attach(state)
-        return System(KafkaAccess(kafka_servers=running.address), running.endpoints, idempotent_producer=False)
+        return System.of(attach(state))
     named = dict(_named(one) for one in health or [])
     if api:
         named[API] = api.rstrip("/")

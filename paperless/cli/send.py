@@ -62,20 +62,14 @@ def send(
     clear_json(json)
     system = find_system(state, kafka, api, health)
     mock = _mock(system, plan, seed)
-    result = asyncio.run(
-        play(
-            system,
-            DrivePlan(
-                scenario=load_scenario(scenario, load_domain()),
-                seed=mock["seed"],
-                applications=applications,
-                seconds_per_day=seconds_per_day(pace),
-                idempotent_producer=system.idempotent_producer,
-            ),
-            mock,
-            manifest or state / MANIFEST,
-        )
+    sending = DrivePlan(
+        scenario=load_scenario(scenario, load_domain()),
+        seed=mock["seed"],
+        applications=applications,
+        seconds_per_day=seconds_per_day(pace),
+        idempotent_producer=system.idempotent_producer,
     )
+    result = asyncio.run(system.watched(play(system, sending, mock, manifest or state / MANIFEST)))
     write_json(json, summary(result))
     if result.stopped:
         make_console().print(stopped_text(result))
@@ -85,10 +79,21 @@ def send(
 def _mock(system: System, plan: str | None, seed: int | None) -> dict[str, Any]:
     """Return the mock's plan and seed: as it says itself, or as the options say where it cannot be asked."""
     if MOCK in system.endpoints:
-        found: dict[str, Any] = fetch(f"{system.endpoints[MOCK]}/plan")
-        return {"plan": found["plan"], "seed": found["seed"] if seed is None else seed}
+        mock = running_mock(system)
+        return {"plan": mock["plan"], "seed": mock["seed"] if seed is None else seed}
     if plan is None or seed is None:
         raise typer.BadParameter("say --plan and --seed, or where the mock answers: --health vneid_mock=URL")
+    return named_mock(plan, seed)
+
+
+def running_mock(system: System) -> dict[str, Any]:
+    """Return what the running mock says of its plan and seed."""
+    mock: dict[str, Any] = fetch(f"{system.url(MOCK, f'--health {MOCK}=URL')}/plan")
+    return mock
+
+
+def named_mock(plan: str, seed: int) -> dict[str, Any]:
+    """Return the same of a mock with a plan of this name, or file."""
     return {"plan": load_plan(plan).model_dump(mode="json"), "seed": seed}
 
 

@@ -6,11 +6,11 @@ import typer
 from rich.console import Console
 
 from paperless.cli.options import API, DEFAULT_STATE, Plan, Seed, State
-from paperless.local import detached
 from paperless.local.layout import LocalOptions
+from paperless.local.system import start, stop
+from paperless.supervise import COMMAND
 from services.vneid_mock.plan_files import load_plan
 
-TOPICS_HOOK = "paperless.operations.topics:ensure_topics"
 Members = Annotated[int, typer.Option(help="Intake members that share the partitions.", min=1, max=6)]
 
 
@@ -21,11 +21,12 @@ def up(state: State = DEFAULT_STATE, seed: Seed = 1, plan: Plan = "mild", intake
     """
     load_plan(plan)
     options = LocalOptions(state_dir=state, seed=seed, plan=plan, intake_members=intake_members)
-    running = detached.start(options, create_topics=TOPICS_HOOK)
+    local = start(options, COMMAND)
+    state_now = local.state
     console = Console(highlight=False)
-    console.print(f"running in {running.directory.path}", soft_wrap=True)
-    console.print(f"  broker       {running.address}")
-    for name, url in running.endpoints.items():
+    console.print(f"running in {local.directory.path}", soft_wrap=True)
+    console.print(f"  broker       {state_now.address}")
+    for name, url in state_now.endpoints.items():
         console.print(f"  {name:<12} {url}{'/docs' if name == API else '/health'}")
     console.print("next: paperless send; paperless verify; paperless rates; paperless down")
 
@@ -35,5 +36,5 @@ def down(state: State = DEFAULT_STATE) -> None:
 
     Example: `paperless down`
     """
-    stopped = detached.stop(state)
+    stopped = stop(state)
     Console(highlight=False).print(f"stopped {', '.join(stopped)}" if stopped else "nothing was running")

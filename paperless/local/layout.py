@@ -38,7 +38,7 @@ class LocalOptions(BaseModel):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
+class LayoutInputs:
     """What a layout may build on: the run's options, broker, ports and secrets."""
 
     options: LocalOptions
@@ -63,36 +63,37 @@ class ServiceSpec:
         return f"http://{HOST}:{self.port}"
 
 
-Layout = Callable[[Site], tuple[ServiceSpec, ...]]
+Layout = Callable[[LayoutInputs], tuple[ServiceSpec, ...]]
 
 
-def services(site: Site) -> tuple[ServiceSpec, ...]:
+def services(inputs: LayoutInputs) -> tuple[ServiceSpec, ...]:
     """Intake (one or more members), the VNeID mock, scoring's consumer and its API, in the order they start."""
-    options = site.options
+    options = inputs.options
     members = ["intake", *(f"intake_{number}" for number in range(2, options.intake_members + 1))]
-    store = {"STORE": site.store_url}
+    store = {"STORE": inputs.store_url}
+    mock = {"SEED": str(options.seed), "PLAN": options.plan}
     return (
-        *(_service(site, name, "services.intake", "INTAKE", {"SIGNING_KEY": site.signing_key}) for name in members),
-        _service(site, "vneid_mock", "services.vneid_mock", "VNEID", {"SEED": str(options.seed), "PLAN": options.plan}),
-        _service(site, "scoring", "services.scoring", "SCORING", store),
-        _service(site, "scoring_api", "services.scoring.api", "SCORING_API", store),
+        *(_service(inputs, name, "services.intake", "INTAKE", {"SIGNING_KEY": inputs.signing_key}) for name in members),
+        _service(inputs, "vneid_mock", "services.vneid_mock", "VNEID", mock),
+        _service(inputs, "scoring", "services.scoring", "SCORING", store),
+        _service(inputs, "scoring_api", "services.scoring.api", "SCORING_API", store),
     )
 
 
-def _service(site: Site, name: str, module: str, prefix: str, own: Mapping[str, str]) -> ServiceSpec:
-    port = site.ports.take(name)
+def _service(inputs: LayoutInputs, name: str, module: str, prefix: str, own: Mapping[str, str]) -> ServiceSpec:
+    port = inputs.ports.take(name)
     settings = {
-        "KAFKA_SERVERS": site.kafka_servers,
+        "KAFKA_SERVERS": inputs.kafka_servers,
         "HTTP_HOST": HOST,
         "HTTP_PORT": str(port),
-        "LOG_LEVEL": site.options.log_level,
-        "IDEMPOTENT_PRODUCER": str(site.capabilities.idempotent_producer).lower(),
+        "LOG_LEVEL": inputs.options.log_level,
+        "IDEMPOTENT_PRODUCER": str(inputs.capabilities.idempotent_producer).lower(),
         "CLIENT_ID": name,
-        "END_OFFSETS_RELIABLE": str(site.capabilities.end_offsets_reliable).lower(),
+        "END_OFFSETS_RELIABLE": str(inputs.capabilities.end_offsets_reliable).lower(),
         "SESSION_TIMEOUT_MS": str(SESSION_TIMEOUT_MS),
-        "FETCH_MAX_WAIT_MS": str(site.capabilities.fetch_max_wait_ms),
+        "FETCH_MAX_WAIT_MS": str(inputs.capabilities.fetch_max_wait_ms),
     }
-    if site.options.static_members:
+    if inputs.options.static_members:
         settings["GROUP_INSTANCE_ID"] = name
     env = {f"{prefix}_{key}": value for key, value in {**settings, **own}.items()}
     return ServiceSpec(name=name, argv=module_command(module), port=port, env=env)

@@ -14,7 +14,7 @@ import psutil
 
 from paperless.local.errors import disk_errors
 
-DEATHWATCH = Path(__file__).with_name("deathwatch.py")
+PARENT_WATCH = Path(__file__).with_name("parent_watch.py")
 POLL_S = 0.05
 # A recorded start time and one read later may differ by the clock's drift, two processes with one pid by far more.
 SAME_START_S = 2.0
@@ -28,6 +28,11 @@ class Usage:
     cpu_s: float = 0.0
 
 
+def until_parent_ends(argv: Sequence[str]) -> list[str]:
+    """The command as a child of this process that is killed when this process ends, however that happens."""
+    return [sys.executable, "-I", "-S", str(PARENT_WATCH), str(os.getpid()), *argv]
+
+
 class Child:
     """A running command with its output in `log`; must be created from the thread that lives longest.
 
@@ -36,10 +41,14 @@ class Child:
     """
 
     def __init__(self, argv: Sequence[str], env: Mapping[str, str], log: Path) -> None:
-        watched = [sys.executable, "-I", "-S", str(DEATHWATCH), str(os.getpid()), *argv]
         with disk_errors(log.parent), log.open("ab") as out:
             self._process = subprocess.Popen(  # noqa: S603 - our own commands, no shell
-                watched, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=dict(env), start_new_session=True
+                until_parent_ends(argv),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                env=dict(env),
+                start_new_session=True,
             )
         self.pid = self._process.pid
         self.started = psutil.Process(self.pid).create_time()

@@ -1,7 +1,6 @@
 """The state directory of a run: who runs in it, where to reach them, and a lock that only one supervisor can hold."""
 
 import contextlib
-import fcntl
 import os
 import secrets
 import shutil
@@ -10,13 +9,12 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import psutil
+from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from paperless.local.errors import AlreadyRunningError, DiskFullError, StateDirectoryError, disk_errors
+from paperless.local.errors import AlreadyRunningError, DiskFullError, disk_errors
 from paperless.local.processes import is_alive
 
 STATE_FILE = "state.json"
@@ -31,7 +29,6 @@ MINIMUM_FREE_DISK = 200_000_000
 class Status(StrEnum):
     STARTING = "starting"
     HEALTHY = "healthy"
-    STOPPING = "stopping"
     FAILED = "failed"
 
 
@@ -88,6 +85,26 @@ class StateDirectory:
                 f"{free / 1e6:.0f} MB are free under {self.path}, a run needs {MINIMUM_FREE_DISK / 1e6:.0f} MB;"
                 " make room or choose another place with --state"
             )
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the directory for a supervisor's life; the kernel releases it however that ends.
+
+        Raises `AlreadyRunningError` when another process holds it.
+        """
+        # A lock that is only a file would outlive a killed supervisor: no fallback to one.
+        lock = FileLock(self.path / LOCK_FILE, mode=0o644, blocking=False, fallback_to_soft=False)
+        with disk_errors(self.path):
+            try:
+                lock.acquire()
+            except Timeout as error:
+                raise AlreadyRunningError(
+                    f"a system is already running in {self.path}; stop it with `paperless down`, or use another --state"
+                ) from error
+        try:
+            yield
+        finally:
+            lock.release()
 
     def read(self) -> RunState | None:
         """The recorded run, or None where there is none (or only a file of another version)."""
@@ -147,45 +164,3 @@ def kill_leftovers(state: RunState) -> Iterator[int]:
 def this_process() -> ProcessState:
     own = psutil.Process()
     return ProcessState(pid=own.pid, started=own.create_time())
-
-
-class DirectoryLock:
-    """Held for a supervisor's life; the kernel releases it however that ends.
-
-    Entering raises `AlreadyRunningError` when another process holds it.
-    """
-
-    def __init__(self, directory: StateDirectory) -> None:
-        self._path = directory.path / LOCK_FILE
-        self._handle = -1
-
-    def __enter__(self) -> Self:
-        with disk_errors(self._path.parent):
-            self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT, mode=0o644)
-        try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(self._handle)
-            raise AlreadyRunningError(
-                f"a system is already running in {self._path.parent};"
-                " stop it with `paperless down`, or give this one a directory of its own with --state"
-            ) from error
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        os.close(self._handle)
-
-
-def is_locked(directory: StateDirectory) -> bool:
-    """Whether a supervisor lives in this directory."""
-    if not (directory.path / LOCK_FILE).exists():
-        return False
-    try:
-        with DirectoryLock(directory):
-            return False
-    except AlreadyRunningError:
-        return True
-    except StateDirectoryError:  # another user's directory: whoever runs there is not ours
-        return False

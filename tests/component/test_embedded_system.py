@@ -1,17 +1,19 @@
 """The embedded system with stand-ins for its services: what an operator sees when things die."""
 
 import asyncio
+import contextlib
+import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
-from paperless.local import detached
 from paperless.local.errors import (
     AlreadyRunningError,
     BrokerError,
@@ -21,14 +23,15 @@ from paperless.local.errors import (
     PortTakenError,
     ServiceFailedError,
 )
-from paperless.local.layout import LocalOptions, environment
+from paperless.local.layout import LocalOptions, environment, module_command
 from paperless.local.processes import is_alive
 from paperless.local.state import ProcessState, RunState, StateDirectory, Status
-from paperless.local.supervisor import LocalSystem
+from paperless.local.supervisor import supervise
+from paperless.local.system import LocalSystem, attach, running, start, stop
 from runtime.settings import KafkaAccess
 from tests.support.embedded_fakes import broken_service, stubborn_service, two_services, unready_service
 
-FAKES = "tests.support.embedded_fakes"
+FAKES = module_command("tests.support.supervise_fakes", "two_services")
 WITHIN_S = 20.0
 
 
@@ -42,12 +45,38 @@ def recorded(folder: Path) -> RunState:
     return state
 
 
-def started(system: LocalSystem) -> list[ProcessState]:
-    return list(recorded(system.directory.path).processes.values())
+def started(folder: Path) -> list[ProcessState]:
+    return list(recorded(folder).processes.values())
+
+
+def ready(folder: Path) -> bool:
+    state = StateDirectory(folder).read()
+    return state is not None and state.status is Status.HEALTHY
+
+
+def restarts(system: LocalSystem) -> dict[str, int]:
+    return {name: process.restarts for name, process in system.state.processes.items()}
+
+
+def kill(system: LocalSystem, name: str, number: signal.Signals = signal.SIGKILL) -> None:
+    os.kill(system.state.processes[name].pid, number)
 
 
 def nobody_left(processes: Iterable[ProcessState]) -> bool:
-    return not any(is_alive(one.pid, one.started) for one in processes)
+    return not any(is_alive(each.pid, each.started) for each in processes)
+
+
+@contextlib.asynccontextmanager
+async def supervised(options: LocalOptions, **given: Any) -> AsyncIterator[tuple[LocalSystem, asyncio.Task[None]]]:
+    """A ready system, and its supervisor as a task of this process; cancelled in the end."""
+    task: asyncio.Task[None] = asyncio.create_task(supervise(options, **{"layout": two_services, **given}))
+    try:
+        await eventually(lambda: task.done() or ready(options.state_dir))
+        yield LocalSystem(StateDirectory(options.state_dir)), task
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError, LocalSystemError):
+            await task
 
 
 async def eventually(condition: Callable[[], bool]) -> None:
@@ -63,86 +92,91 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-async def test_entering_gives_a_ready_system_and_leaving_nothing(tmp_path):
+async def test_a_system_becomes_ready_and_cancelling_its_supervisor_leaves_nothing(tmp_path):
     asked: list[str] = []
 
     async def create_topics(access: KafkaAccess) -> None:
         asked.append(access.kafka_servers)
 
-    async with LocalSystem(options(tmp_path), layout=two_services, create_topics=create_topics) as system:
-        processes = started(system)
-        async with httpx.AsyncClient(trust_env=False) as client:
-            answer = await client.get(system.endpoints["scoring"] + "/health")
-        assert answer.status_code == 200
-        assert recorded(tmp_path).status is Status.HEALTHY
-        assert [view.name for view in system.processes()] == ["broker", "intake", "scoring"]
-        assert min(usage.peak_rss_bytes for usage in system.rss_and_cpu().values()) > 1_000_000
-    assert asked == [system.address]
-    assert len(processes) == 3
-    assert nobody_left(processes)
+    async with supervised(options(tmp_path), prepare=create_topics) as (system, _):
+        state = system.state
+        assert answers(state.endpoints["scoring"])
+        assert list(state.processes) == ["broker", "intake", "scoring"]
+        assert min(usage.peak_rss_bytes for usage in system.usage().values()) > 1_000_000
+    assert asked == [state.address]
+    assert nobody_left(state.processes.values())
     assert StateDirectory(tmp_path).read() is None
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health", trust_env=False).status_code == 200
+    except httpx.HTTPError:
+        return False
 
 
 async def test_a_killed_service_comes_back_on_its_port(tmp_path):
     heard: list[str] = []
-    async with LocalSystem(options(tmp_path), layout=two_services, tell=heard.append) as system:
-        before = {view.name: view for view in system.processes()}
-        system.kill("intake")
-        await eventually(lambda: {v.name: v.restarts for v in system.processes()}["intake"] == 1)
-        await system.wait_ready()
-        after = {view.name: view for view in system.processes()}
-        await eventually(lambda: recorded(tmp_path).processes["intake"].pid == after["intake"].pid)
-    assert after["intake"].pid != before["intake"].pid
-    assert after["scoring"] == before["scoring"]
+    async with supervised(options(tmp_path), tell=heard.append) as (system, _):
+        before = system.state
+        kill(system, "intake")
+        await eventually(lambda: restarts(system)["intake"] == 1)
+        after = system.state
+        assert restarts(system) == {"broker": 0, "intake": 1, "scoring": 0}
+        await eventually(lambda: answers(before.endpoints["intake"]))
+    assert after.processes["intake"].pid != before.processes["intake"].pid
+    assert after.processes["scoring"].pid == before.processes["scoring"].pid
     assert heard == ["intake died (signal 9); it starts again in 0.2 s"]
 
 
 async def test_a_service_that_refuses_is_not_restarted(tmp_path):
-    with pytest.raises(ServiceFailedError, match="too many dead letters") as failure:
-        async with LocalSystem(options(tmp_path), layout=two_services) as system:
-            processes = started(system)
-            system.kill("scoring", signal.SIGUSR1)
-            await asyncio.sleep(WITHIN_S)
-    assert "scoring refused to go on (exit code 78)" in str(failure.value)
+    async with supervised(options(tmp_path)) as (system, supervisor):
+        processes = started(tmp_path)
+        kill(system, "scoring", signal.SIGUSR1)
+        with pytest.raises(LocalSystemError, match="too many dead letters") as failure:
+            await system.watched(asyncio.sleep(WITHIN_S))
+        assert "scoring refused to go on (exit code 78)" in str(failure.value)
+        with pytest.raises(ServiceFailedError, match="too many dead letters"):
+            await supervisor
     assert nobody_left(processes)
     assert recorded(tmp_path).status is Status.FAILED
     assert "exit code 78" in recorded(tmp_path).reason
 
 
 async def test_the_brokers_death_ends_the_run(tmp_path):
-    with pytest.raises(BrokerError, match="broker died"):
-        async with LocalSystem(options(tmp_path), layout=two_services) as system:
-            processes = started(system)
-            system.kill("broker")
-            await asyncio.sleep(WITHIN_S)
+    async with supervised(options(tmp_path)) as (system, supervisor):
+        processes = started(tmp_path)
+        kill(system, "broker")
+        with pytest.raises(LocalSystemError, match="broker died"):
+            await system.watched(asyncio.sleep(WITHIN_S))
+        with pytest.raises(BrokerError, match="broker died"):
+            await supervisor
     assert nobody_left(processes)
+
+
+async def test_work_on_a_system_that_is_stopped_meanwhile_ends(tmp_path):
+    async with supervised(options(tmp_path)) as (system, supervisor):
+        assert await system.watched(asyncio.sleep(0, "done")) == "done"
+        supervisor.cancel()
+        with pytest.raises(NotRunningError):
+            await system.watched(asyncio.sleep(WITHIN_S))
 
 
 async def test_an_unready_service_is_named_with_its_reason(tmp_path):
     with pytest.raises(NotReadyError, match="scoring: no_assignment") as failure:
-        async with LocalSystem(options(tmp_path, ready_within_s=5), layout=unready_service):
-            pass
+        await supervise(options(tmp_path, ready_within_s=5), layout=unready_service)
     assert "intake" not in str(failure.value)
-    assert nobody_left(recorded(tmp_path).processes.values())
+    assert nobody_left(started(tmp_path))
 
 
 async def test_a_service_that_cannot_start_shows_its_log(tmp_path):
     with pytest.raises(ServiceFailedError, match="INTAKE_ATTEMPTS must be a number"):
-        async with LocalSystem(options(tmp_path), layout=broken_service):
-            pass
+        await supervise(options(tmp_path), layout=broken_service)
 
 
 async def test_a_service_deaf_to_sigterm_is_killed(tmp_path):
-    async with LocalSystem(options(tmp_path, grace_s=0.2), layout=stubborn_service) as system:
-        processes = started(system)
-    assert nobody_left(processes)
-
-
-async def test_an_exception_in_the_body_stops_everything(tmp_path):
-    with pytest.raises(ZeroDivisionError):
-        async with LocalSystem(options(tmp_path), layout=two_services) as system:
-            processes = started(system)
-            _ = 1 // 0
+    async with supervised(options(tmp_path, grace_s=0.2), layout=stubborn_service):
+        processes = started(tmp_path)
     assert nobody_left(processes)
 
 
@@ -150,45 +184,96 @@ async def test_failing_topics_leave_no_broker_behind(tmp_path):
     async def create_topics(access: KafkaAccess) -> None:
         raise LocalSystemError("applications.submitted has 3 partitions, not 6")
 
-    system = LocalSystem(options(tmp_path), layout=two_services, create_topics=create_topics)
     with pytest.raises(LocalSystemError, match="3 partitions"):
-        await system.__aenter__()
+        await supervise(options(tmp_path), layout=two_services, prepare=create_topics)
     assert recorded(tmp_path).status is Status.FAILED
-    assert nobody_left(started(system))
+    assert len(started(tmp_path)) == 1
+    assert nobody_left(started(tmp_path))
 
 
 async def test_two_systems_side_by_side_do_not_meet(tmp_path):
-    one, two = options(tmp_path / "one"), options(tmp_path / "two")
-    async with LocalSystem(one, layout=two_services) as first, LocalSystem(two, layout=two_services) as second:
-        ports = [*recorded(one.state_dir).ports.values(), *recorded(two.state_dir).ports.values()]
+    async with (
+        supervised(options(tmp_path / "one")) as (first, _),
+        supervised(options(tmp_path / "two")) as (second, _),
+    ):
+        ports = [*first.state.ports.values(), *second.state.ports.values()]
         assert len(set(ports)) == 6
-        assert first.address != second.address
-        second.kill("intake")
-        await eventually(lambda: {v.name: v.restarts for v in second.processes()}["intake"] == 1)
-        await second.wait_ready()
-        assert all(view.restarts == 0 for view in first.processes())
+        assert first.state.address != second.state.address
+        kill(second, "intake")
+        await eventually(lambda: restarts(second)["intake"] == 1)
+        assert set(restarts(first).values()) == {0}
 
 
 async def test_a_directory_in_use_refuses_a_second_system(tmp_path):
-    async with LocalSystem(options(tmp_path), layout=two_services) as system:
+    async with supervised(options(tmp_path)) as (system, _):
+        run_id = system.state.run_id
         with pytest.raises(AlreadyRunningError, match="paperless down"):
-            await LocalSystem(options(tmp_path), layout=two_services).__aenter__()
-        await system.wait_ready()
-        assert recorded(tmp_path).run_id == system.run_id
+            await supervise(options(tmp_path), layout=two_services)
+        assert system.state.run_id == run_id
+        assert answers(system.state.endpoints["intake"])
 
 
 async def test_a_port_asked_for_but_taken_is_named(tmp_path):
-    async with LocalSystem(options(tmp_path / "one"), layout=two_services) as system:
-        port = int(system.address.rpartition(":")[2])
+    async with supervised(options(tmp_path / "one")) as (system, _):
+        port = system.state.ports["broker"]
         asked = options(tmp_path / "two", ports={"broker": port})
         with pytest.raises(PortTakenError, match=f"port {port} on 127.0.0.1, asked for broker"):
-            await LocalSystem(asked, layout=two_services).__aenter__()
+            await supervise(asked, layout=two_services)
+
+
+def test_an_exception_in_the_block_stops_everything(tmp_path):
+    with pytest.raises(ZeroDivisionError), running(options(tmp_path), FAKES, print) as system:
+        processes = [*system.state.processes.values(), system.state.supervisor]
+        _ = 1 // 0
+    assert nobody_left(processes)
+    assert StateDirectory(tmp_path).read() is None
+
+
+def test_a_run_that_fails_in_the_block_keeps_its_reason(tmp_path):
+    heard: list[str] = []
+    with (
+        pytest.raises(LocalSystemError, match="broker died"),
+        running(options(tmp_path), FAKES, heard.append) as system,
+    ):
+        processes = [*system.state.processes.values(), system.state.supervisor]
+        kill(system, "intake")
+        wait_for(lambda: restarts(system)["intake"] == 1)
+        kill(system, "broker")
+        asyncio.run(system.watched(asyncio.sleep(WITHIN_S)))
+    assert heard == ["intake died (signal 9); it starts again in 0.2 s"]
+    assert nobody_left(processes)
+    with pytest.raises(NotRunningError, match="broker died"):
+        attach(tmp_path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_system_ends_with_the_process_that_runs_it(tmp_path, number):
+    code = (
+        "import sys, time\n"
+        "from paperless.local.layout import LocalOptions\n"
+        "from paperless.local.system import running\n"
+        "with running(LocalOptions.model_validate_json(sys.argv[1]), sys.argv[2:], print) as system:\n"
+        "    time.sleep(60)\n"
+    )
+    command = [sys.executable, "-c", code, options(tmp_path).model_dump_json(), *FAKES]
+    with subprocess.Popen(command, env=environment(), stderr=subprocess.DEVNULL) as owner:
+        directory = StateDirectory(tmp_path)
+        wait_for(lambda: ready(tmp_path))
+        state = recorded(tmp_path)
+        owner.send_signal(number)
+        ended = owner.wait(WITHIN_S)
+    if number is signal.SIGKILL:
+        wait_for(lambda: nobody_left([*state.processes.values(), state.supervisor]))
+        return
+    assert ended == (-signal.SIGINT if number is signal.SIGINT else 128 + number)
+    assert nobody_left([*state.processes.values(), state.supervisor])
+    assert directory.read() is None
 
 
 def launch(folder: Path, layout: str = "two_services") -> "subprocess.Popen[bytes]":
     """A supervisor that this test owns, ready."""
-    command = [sys.executable, "-m", "paperless.local.supervisor", "--state", str(folder)]
-    process = subprocess.Popen([*command, "--layout", f"{FAKES}:{layout}"], env=environment())
+    command = module_command("tests.support.supervise_fakes", layout, options(folder).model_dump_json())
+    process = subprocess.Popen(command, env=environment())
     directory = StateDirectory(folder)
 
     def ready() -> bool:
@@ -237,7 +322,7 @@ def test_a_stale_directory_is_cleaned_and_used_again(tmp_path):
     first.kill()
     first.wait()
     with pytest.raises(NotRunningError):
-        detached.attach(tmp_path)
+        attach(tmp_path)
     second = launch(tmp_path)
     assert recorded(tmp_path).run_id != run_id
     second.terminate()
@@ -245,21 +330,20 @@ def test_a_stale_directory_is_cleaned_and_used_again(tmp_path):
 
 
 def test_up_runs_on_until_down_stops_it(tmp_path):
-    system = detached.start(options(tmp_path), layout=f"{FAKES}:two_services")
+    system = start(options(tmp_path), FAKES)
     processes = system.state.processes
     supervisor = system.state.supervisor
     with pytest.raises(AlreadyRunningError):
-        detached.start(options(tmp_path), layout=f"{FAKES}:two_services")
-    pid = {view.name: view.pid for view in system.processes()}["intake"]
-    system.kill("intake")
-    wait_for(lambda: {view.name: view.pid for view in system.processes()}["intake"] != pid)
-    wait_for(lambda: system.rss_and_cpu()["scoring"].cpu_s > 0)
-    assert detached.stop(tmp_path) == ("broker", "intake", "scoring")
+        start(options(tmp_path), FAKES)
+    kill(system, "intake")
+    wait_for(lambda: system.state.processes["intake"].pid != processes["intake"].pid)
+    wait_for(lambda: system.usage()["scoring"].cpu_s > 0)
+    assert stop(tmp_path) == ("broker", "intake", "scoring")
     assert nobody_left([*processes.values(), supervisor])
-    assert detached.stop(tmp_path) == ()
+    assert stop(tmp_path) == ()
 
 
 def test_up_says_why_a_service_did_not_start(tmp_path):
     with pytest.raises(LocalSystemError, match="INTAKE_ATTEMPTS must be a number"):
-        detached.start(options(tmp_path), layout=f"{FAKES}:broken_service")
+        start(options(tmp_path), module_command("tests.support.supervise_fakes", "broken_service"))
     assert nobody_left(recorded(tmp_path).processes.values())

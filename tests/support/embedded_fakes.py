@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import FrameType
 
-from paperless.local.layout import ServiceSpec, Site
+from paperless.local.layout import LayoutInputs, ServiceSpec
 
 EXIT_CONFIGURATION = 78
 
@@ -51,26 +51,26 @@ def serve() -> None:
     server.server_close()
 
 
-def fake(site: Site, name: str, **env: str) -> ServiceSpec:
-    port = site.ports.take(name)
+def fake(inputs: LayoutInputs, name: str, **env: str) -> ServiceSpec:
+    port = inputs.ports.take(name)
     command = (sys.executable, str(Path(__file__)))
     return ServiceSpec(name=name, argv=command, port=port, env={"FAKE_PORT": str(port), **env})
 
 
-def two_services(site: Site) -> tuple[ServiceSpec, ...]:
-    return fake(site, "intake"), fake(site, "scoring")
+def two_services(inputs: LayoutInputs) -> tuple[ServiceSpec, ...]:
+    return fake(inputs, "intake"), fake(inputs, "scoring")
 
 
-def unready_service(site: Site) -> tuple[ServiceSpec, ...]:
-    return fake(site, "intake"), fake(site, "scoring", FAKE_UNREADY="1")
+def unready_service(inputs: LayoutInputs) -> tuple[ServiceSpec, ...]:
+    return fake(inputs, "intake"), fake(inputs, "scoring", FAKE_UNREADY="1")
 
 
-def broken_service(site: Site) -> tuple[ServiceSpec, ...]:
-    return (fake(site, "intake", FAKE_BROKEN="1"),)
+def broken_service(inputs: LayoutInputs) -> tuple[ServiceSpec, ...]:
+    return (fake(inputs, "intake", FAKE_BROKEN="1"),)
 
 
-def stubborn_service(site: Site) -> tuple[ServiceSpec, ...]:
-    return (fake(site, "intake", FAKE_STUBBORN=str(site.options.state_dir / "asked_to_stop")),)
+def stubborn_service(inputs: LayoutInputs) -> tuple[ServiceSpec, ...]:
+    return (fake(inputs, "intake", FAKE_STUBBORN=str(inputs.options.state_dir / "asked_to_stop")),)
 
 
 if __name__ == "__main__":

@@ -18,31 +18,28 @@ from pydantic import ValidationError
 
 from paperless.local import memory
 from paperless.local.broker import EMBEDDED
-from paperless.local.detached import attach, named, stop
 from paperless.local.errors import (
     AlreadyRunningError,
     DiskFullError,
-    LocalSystemError,
     NotEnoughMemoryError,
     NotRunningError,
     PortTakenError,
     StateDirectoryError,
     disk_errors,
 )
-from paperless.local.keeper import EXIT_NO_RESTART, Keeper, backoff
-from paperless.local.layout import LocalOptions, ServiceSpec, Site, services
+from paperless.local.layout import LayoutInputs, LocalOptions, ServiceSpec, environment, services
 from paperless.local.ports import HOST, Ports
-from paperless.local.processes import DEATHWATCH, is_alive, tail
+from paperless.local.processes import PARENT_WATCH, is_alive, tail
 from paperless.local.state import (
-    DirectoryLock,
     ProcessState,
     RunState,
     StateDirectory,
     Status,
-    is_locked,
     kill_leftovers,
     this_process,
 )
+from paperless.local.supervised_process import EXIT_NO_RESTART, SupervisedProcess, backoff
+from paperless.local.system import attach, stop
 
 WITHIN_S = 20.0
 
@@ -146,12 +143,29 @@ def test_the_signing_key_stays_and_is_private(tmp_path):
 
 def test_a_lock_is_held_by_one_only(tmp_path):
     directory = StateDirectory(tmp_path)
-    assert not is_locked(directory)
-    with DirectoryLock(directory):
-        assert is_locked(directory)
-        with pytest.raises(AlreadyRunningError, match="--state"), DirectoryLock(directory):
+    for _ in range(2):
+        with directory.lock(), pytest.raises(AlreadyRunningError, match="--state"), StateDirectory(tmp_path).lock():
             pass
-    assert not is_locked(directory)
+
+
+def test_a_lock_ends_with_its_holder_however_that_ends(tmp_path):
+    code = (
+        "import pathlib, sys\n"
+        "from paperless.local.state import StateDirectory\n"
+        "with StateDirectory(pathlib.Path(sys.argv[1])).lock():\n"
+        "    print('held', flush=True)\n"
+        "    input()\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    with subprocess.Popen(command, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(AlreadyRunningError), StateDirectory(tmp_path).lock():
+            pass
+        holder.kill()
+        holder.wait()
+        with StateDirectory(tmp_path).lock():
+            pass
 
 
 def test_a_file_in_place_of_the_directory_is_explained(tmp_path):
@@ -214,12 +228,6 @@ def test_attaching_to_a_failed_run_says_why(tmp_path):
     assert StateDirectory(tmp_path).read() is None
 
 
-@pytest.mark.parametrize("path", ["nowhere:thing", "paperless.local.layout:nothing", "", ":x"])
-def test_a_hook_that_names_nothing_is_refused(path):
-    with pytest.raises(LocalSystemError, match="module:attribute"):
-        named(path)
-
-
 def test_an_unknown_option_is_refused():
     with pytest.raises(ValidationError, match="intake_member"):
         LocalOptions.model_validate({"intake_member": 2})
@@ -229,49 +237,49 @@ def test_an_unknown_option_is_refused():
 
 
 def test_the_pause_doubles_up_to_five_seconds():
-    assert [backoff(deaths) for deaths in range(1, 8)] == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
+    assert [backoff(exits) for exits in range(1, 8)] == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
 
 
-def keeper_of(tmp_path: Path, code: int) -> Keeper:
+def ended_with(tmp_path: Path, code: int) -> SupervisedProcess:
     spec = ServiceSpec(name="intake", argv=(sys.executable, "-S", "-c", f"raise SystemExit({code})"), port=1)
-    keeper = Keeper(spec, tmp_path / "intake.log")
-    keeper.start()
-    wait_for(lambda: keeper.child.poll() is not None)
-    return keeper
+    service = SupervisedProcess(spec, tmp_path / "intake.log")
+    service.start()
+    wait_for(lambda: service.child.poll() is not None)
+    return service
 
 
-def test_each_death_is_told_once_and_delays_more(tmp_path):
-    keeper = keeper_of(tmp_path, 3)
+def test_each_exit_is_told_once_and_delays_more(tmp_path):
+    service = ended_with(tmp_path, 3)
     now = time.monotonic()
-    death = keeper.tend(now)
-    assert death is not None
-    assert (death.code, death.restart_in_s) == (3, 0.2)
-    assert keeper.tend(now + 0.1) is None
-    assert keeper.restarts == 0
-    keeper.tend(now + 0.3)
-    assert keeper.restarts == 1
-    wait_for(lambda: keeper.child.poll() is not None)
-    second = keeper.tend(now + 0.4)
+    first = service.poll(now)
+    assert first is not None
+    assert (first.code, first.restart_in_s) == (3, 0.2)
+    assert service.poll(now + 0.1) is None
+    assert service.restarts == 0
+    service.poll(now + 0.3)
+    assert service.restarts == 1
+    wait_for(lambda: service.child.poll() is not None)
+    second = service.poll(now + 0.4)
     assert second is not None
     assert second.restart_in_s == 0.4
 
 
 def test_a_long_life_starts_with_the_short_pause_again(tmp_path):
-    keeper = keeper_of(tmp_path, 3)
-    keeper.deaths_in_a_row = 4
-    death = keeper.tend(time.monotonic() + 60)
-    assert death is not None
-    assert death.restart_in_s == 0.2
+    service = ended_with(tmp_path, 3)
+    service.exits_in_a_row = 4
+    first = service.poll(time.monotonic() + 60)
+    assert first is not None
+    assert first.restart_in_s == 0.2
 
 
 def test_exit_78_is_never_restarted(tmp_path):
-    keeper = keeper_of(tmp_path, EXIT_NO_RESTART)
+    service = ended_with(tmp_path, EXIT_NO_RESTART)
     now = time.monotonic()
-    death = keeper.tend(now)
-    assert death is not None
-    assert death.restart_in_s is None
-    assert keeper.tend(now + 3600) is None
-    assert keeper.restarts == 0
+    first = service.poll(now)
+    assert first is not None
+    assert first.restart_in_s is None
+    assert service.poll(now + 3600) is None
+    assert service.restarts == 0
 
 
 def test_a_tail_shows_only_the_last_lines(tmp_path):
@@ -292,9 +300,9 @@ def test_a_child_ends_when_its_parent_is_killed(tmp_path, poll):
         "print(child.pid, flush=True)\n"
         "child.wait()\n"
     )
-    env = {**os.environ, **({"DEATHWATCH_POLL": "1"} if poll else {})}
+    env = {**os.environ, **({"PARENT_WATCH_POLL": "1"} if poll else {})}
     with subprocess.Popen(
-        [sys.executable, "-c", parent_code, str(DEATHWATCH)], stdout=subprocess.PIPE, env=env
+        [sys.executable, "-c", parent_code, str(PARENT_WATCH)], stdout=subprocess.PIPE, env=env
     ) as parent:
         assert parent.stdout is not None
         child = int(parent.stdout.readline())
@@ -306,7 +314,7 @@ def test_a_child_ends_when_its_parent_is_killed(tmp_path, poll):
 
 
 def test_a_command_that_is_not_there_is_named():
-    command = [sys.executable, "-I", "-S", str(DEATHWATCH), str(os.getpid()), "/nowhere/tansu"]
+    command = [sys.executable, "-I", "-S", str(PARENT_WATCH), str(os.getpid()), "/nowhere/tansu"]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.returncode == 127
     assert "/nowhere/tansu cannot be started" in run.stderr
@@ -315,8 +323,8 @@ def test_a_command_that_is_not_there_is_named():
 # Settings
 
 
-def site(**changes: object) -> Site:
-    return Site(
+def inputs(**changes: object) -> LayoutInputs:
+    return LayoutInputs(
         options=LocalOptions.model_validate({"seed": 7, "plan": "rough", **changes}),
         kafka_servers="127.0.0.1:9092",
         capabilities=EMBEDDED,
@@ -327,7 +335,7 @@ def site(**changes: object) -> Site:
 
 
 def test_every_service_gets_its_own_settings():
-    specs = {spec.name: spec for spec in services(site())}
+    specs = {spec.name: spec for spec in services(inputs())}
     assert list(specs) == ["intake", "vneid_mock", "scoring", "scoring_api"]
     assert specs["intake"].env["INTAKE_SIGNING_KEY"] == "k"
     assert specs["intake"].env["INTAKE_IDEMPOTENT_PRODUCER"] == "false"
@@ -337,12 +345,12 @@ def test_every_service_gets_its_own_settings():
 
 
 def test_more_intake_members_have_names_and_ports_apart():
-    specs = services(site(intake_members=3, static_members=True))[:3]
+    specs = services(inputs(intake_members=3, static_members=True))[:3]
     assert [spec.name for spec in specs] == ["intake", "intake_2", "intake_3"]
     assert len({spec.port for spec in specs}) == 3
     assert [spec.env["INTAKE_GROUP_INSTANCE_ID"] for spec in specs] == ["intake", "intake_2", "intake_3"]
 
 
 def test_only_intake_sees_the_signing_key():
-    others = [spec for spec in services(site()) if spec.name != "intake"]
+    others = [spec for spec in services(inputs()) if spec.name != "intake"]
     assert not any("k" in spec.env.values() for spec in others)
