@@ -1,12 +1,17 @@
-"""What the pages point to is there: tests by name, files, and headings of other pages."""
+"""What the pages point to is there: tests by name, files, modules, and headings of other pages."""
 
 import re
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-PAGES = sorted([*(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").rglob("*.md"), ROOT / "README.md"])
+from tests.support.source import PACKAGES, ROOT
+
+FOLDERS = {path.name for path in ROOT.iterdir() if path.is_dir() and path.name[0] not in "._" and path.name != "build"}
+PAGES = sorted([*ROOT.glob("*.md"), *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.md"))])
+SOURCES = [path.relative_to(ROOT).as_posix() for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")]
+# What their reader makes.
+MADE = re.compile(r"deploy/secrets\b|deploy/compose/NAME\.env|build/")
 TESTS = {path.name: path for path in (ROOT / "tests").rglob("*.py")}
 
 
@@ -55,3 +60,48 @@ def test_a_link_leads_somewhere(page):
         place = (page.parent / path).resolve() if path else page
         assert place.exists(), f"{target} leads nowhere"
         assert not anchor or anchor in anchors(place), f"{target}: no such heading"
+
+
+def named_files(text: str) -> list[str]:
+    """Return the paths that a text names, and the Python files without one."""
+    return re.findall(r"(?<![\w./-])((?:[\w.-]+/)+[\w.-]*\w|[\w-]+\.py)(?![\w/*])", text)
+
+
+def is_there(name: str, page: Path) -> bool:
+    """Whether a file is where its path says, from the top or from the page; a bare Python file may be anywhere."""
+    if name.partition("/")[0] in FOLDERS:
+        return (ROOT / name).exists() or (page.parent / name).exists() or bool(MADE.match(name))
+    return not name.endswith(".py") or any(f"/{source}".endswith(f"/{name}") for source in SOURCES)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_a_file_that_a_page_names_is_there(page):
+    assert [name for name in named_files(page.read_text("utf-8")) if not is_there(name, page)] == []
+
+
+def named_modules(text: str) -> list[str]:
+    packages = "|".join([*PACKAGES, "tests", "tools"])
+    found = re.findall(rf"(?<![\w./@-])((?:{packages})(?:\.[A-Za-z_]\w*)+)", text)
+    return [name for name in found if not re.search(r"\.(md|csv|toml|ya?ml|json|py|html)$", name)]
+
+
+def resolves(name: str) -> bool:
+    """Whether a dotted name is a module, or a word of the module before its last part."""
+    place, parts = ROOT.joinpath(*name.split(".")), name.rpartition(".")
+    if place.with_suffix(".py").exists() or (place / "__init__.py").exists():
+        return True
+    above = ROOT.joinpath(*parts[0].split("."))
+    files = [file for file in (above.with_suffix(".py"), above / "__init__.py") if file.exists()]
+    return any(re.search(rf"\b{parts[2]}\b", file.read_text("utf-8")) for file in files)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_a_module_that_a_page_names_is_there(page):
+    assert [name for name in named_modules(page.read_text("utf-8")) if not resolves(name)] == []
+
+
+def test_what_has_moved_would_be_noticed():
+    text = "runtime/window.py, window.py, runtime.window.Window; runtime/pending.py, runtime.pending.PendingRecords"
+    page = ROOT / "README.md"
+    assert [name for name in named_files(text) if not is_there(name, page)] == ["runtime/window.py", "window.py"]
+    assert [name for name in named_modules(text) if not resolves(name)] == ["runtime.window.Window"]
