@@ -114,7 +114,7 @@ async def _verified(system: System, manifest: Path, layout: Layout) -> None:
     verdict = await verify(
         system.target,
         partitions=layout.partitions,
-        foresight=RunParameters(plan=found.plan, seed=found.seed),
+        parameters=RunParameters(plan=found.plan, seed=found.seed),
         log_identity=found.log_identity,
         within_s=WITHIN_S,
     )

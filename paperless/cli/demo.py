@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -25,7 +25,6 @@ from paperless.cli.options import (
     State,
     System,
     Within,
-    fetch,
     find_system,
     seconds_per_day,
 )
@@ -52,8 +51,12 @@ from paperless.traffic.driver import DrivePlan, DriveResult
 from paperless.traffic.manifest import read_manifest
 from paperless.traffic.running_system import check_mock, earlier_submissions
 from paperless.traffic.survey import survey
+from paperless.verification import scoring_client
 from paperless.verification.checkers import Verdict
+from paperless.verification.scoring_client import ask
 from paperless.verification.verify import wait_for_quiescence
+from services.scoring.rates.rates import RatesTable
+from services.scoring.rates.why import WhyTable
 
 DEFAULT_SEED = 1
 DEFAULT_PLAN = "mild"
@@ -80,8 +83,8 @@ class Outcome(NamedTuple):
     """What a run came to: the verdict, the tables of the scoring API, and the figures of `timing` in the JSON."""
 
     verdict: Verdict
-    rates: Mapping[str, Any]
-    why: Mapping[str, Any]
+    rates: Mapping[str, RatesTable]
+    why: WhyTable
     timing: Mapping[str, Any]
 
 
@@ -182,8 +185,9 @@ def _play(run: DemoRun, system: System, how: str, parts: Iterable[str], started:
     start_s = time.monotonic() - started
     make_console().print(f"{how} in {start_s:.1f} s: {', '.join(parts)}")
     verdict, timing = asyncio.run(system.watched(_send_and_verify(run, system)))
-    rates = {name: fetch(f"{system.endpoints[API]}/rates", authority=name) for name in ("province", "all")}
-    why = fetch(f"{system.endpoints[API]}/why")
+    with scoring_client.client(system.endpoints[API]) as api:
+        rates = {name: ask(api, scoring_client.rates(authority=name)) for name in ("province", "all")}
+        why = ask(api, scoring_client.why())
     return Outcome(verdict, rates, why, {"start_s": round(start_s, 2), **timing})
 
 
@@ -238,7 +242,8 @@ def _show(outcome: Outcome, json: Path | None, closing_hint: str) -> None:
         f"{timing['sending']['sent']:,} applications in {timing['traffic_s']} s"
         f" ({timing['applications_per_s']:,.0f}/s), verified in {timing['verify_s']} s"
     )
-    write_json(json, {**verdict_json(outcome.verdict), "rates": outcome.rates, "timing": timing})
+    rates = {name: asdict(table) for name, table in outcome.rates.items()}
+    write_json(json, {**verdict_json(outcome.verdict), "rates": rates, "timing": timing})
     if json:
         console.print(f"the same as JSON: {json}")
     console.print(closing_hint, soft_wrap=True)

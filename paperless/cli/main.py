@@ -19,14 +19,13 @@ from paperless.population.scenario import ScenarioError
 from paperless.traffic.load.result import LoadError
 from paperless.traffic.manifest import ManifestError
 from paperless.traffic.survey import LogError
-from paperless.verification.api_token import ApiTokenError
+from paperless.verification.scoring_client import ScoringApiError
 from paperless.verification.verify import VerifyError
 from services.vneid_mock.plan_files import PlanError
 
 EXIT_ERROR = 2
 # What a user can cause or mend; anything else is our own bug and shows its traceback.
 EXPECTED = (
-    ApiTokenError,
     AccessControlError,
     DomainError,
     KafkaError,
@@ -36,6 +35,7 @@ EXPECTED = (
     ManifestError,
     PlanError,
     ScenarioError,
+    ScoringApiError,
     SecretError,
     TopicsError,
     VerifyError,

@@ -1,17 +1,17 @@
 """Options that several commands share, and how a running system is found."""
 
+import json
 from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Self, TypeVar
 
-import httpx
 import typer
 from pydantic import ValidationError
 from pydantic_settings import SettingsConfigDict
 
 from paperless.local.processes import Usage
 from paperless.local.system import LocalSystem, attach
-from paperless.verification.api_token import authorization
+from paperless.verification.scoring_client import Question, ask, client
 from paperless.verification.verify import Target, VerifyError
 from runtime.settings import EnvironmentSettings, KafkaAccess
 
@@ -169,22 +169,13 @@ def _named(option: str) -> tuple[str, str]:
     return name, url.rstrip("/")
 
 
-def fetch(url: str, **query: str | None) -> Any:
+def fetch(url: str) -> Any:
     """Return the JSON that a part of the system answers.
 
     Raises:
-        VerifyError: it does not answer, or refuses the question.
+        ScoringApiError: it does not answer, or refuses the question.
 
     """
-    wanted = {name: value for name, value in query.items() if value is not None}
-    try:
-        response = httpx.get(url, params=wanted, headers=authorization(), timeout=30)
-    except httpx.HTTPError as error:
-        raise VerifyError(f"{url} does not answer ({error!r}); is the system running?") from error
-    if response.is_error:
-        try:
-            detail = response.json().get("detail", response.text)
-        except ValueError:
-            detail = response.text
-        raise VerifyError(f"{url}: {detail}")
-    return response.json() if "json" in response.headers.get("content-type", "") else response.text
+    address, _, path = url.rpartition("/")
+    with client(address) as part:
+        return ask(part, Question(f"/{path}", json.loads))

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
-import httpx
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -18,14 +17,18 @@ from paperless.cli.options import API
 from paperless.population.arrivals import SimulatedDay
 from paperless.traffic.driver import Progress as Sent
 from paperless.traffic.manifest import ManifestError
-from paperless.verification.api_token import authorization
+from paperless.verification import scoring_client
 from paperless.verification.checkers import Verdict
+from services.scoring.rates.definitions import MeasureName, Published
+from services.scoring.rates.rates import Rate, RateRow, RatesTable
+from services.scoring.rates.why import WhyTable
 
 # The league table moves while records pour in; asking more often would cost what is being shown.
 TABLE_EVERY_S = 1.0
 LINE_EVERY_S = 5.0
 TOP_ROWS = 10
 WIDE = 140
+SHARES: Final[tuple[MeasureName, ...]] = ("d1", "d2", "paperless", "online", "on_time")
 _LABELS = {"dead_lettered": "dead-lettered", "re_delivered": "re-delivered"}
 
 
@@ -71,9 +74,14 @@ def clear_json(path: Path | None) -> None:
             path.write_text("", encoding="utf-8")
 
 
-def percent(rate: Mapping[str, Any]) -> str:
+def percent(rate: Rate) -> str:
     """Return a rate as text, a dash where nothing was counted."""
-    return "–" if rate["value"] is None else f"{100 * rate['numerator'] / rate['denominator']:.2f} %"
+    return f"{100 * rate.numerator / rate.denominator:.2f} %" if rate.denominator else "–"
+
+
+def _figure(published: Published | None) -> str:
+    """Return a published figure as text with its evidence mark, a dash where there is none."""
+    return f"{100 * published.value:.2f} % [{published.evidence}]" if published else "–"
 
 
 class LiveView:
@@ -112,7 +120,7 @@ class SendingView(LiveView):
         )
         self._task = self._bar.add_task("sent", total=sum(day.applications for day in days), at="", per_s="")
         url = endpoints.get(API)
-        self._api = httpx.Client(base_url=url, headers=authorization(), timeout=1) if url else None
+        self._api = scoring_client.client(url, timeout_s=1) if url else None
         self._table: RenderableType = ""
         self._asked_at = self._line_at
 
@@ -142,10 +150,9 @@ class SendingView(LiveView):
         if self._api is None:
             return ""
         try:
-            found = self._api.get("/rates").json()
-        except (httpx.HTTPError, ValueError):
+            return league_table(scoring_client.ask(self._api, scoring_client.rates()), limit=TOP_ROWS)
+        except scoring_client.ScoringApiError:
             return self._table
-        return league_table(found, limit=TOP_ROWS) if "rows" in found else self._table
 
 
 @contextmanager
@@ -159,13 +166,12 @@ def steps() -> Iterator[Callable[[str], None]]:
         yield lambda text: status.update(f"verifying: {text[: console.width - 20]}")
 
 
-def league_table(rates: Mapping[str, Any], limit: int | None = None) -> Table:
+def league_table(rates: RatesTable, limit: int | None = None) -> Table:
     """Return the provinces by D1; `limit` keeps the first ones and the last three."""
-    rows = [row for row in rates["rows"] if row["applications"]]
-    total = rates["total"]
+    rows = [row for row in rates.rows if row.applications]
     table = Table(
-        title=f"End to end (D1), {rates['authority']}-run procedures: {percent(total['rates']['d1'])} "
-        f"of {total['applications']:,}",
+        title=f"End to end (D1), {rates.authority}-run procedures: {percent(rates.total.rates['d1'])} "
+        f"of {rates.total.applications:,}",
         title_justify="left",
     )
     for name in ("#", "province"):
@@ -174,71 +180,62 @@ def league_table(rates: Mapping[str, Any], limit: int | None = None) -> Table:
         table.add_column(name, justify="right")
     shown = rows if limit is None or len(rows) <= limit else [*rows[: limit - 3], *rows[-3:]]
     for row in shown:
-        table.add_row(str(row["rank"]), row["name_vi"], f"{row['applications']:,}", *_shares(row))
+        table.add_row(str(row.rank), row.name_vi, f"{row.applications:,}", *_shares(row))
     return table
 
 
-def _shares(row: Mapping[str, Any]) -> list[str]:
-    return [percent(row["rates"][name]) for name in ("d1", "d2", "paperless", "online", "on_time")]
+def _shares(row: RateRow) -> list[str]:
+    return [percent(row.rates[name]) for name in SHARES]
 
 
-def authority_table(rates: Mapping[str, Any]) -> Table:
+def authority_table(rates: RatesTable) -> Table:
     """Return the rates by who runs the procedures, each beside its published figure."""
     table = Table(title="Simulated beside published", title_justify="left")
     table.add_column("procedures run by")
     for name in ("applications", "D1", "published D1", "D2", "paperless", "online", "on time"):
         table.add_column(name, justify="right")
-    for row in rates["by_authority"]:
-        published = row["published"].get("d1")
-        figure = f"{100 * published['value']:.2f} % [{published['evidence']}]" if published else "–"
+    for row in rates.by_authority:
         d1, *others = _shares(row)
-        table.add_row(row["name_en"], f"{row['applications']:,}", d1, figure, *others)
-    weighted = rates["country_d1"]
-    if weighted and weighted["value"] is not None and weighted["published"]:
-        mix = f"Country at the published mix ({weighted['province_share']:.1%} / {weighted['ministry_share']:.1%})"
-        published = weighted["published"]
-        figure = f"{100 * published['value']:.2f} % [{published['evidence']}]"
-        table.add_row(mix, "", f"{100 * weighted['value']:.2f} %", figure, *[""] * 4)
+        table.add_row(row.name_en, f"{row.applications:,}", d1, _figure(row.published.get("d1")), *others)
+    country = rates.country_d1
+    if country and country.value is not None and country.published:
+        mix = f"Country at the published mix ({country.province_share:.1%} / {country.ministry_share:.1%})"
+        table.add_row(mix, "", f"{100 * country.value:.2f} %", _figure(country.published), *[""] * 4)
     return table
 
 
-def rates_text(rates: Mapping[str, Any]) -> list[RenderableType]:
+def rates_text(rates: RatesTable) -> list[RenderableType]:
     """Return the rates as text: league table, both authorities, definitions."""
     definitions = [
-        f"{name}: {one['name_vi']} ({one['name_en']}) = {one['numerator']} / {one['denominator']}"
-        for name, one in rates["definitions"].items()
+        f"{name}: {each.name_vi} ({each.name_en}) = {each.numerator} / {each.denominator}"
+        for name, each in rates.definitions.items()
     ]
     return [league_table(rates), authority_table(rates), *definitions]
 
 
-def why_text(why: Mapping[str, Any], limit: int = 15) -> list[RenderableType]:
+def why_text(why: WhyTable, limit: int = 15) -> list[RenderableType]:
     """Return why applications did not end end to end, and what lifting each reason would give."""
-    where = why["province"] or "the country"
+    where = why.province or "the country"
     head = (
-        f"{why['not_end_to_end']:,} of {why['applications']:,} applications ({why['authority']}-run) in {where} "
-        f"did not end end to end; D1 is {percent(why['d1'])}"
+        f"{why.not_end_to_end:,} of {why.applications:,} applications ({why.authority}-run) in {where} "
+        f"did not end end to end; D1 is {percent(why.d1)}"
     )
     reasons = Table("reason", title="Reasons; an application can have several", title_justify="left")
     for name in ("applications", "alone", "D1 if lifted"):
         reasons.add_column(name, justify="right")
-    for row in why["reasons"][:limit]:
-        bound = " at most" if row["upper_bound"] else ""
-        reasons.add_row(
-            f"{row['name_vi']} ({row['reason']})",
-            f"{row['applications']:,}",
-            f"{row['alone']:,}",
-            percent(row["d1_if_lifted"]) + bound,
-        )
+    for row in why.reasons[:limit]:
+        lifted = percent(row.d1_if_lifted) + (" at most" if row.upper_bound else "")
+        reasons.add_row(f"{row.name_vi} ({row.reason})", f"{row.applications:,}", f"{row.alone:,}", lifted)
     pairs = Table("both lifted", title="What two together would lift", title_justify="left")
     pairs.add_column("D1 if lifted", justify="right")
-    for row in why["pairs"][:5]:
-        pairs.add_row(" + ".join(row["reasons"]), percent(row["d1_if_lifted"]))
+    for pair in why.pairs[:5]:
+        pairs.add_row(" + ".join(pair.reasons), percent(pair.d1_if_lifted))
     databases = Table("database", title="Databases: what their misses cost", title_justify="left")
     for name in ("found", "missing", "mismatch", "unreachable", "blocking", "alone"):
         databases.add_column(name, justify="right")
-    for row in why["databases"][:limit]:
-        databases.add_row(row["name_vi"], *[f"{row[name]:,}" for name in ("found", "missing", "mismatch")],
-                          *[f"{row[name]:,}" for name in ("unreachable", "blocking", "alone")])  # fmt: skip
+    for base in why.databases[:limit]:
+        counts = (base.found, base.missing, base.mismatch, base.unreachable, base.blocking, base.alone)
+        databases.add_row(base.name_vi, *[f"{number:,}" for number in counts])
     return [head, reasons, pairs, databases]
 
 
@@ -249,7 +246,7 @@ def print_verdict(verdict: Verdict) -> None:
     for name, value in verdict_json(verdict)["counts"].items():
         console.print(f"  {_LABELS.get(name, name.replace('_', ' ')):<14} {value:>9,}")
     console.print(f"  {agreement(verdict)}")
-    for reason, count in verdict.letters.items():
+    for reason, count in verdict.dead_letters.items():
         console.print(f"  dead letters   {count:>9,}  {reason}")
     for difference in verdict.differences:
         console.print(f"  - {difference}", markup=False, soft_wrap=True)
@@ -279,6 +276,6 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
             "conflicts": verdict.conflicts,
         },
         "readings": agreement(verdict),
-        "dead_letters": dict(verdict.letters),
+        "dead_letters": dict(verdict.dead_letters),
         "differences": list(verdict.differences),
     }

@@ -1,12 +1,22 @@
 """`paperless rates` and `paperless why`: the tables of the scoring API as text, JSON or CSV."""
 
 import json as json_module
-from typing import Annotated, Any
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, TypeVar
 
 import typer
+from rich.console import RenderableType
 
-from paperless.cli.options import API, DEFAULT_STATE, Api, State, fetch, find_system
+from paperless.cli.options import API, DEFAULT_STATE, Api, State, find_system
 from paperless.cli.output import make_console, rates_text, why_text
+from paperless.verification import scoring_client
+from paperless.verification.scoring_client import Question, ask, client
+from services.scoring.rates.rates import RatesTable
+from services.scoring.rates.why import WhyTable
+
+Table = TypeVar("Table", RatesTable, WhyTable)
 
 Authority = Annotated[
     str, typer.Option(help="Who runs the procedures: province (as the published figures), ministry, all.")
@@ -31,8 +41,8 @@ def rates(
 
     Example: `paperless rates --csv > rates.csv`
     """
-    found = _ask(state, api, "/rates", csv=csv, authority=authority, month=month, procedure=procedure)
-    _show(found, rates_text, json=json, csv=csv)
+    question = scoring_client.rates(authority=authority, month=month, procedure=procedure)
+    _show(_address(state, api), question, rates_text, json=json, csv=csv)
 
 
 def why(
@@ -49,19 +59,23 @@ def why(
 
     Example: `paperless why --province 79`
     """
-    found = _ask(state, api, "/why", csv=csv, authority=authority, month=month, procedure=procedure, province=province)
-    _show(found, why_text, json=json, csv=csv)
+    question = scoring_client.why(authority=authority, month=month, procedure=procedure, province=province)
+    _show(_address(state, api), question, why_text, json=json, csv=csv)
 
 
-def _ask(state: Any, api: str | None, path: str, *, csv: bool, **query: str | None) -> Any:
-    system = find_system(state, None, api, None)
-    return fetch(system.url(API, "--api URL") + path, format="csv" if csv else "json", **query)
+def _address(state: Path, api: str | None) -> str:
+    return find_system(state, None, api, None).url(API, "--api URL")
 
 
-def _show(found: Any, as_text: Any, *, json: bool, csv: bool) -> None:
-    if csv:
-        typer.echo(found, nl=False)
-    elif json:
-        typer.echo(json_module.dumps(found, ensure_ascii=False, indent=2))
+def _show(
+    address: str, question: Question[Table], as_text: Callable[[Table], list[RenderableType]], *, json: bool, csv: bool
+) -> None:
+    with client(address) as api:
+        if csv:
+            typer.echo(ask(api, question.as_csv()), nl=False)
+            return
+        table = ask(api, question)
+    if json:
+        typer.echo(json_module.dumps(asdict(table), ensure_ascii=False, indent=2))
     else:
-        make_console().print(*as_text(found), sep="\n")
+        make_console().print(*as_text(table), sep="\n")

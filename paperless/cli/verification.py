@@ -58,7 +58,7 @@ async def check(system: System, manifest: Manifest, within_s: float) -> Verdict:
         return await run_verification(
             system.target,
             partitions=manifest.partitions,
-            foresight=RunParameters(plan=manifest.plan, seed=manifest.seed),
+            parameters=RunParameters(plan=manifest.plan, seed=manifest.seed),
             log_identity=manifest.log_identity,
             within_s=within_s,
             progress=tell,

@@ -30,7 +30,7 @@ from services.scoring.rollup.snapshot import (
 MAX_NAMED = 20
 
 
-class Letter(NamedTuple):
+class DeadLetter(NamedTuple):
     """A dead letter: where its record stood, and why it was refused."""
 
     topic: str
@@ -52,18 +52,18 @@ class LoggedRecord(NamedTuple):
 class PartitionAudit:
     """What one partition came to. `content` has each application's content hash, recounted and by the oracle, if asked.
 
-    `lost` and `wrongly_refused` name positions of `applications.submitted`, `strangers` applications that have an
-    outcome but no submission.
+    `lost` and `wrongly_refused` name positions of `applications.submitted`, `applications_without_submission` have an
+    outcome in the log all the same.
     """
 
     submitted: int
     recount: Snapshot
     oracle: Snapshot | None
-    letters: tuple[Letter, ...]
+    dead_letters: tuple[DeadLetter, ...]
     lost: tuple[str, ...]
     wrongly_refused: tuple[str, ...]
     content: tuple[Mapping[str, int], Mapping[str, int]] | None = None
-    strangers: tuple[str, ...] = ()
+    applications_without_submission: tuple[str, ...] = ()
 
 
 class PartitionAuditor:
@@ -75,14 +75,16 @@ class PartitionAuditor:
     Args:
         partition: its number.
         partitions: the partition count of the log.
-        letters: its dead letters, repeats allowed.
+        dead_letters: of its records, repeats allowed.
         oracle: None where the fault plan was changed by hand: then the recount is the reference.
 
     """
 
-    def __init__(self, *, partition: int, partitions: int, letters: Iterable[Letter], oracle: Oracle | None) -> None:
+    def __init__(
+        self, *, partition: int, partitions: int, dead_letters: Iterable[DeadLetter], oracle: Oracle | None
+    ) -> None:
         self._partition, self._partitions, self._oracle = partition, partitions, oracle
-        self._letters = {(letter.topic, letter.offset): letter for letter in letters}
+        self._dead_letters = {(letter.topic, letter.offset): letter for letter in dead_letters}
         self._recount, self._expected = Rollup(), Rollup()
         self._submitted = 0
         self._unknown: set[str] | None = None
@@ -93,7 +95,7 @@ class PartitionAuditor:
         """Recount the next records of `applications.decided`."""
         batch = []
         for record in records:
-            if (APPLICATIONS_DECIDED.name, record.offset) in self._letters:
+            if (APPLICATIONS_DECIDED.name, record.offset) in self._dead_letters:
                 continue
             try:
                 batch.append((self._partition, decode(record, self._partitions)))
@@ -105,13 +107,13 @@ class PartitionAuditor:
     def submitted(self, records: Iterable[LoggedRecord]) -> None:
         """Look for the outcomes of the next records of `applications.submitted`."""
         unknown = self._without_submission()
-        foreseen: list[tuple[int, ApplicationOutcome]] = []
+        expected: list[tuple[int, ApplicationOutcome]] = []
         for record in records:
             self._submitted += 1
             name = (record.key or b"").decode(errors="replace")
             unknown.discard(name)
-            self._check(record, name, _foresee(record, self._oracle, foreseen) if self._oracle else None)
-        self._expected.apply_all(foreseen)
+            self._check(record, name, _expect(record, self._oracle, expected) if self._oracle else None)
+        self._expected.apply_all(expected)
 
     def result(self, *, with_content: bool = False) -> PartitionAudit:
         """Return what the partition came to, with every application's content hash if asked."""
@@ -121,7 +123,7 @@ class PartitionAuditor:
             self._submitted,
             recount.snapshot(),
             expected.snapshot() if self._oracle else None,
-            tuple(self._letters.values()),
+            tuple(self._dead_letters.values()),
             tuple(self._lost),
             tuple(self._refused),
             (recount.content_hashes(), expected.content_hashes()) if with_content else None,
@@ -135,7 +137,7 @@ class PartitionAuditor:
 
     def _check(self, record: LoggedRecord, name: str, verdict: str | None) -> None:
         """Hold a submission against its outcome; `verdict` is the oracle's reason to refuse it."""
-        letter = self._letters.get((APPLICATIONS_SUBMITTED.name, record.offset))
+        letter = self._dead_letters.get((APPLICATIONS_SUBMITTED.name, record.offset))
         place = f"{APPLICATIONS_SUBMITTED.name}/{self._partition}/{record.offset}"
         if letter is not None:
             if self._oracle and verdict != letter.reason:
@@ -146,10 +148,10 @@ class PartitionAuditor:
             self._lost.append(f"{place}: must be refused ({verdict}), but is no dead letter")
 
 
-def _foresee(record: LoggedRecord, oracle: Oracle, foreseen: list[tuple[int, ApplicationOutcome]]) -> str | None:
+def _expect(record: LoggedRecord, oracle: Oracle, expected: list[tuple[int, ApplicationOutcome]]) -> str | None:
     """Add what the oracle says of a submission, or return the reason why it must be refused."""
     try:
-        foreseen.append((record.partition, oracle.outcome(record)))
+        expected.append((record.partition, oracle.outcome(record)))
     except Reject as reject:
         return reject.reason
     return None
@@ -176,7 +178,7 @@ class Verdict:
     live_equals_recount: bool
     recount_equals_oracle: bool | None
     differences: tuple[str, ...] = ()
-    letters: Mapping[str, int] = field(default_factory=dict)
+    dead_letters: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -185,40 +187,37 @@ class Verdict:
         return agree and not (self.lost or self.counted_twice or self.differences)
 
 
-def judge_readings(
+def judge(
     live: Snapshot, audits: Mapping[int, PartitionAudit], live_content: Mapping[int, Mapping[str, int]]
 ) -> Verdict:
     """Return the verdict over all partitions.
 
     Args:
-        live: the store's reading.
+        live: the store's snapshot.
         audits: by partition; those that differ from the live store have their content.
         live_content: content hash by application of the partitions that differ.
 
     """
     recount = merged(audit.recount for audit in audits.values())
     oracles = [audit.oracle for audit in audits.values()]
-    oracle = merged(one for one in oracles if one) if all(oracles) else None
+    oracle = merged(snapshot for snapshot in oracles if snapshot) if all(oracles) else None
     lost = [place for audit in audits.values() for place in audit.lost]
     missing, doubled, details = _compare_content(live, audits, live_content)
-    letters = Counter(f"{one.topic}: {one.reason}" for audit in audits.values() for one in audit.letters)
-    at_scoring = [one for audit in audits.values() for one in audit.letters if one.topic == APPLICATIONS_DECIDED.name]
+    dead_letters = [letter for audit in audits.values() for letter in audit.dead_letters]
+    at_scoring = [letter for letter in dead_letters if letter.topic == APPLICATIONS_DECIDED.name]
     differences = [
         *lost[:MAX_NAMED],
         *[place for audit in audits.values() for place in audit.wrongly_refused][:MAX_NAMED],
-        *[stranger for audit in audits.values() for stranger in audit.strangers][:MAX_NAMED],
-        *[f"live and recount: {one}" for one in difference(live, recount)][:MAX_NAMED],
-        *([f"recount and oracle: {one}" for one in difference(recount, oracle)][:MAX_NAMED] if oracle else []),
+        *[name for audit in audits.values() for name in audit.applications_without_submission][:MAX_NAMED],
+        *[f"live and recount: {each}" for each in difference(live, recount)][:MAX_NAMED],
+        *([f"recount and oracle: {each}" for each in difference(recount, oracle)][:MAX_NAMED] if oracle else []),
         *details[:MAX_NAMED],
-        *[f"dead letter at scoring: {one.topic}/{one.partition}/{one.offset} {one.reason}" for one in at_scoring],
+        *[f"dead letter at scoring: {each.topic}/{each.partition}/{each.offset} {each.reason}" for each in at_scoring],
     ]
-    submitted_letters = sum(
-        1 for audit in audits.values() for one in audit.letters if one.topic == APPLICATIONS_SUBMITTED.name
-    )
     return Verdict(
         submitted=sum(audit.submitted for audit in audits.values()),
-        decided=sum(print_.applications for print_ in recount.fingerprints.values()),
-        dead_lettered=submitted_letters,
+        decided=sum(fingerprint.applications for fingerprint in recount.fingerprints.values()),
+        dead_lettered=sum(letter.topic == APPLICATIONS_SUBMITTED.name for letter in dead_letters),
         lost=len(lost) + missing,
         counted_twice=doubled,
         re_delivered=recount.counters.get("ignored_equal", 0) + recount.counters.get("ignored_weaker", 0),
@@ -228,32 +227,34 @@ def judge_readings(
         live_equals_recount=not difference(live, recount),
         recount_equals_oracle=None if oracle is None else not difference(recount, oracle),
         differences=tuple(differences),
-        letters=dict(letters),
+        dead_letters=dict(Counter(f"{letter.topic}: {letter.reason}" for letter in dead_letters)),
     )
 
 
-def merged(readings: Iterable[Snapshot]) -> Snapshot:
-    """Return the sum of readings of different partitions."""
+def merged(snapshots: Iterable[Snapshot]) -> Snapshot:
+    """Return the sum of snapshots of different partitions."""
     cells: dict[CellKey, Measures] = {}
-    prints: dict[int, Fingerprint] = {}
+    fingerprints: dict[int, Fingerprint] = {}
     counters: Counter[str] = Counter()
-    for reading in readings:
-        add_cells(cells, reading.cells)
-        add_fingerprints(prints, reading.fingerprints)
-        counters.update(reading.counters)
-    return Snapshot(cells, prints, counters)
+    for snapshot in snapshots:
+        add_cells(cells, snapshot.cells)
+        add_fingerprints(fingerprints, snapshot.fingerprints)
+        counters.update(snapshot.counters)
+    return Snapshot(cells, fingerprints, counters)
 
 
-def partitions_that_differ(live: Snapshot, held: Mapping[int, int], audits: Mapping[int, PartitionAudit]) -> list[int]:
+def partitions_that_differ(
+    live: Snapshot, stored: Mapping[int, int], audits: Mapping[int, PartitionAudit]
+) -> list[int]:
     """Return the partitions whose applications must be compared one by one.
 
-    `held` counts the outcomes that the live store holds: one that is counted but gone shows only there.
+    `stored` is how many outcomes the live store has by partition: one that is counted but gone shows only there.
     """
     return [
         number
         for number, audit in audits.items()
         if live.fingerprints.get(number) != audit.recount.fingerprints.get(number)
-        or held.get(number, 0) != live.fingerprints.get(number, Fingerprint()).applications
+        or stored.get(number, 0) != live.fingerprints.get(number, Fingerprint()).applications
         or (audit.oracle and audit.oracle.fingerprints.get(number) != audit.recount.fingerprints.get(number))
     ]
 
@@ -264,32 +265,32 @@ def _compare_content(
     """Return how many applications the live store misses and counts twice, and the name of each that differs."""
     missing = doubled = 0
     details = []
-    for number, held in live_content.items():
+    for number, stored in live_content.items():
         content = audits[number].content
         if content is None:
             continue
-        recounted, foreseen = content
-        gone = sorted(recounted.keys() - held.keys())
+        recounted, expected = content
+        gone = sorted(recounted.keys() - stored.keys())
         missing += len(gone)
         details += [f"application {name}: in the log, not in the live store" for name in gone]
-        extra, excess = _excess(live.fingerprints.get(number, Fingerprint()), held)
+        extra, excess = _excess(live.fingerprints.get(number, Fingerprint()), stored)
         if extra > 0:
             doubled += extra
             details.append(f"partition {number}: {extra} more counted in the live store than it holds applications")
-            details += [f"application {n}: counted twice in the live store" for n in held if held[n] == excess]
-        strangers = sorted(held.keys() - recounted.keys())
-        details += [f"application {name}: in the live store, not in the log" for name in strangers]
-        shared = held.keys() & recounted.keys()
-        details += [f"application {n}: live outcome differs from the log's" for n in shared if held[n] != recounted[n]]
+            details += [f"application {n}: counted twice in the live store" for n in stored if stored[n] == excess]
+        not_logged = sorted(stored.keys() - recounted.keys())
+        details += [f"application {name}: in the live store, not in the log" for name in not_logged]
+        wrong = [name for name in stored.keys() & recounted.keys() if stored[name] != recounted[name]]
+        details += [f"application {name}: live outcome differs from the log's" for name in wrong]
         details += [
             f"application {name}: the log's outcome differs from the oracle's"
-            for name in sorted(recounted.keys() & foreseen.keys())
-            if recounted[name] != foreseen[name]
+            for name in sorted(recounted.keys() & expected.keys())
+            if recounted[name] != expected[name]
         ]
-        details += [f"application {name}: foreseen, not in the log" for name in foreseen.keys() - recounted.keys()]
+        details += [f"application {name}: foreseen, not in the log" for name in expected.keys() - recounted.keys()]
     return missing, doubled, details
 
 
-def _excess(counted: Fingerprint, held: Mapping[str, int]) -> tuple[int, int]:
-    """Return how many applications, and which sum of hashes, a partition counts beyond those that it holds."""
-    return counted.applications - len(held), (counted.hash_sum - sum(held.values())) % HASH_SPAN
+def _excess(counted: Fingerprint, stored: Mapping[str, int]) -> tuple[int, int]:
+    """Return how many applications, and which sum of hashes, a partition counts beyond those that are stored."""
+    return counted.applications - len(stored), (counted.hash_sum - sum(stored.values())) % HASH_SPAN

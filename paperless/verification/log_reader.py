@@ -1,4 +1,4 @@
-"""Snapshot a log from its start to its end as it is now, partition by partition."""
+"""Reads a log from its start to its end as it is now, partition by partition."""
 
 from collections.abc import AsyncIterator, Iterable
 from typing import Any, Self
@@ -6,7 +6,7 @@ from typing import Any, Self
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from contracts.topics import LOG_IDENTITY, dead_letter_topics
-from paperless.verification.checkers import Letter, LoggedRecord
+from paperless.verification.checkers import DeadLetter, LoggedRecord
 from runtime.settings import KafkaAccess
 
 MAX_RECORDS = 5_000
@@ -46,16 +46,18 @@ class LogReader:
     async def read(self, topics: Iterable[str], partition: int) -> dict[str, list[Any]]:
         """Return all consumer records of one partition of some topics, from the log's start to its end as it is now."""
         wanted = list(topics)
-        found: dict[str, list[Any]] = {topic: [] for topic in wanted}
+        by_topic: dict[str, list[Any]] = {topic: [] for topic in wanted}
         async for topic, records in self._pieces(wanted, partition):
-            found[topic] += records
-        return found
+            by_topic[topic] += records
+        return by_topic
 
-    async def letters(self, partition: int) -> list[Letter]:
+    async def dead_letters(self, partition: int) -> list[DeadLetter]:
         """Return a partition's dead letters of every topic."""
         sources = dict(dead_letter_topics())
-        found = await self.read(sources, partition)
-        return [_letter(record, source.name, partition) for name, source in sources.items() for record in found[name]]
+        records = await self.read(sources, partition)
+        return [
+            _dead_letter(each, source.name, partition) for name, source in sources.items() for each in records[name]
+        ]
 
     async def logged(self, topic: str, partition: int) -> AsyncIterator[list[LoggedRecord]]:
         """Yield a partition of a topic in pieces, in order."""
@@ -85,7 +87,7 @@ async def read_identity(access: KafkaAccess) -> str | None:
     return bytes(records[0].value).decode() if records else None
 
 
-def _letter(record: Any, source: str, partition: int) -> Letter:
+def _dead_letter(record: Any, source: str, partition: int) -> DeadLetter:
     headers = dict(record.headers)
     offset = int(headers.get("dlq_offset", b"-1"))
-    return Letter(source, partition, offset, headers.get("dlq_reason", b"unknown").decode())
+    return DeadLetter(source, partition, offset, headers.get("dlq_reason", b"unknown").decode())

@@ -10,31 +10,39 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing import active_children, get_context
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 from aiokafka.errors import KafkaError
 
 from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED
 from domain import load_domain
-from paperless.verification.api_token import authorization
 from paperless.verification.checkers import (
     PartitionAudit,
     PartitionAuditor,
     Verdict,
-    judge_readings,
+    judge,
     partitions_that_differ,
 )
 from paperless.verification.log_reader import LogReader, read_identity
 from paperless.verification.members import ask_members, unowned
 from paperless.verification.oracle import Oracle
+from paperless.verification.scoring_client import (
+    LIVE_STORE,
+    LiveStore,
+    Question,
+    ScoringApiError,
+    ask_async,
+    async_client,
+    content_hashes,
+)
 from runtime.settings import KafkaAccess
 from services.intake.core import RuleBook
-from services.scoring.rollup.snapshot import Snapshot
 from services.vneid_mock.core import Vneid
 from services.vneid_mock.plan_files import plan_of
 from services.vneid_mock.registry import Registry
 
+A = TypeVar("A")
 QUIET_POLLS = 3
 POLL_S = 0.15
 IDENTITY_WITHIN_S = 10.0
@@ -95,18 +103,18 @@ async def wait_for_quiescence(
 
 
 def _moving(name: str, health: Mapping[str, Any]) -> list[str]:
-    found = [f"{name}: {reason}" for reason in health["reasons"]]
-    found += [f"{name}: {topic} lag {lag}" for topic, lag in health["lag"].items() if lag]
+    moving = [f"{name}: {reason}" for reason in health["reasons"]]
+    moving += [f"{name}: {topic} lag {lag}" for topic, lag in health["lag"].items() if lag]
     if health["open"]:
-        found.append(f"{name}: {health['open']} open")
-    return found
+        moving.append(f"{name}: {health['open']} open")
+    return moving
 
 
 async def verify(
     target: Target,
     *,
     partitions: int,
-    foresight: RunParameters | None,
+    parameters: RunParameters | None,
     log_identity: str | None = None,
     within_s: float = 120,
     progress: Callable[[str], None] = lambda _: None,
@@ -116,7 +124,7 @@ async def verify(
     Args:
         target: the system.
         partitions: the partition count of its log.
-        foresight: what the oracle must know; None makes the recount the reference.
+        parameters: of the run, for the oracle; None makes the recount the reference.
         log_identity: of the log that the run was sent to, None if it is not known.
         within_s: how long to wait until nothing moves.
         progress: called with a sentence per step.
@@ -127,16 +135,28 @@ async def verify(
     """
     await _check_log(target, log_identity)
     health = await wait_for_quiescence(target, partitions=partitions, within_s=within_s, progress=progress)
-    foresight = _checked_foresight(foresight, health.values(), progress)
-    live, held = await live_reading(target)
-    audits = await _audit(target.kafka, range(partitions), partitions, foresight, progress)
-    differing = partitions_that_differ(live, held, audits)
+    parameters = _confirmed(parameters, health.values(), progress)
+    async with async_client(target.api_url, timeout_s=60) as api:
+        return await _compare(target, partitions, parameters, api, progress)
+
+
+async def _compare(
+    target: Target,
+    partitions: int,
+    parameters: RunParameters | None,
+    api: httpx.AsyncClient,
+    progress: Callable[[str], None],
+) -> Verdict:
+    """Return the verdict on a system at rest."""
+    live = await live_store(api)
+    audits = await _audit(target.kafka, range(partitions), partitions, parameters, progress)
+    differing = partitions_that_differ(live.snapshot, live.outcomes, audits)
     content = {}
     if differing:
         progress(f"partitions {', '.join(map(str, differing))} differ: comparing their applications one by one")
-        audits |= await _audit(target.kafka, differing, partitions, foresight, progress, with_content=True)
-        content = {number: await live_content(target, number) for number in differing}
-    return judge_readings(live, audits, content)
+        audits |= await _audit(target.kafka, differing, partitions, parameters, progress, with_content=True)
+        content = {number: await _asked(api, content_hashes(number)) for number in differing}
+    return judge(live.snapshot, audits, content)
 
 
 async def _check_log(target: Target, expected: str | None) -> None:
@@ -144,67 +164,57 @@ async def _check_log(target: Target, expected: str | None) -> None:
         return
     try:
         async with asyncio.timeout(IDENTITY_WITHIN_S):
-            found = await read_identity(target.kafka) or "without identity"
+            served = await read_identity(target.kafka) or "without identity"
     except (KafkaError, TimeoutError) as error:
         raise VerifyError(f"broker {target.kafka.kafka_servers}: no answer ({error!r}); is it running?") from error
-    if found != expected:
-        raise VerifyError(f"the manifest is of log {expected}, the broker serves log {found}; use that run's manifest")
+    if served != expected:
+        raise VerifyError(f"the manifest is of log {expected}, the broker serves log {served}; use that run's manifest")
 
 
-def _checked_foresight(
-    foresight: RunParameters | None, health: Iterable[Mapping[str, Any]], progress: Callable[[str], None]
+def _confirmed(
+    parameters: RunParameters | None, health: Iterable[Mapping[str, Any]], progress: Callable[[str], None]
 ) -> RunParameters | None:
-    """Return what the oracle must know, as the services themselves say it."""
+    """Return the run's parameters with the attempt limit that intake has; None where the fault plan was changed."""
     for body in health:
         if body.get("plan_changed_by_hand"):
             progress("the fault plan was changed by hand: the recount is the reference")
             return None
-        if foresight and body.get("seed", foresight.seed) != foresight.seed:
-            raise VerifyError(f"the mock's seed is {body['seed']}, the manifest's {foresight.seed}; send again")
-        if foresight and "attempts" in body:
-            foresight = replace(foresight, attempts=body["attempts"])
-    return foresight
+        if parameters and body.get("seed", parameters.seed) != parameters.seed:
+            raise VerifyError(f"the mock's seed is {body['seed']}, the manifest's {parameters.seed}; send again")
+        if parameters and "attempts" in body:
+            parameters = replace(parameters, attempts=body["attempts"])
+    return parameters
 
 
-async def live_reading(target: Target) -> tuple[Snapshot, dict[int, int]]:
-    """Return the live store's reading, and how many outcomes it holds by partition.
+async def live_store(api: httpx.AsyncClient) -> LiveStore:
+    """Return what the live store holds.
 
     Raises:
         VerifyError: the scoring API does not answer, or the store has closed months.
 
     """
-    body = await _get(target, "/reading")
-    if body.get("closed_before"):
+    live = await _asked(api, LIVE_STORE)
+    if live.closed_before:
         raise VerifyError(
-            f"the store has deleted the outcomes of the months before {body['closed_before']}: what is gone cannot be"
+            f"the store has deleted the outcomes of the months before {live.closed_before}: what is gone cannot be"
             " held against the log; verify before months are closed"
         )
-    return Snapshot.from_json(body), {int(number): count for number, count in body["outcomes"].items()}
+    return live
 
 
-async def live_content(target: Target, partition: int) -> dict[str, int]:
-    """Return the content hash of every application of a partition of the live store; errors as `live_reading`."""
-    found = await _get(target, f"/reading/{partition}")
-    return {name: int(content, 16) for name, content in found.items()}
-
-
-async def _get(target: Target, path: str) -> dict[str, Any]:
+async def _asked(api: httpx.AsyncClient, question: Question[A]) -> A:
     try:
-        async with httpx.AsyncClient(headers=authorization(), timeout=60) as client:
-            response = await client.get(f"{target.api_url}{path}")
-            response.raise_for_status()
-    except httpx.HTTPError as error:
-        msg = f"the scoring API at {target.api_url} does not answer: {error!r}; is scoring_api running?"
-        raise VerifyError(msg) from error
-    body: dict[str, Any] = response.json()
-    return body
+        return await ask_async(api, question)
+    except ScoringApiError as error:
+        url = str(api.base_url).rstrip("/")
+        raise VerifyError(f"the scoring API at {url} does not answer: {error}; is scoring_api running?") from error
 
 
 async def _audit(
     access: KafkaAccess,
     numbers: Sequence[int] | range,
     partitions: int,
-    foresight: RunParameters | None,
+    parameters: RunParameters | None,
     progress: Callable[[str], None],
     *,
     with_content: bool = False,
@@ -215,7 +225,7 @@ async def _audit(
     pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
     with _ctrl_c_held_back():
         jobs = [
-            loop.run_in_executor(pool, audit_of, access, number, partitions, foresight, with_content)
+            loop.run_in_executor(pool, audit_of, access, number, partitions, parameters, with_content)
             for number in numbers
         ]
     try:
@@ -252,22 +262,22 @@ def audit_of(
     access: KafkaAccess,
     number: int,
     partitions: int,
-    foresight: RunParameters | None,
+    parameters: RunParameters | None,
     with_content: bool,  # noqa: FBT001  a worker's plain arguments
 ) -> tuple[int, PartitionAudit]:
     """Read one partition's logs and audit it; runs in a worker process."""
-    return number, asyncio.run(_audit_one(access, number, partitions, foresight, with_content=with_content))
+    return number, asyncio.run(_audit_one(access, number, partitions, parameters, with_content=with_content))
 
 
 async def _audit_one(
-    access: KafkaAccess, number: int, partitions: int, foresight: RunParameters | None, *, with_content: bool
+    access: KafkaAccess, number: int, partitions: int, parameters: RunParameters | None, *, with_content: bool
 ) -> PartitionAudit:
     async with LogReader(access) as log:
         auditor = PartitionAuditor(
             partition=number,
             partitions=partitions,
-            letters=await log.letters(number),
-            oracle=foresight.oracle(partitions) if foresight else None,
+            dead_letters=await log.dead_letters(number),
+            oracle=parameters.oracle(partitions) if parameters else None,
         )
         async for records in log.logged(APPLICATIONS_DECIDED.name, number):
             auditor.decided(records)

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from paperless.verification import verify
-from runtime.settings import KafkaAccess
+from paperless.verification.scoring_client import LiveStore
 from services.scoring.api.app import create_app
 from services.scoring.store.reader import StoreReader
 from services.scoring.store.store import Store
@@ -76,16 +76,17 @@ def test_rates_of_closed_months_stay_and_their_applications_are_gone(url):
     assert (gone.status_code, "deleted with its month" in gone.json()["detail"]) == (404, True)
 
 
-def test_verify_refuses_to_compare_what_was_deleted(url, monkeypatch):
-    async def ask(target: object, path: str) -> object:
+def live_store(url: str) -> LiveStore:
+    async def asked() -> LiveStore:
         transport = httpx.ASGITransport(create_app(StoreReader(url)))
-        async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
-            return (await client.get(path)).json()
+        async with httpx.AsyncClient(transport=transport, base_url="http://api") as api:
+            return await verify.live_store(api)
 
-    monkeypatch.setattr(verify, "_get", ask)
-    target = verify.Target(kafka=KafkaAccess(), health_urls={}, api_url="http://api")
-    reading, _ = asyncio.run(verify.live_reading(target))
-    assert sum(measures.n for measures in reading.cells.values()) == len(HISTORY)
+    return asyncio.run(asked())
+
+
+def test_verify_refuses_to_compare_what_was_deleted(url):
+    assert sum(measures.n for measures in live_store(url).snapshot.cells.values()) == len(HISTORY)
     run("--before", "2025-10", url)
     with pytest.raises(verify.VerifyError, match="deleted the outcomes of the months before 2025-10"):
-        asyncio.run(verify.live_reading(target))
+        live_store(url)

@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaProducer
 from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED
 from paperless.local.ports import Ports
 from paperless.operations.topics import ensure_topics
-from paperless.verification.checkers import Letter
+from paperless.verification.checkers import DeadLetter
 from paperless.verification.log_reader import LogReader
 from paperless.verification.verify import RunParameters, Target, VerifyError, verify
 from runtime.settings import KafkaAccess
@@ -91,14 +91,14 @@ def target(access: KafkaAccess, api: Api) -> Target:
     return Target(kafka=access, health_urls={"intake": api.url}, api_url=api.url)
 
 
-def foresight() -> RunParameters:
+def run_parameters() -> RunParameters:
     return RunParameters(plan=load_plan("mild").model_dump(mode="json"), seed=SEED)
 
 
 async def test_a_partition_is_read_whole_and_in_order(broker, identity):
     log = Log.of(120)
     broken = log.submit(b"no id", b"{", partition=1)
-    log.letters.append(Letter(APPLICATIONS_SUBMITTED.name, 1, broken.offset, "not_json"))
+    log.letters.append(DeadLetter(APPLICATIONS_SUBMITTED.name, 1, broken.offset, "not_json"))
     await write(broker, log)
     async with LogReader(broker.access) as reader:
         for number in range(PARTITIONS):
@@ -109,7 +109,7 @@ async def test_a_partition_is_read_whole_and_in_order(broker, identity):
                 pieces = [piece async for piece in reader.logged(topic, number)]
                 assert [record for piece in pieces for record in piece] == written[number]
             letters = [letter for letter in log.letters if letter.partition == number]
-            assert await reader.letters(number) == letters
+            assert await reader.dead_letters(number) == letters
 
 
 async def test_an_empty_log_is_read_to_its_end(broker, identity):
@@ -126,7 +126,7 @@ async def test_a_good_log_and_store_are_ok(broker, identity, api):
     verdict = await verify(
         target(broker.access, api),
         partitions=PARTITIONS,
-        foresight=foresight(),
+        parameters=run_parameters(),
         log_identity=identity,
         progress=told.append,
     )
@@ -142,7 +142,7 @@ async def test_a_store_behind_the_log_is_compared_one_by_one(broker, identity, a
     api.serve(log)
     told: list[str] = []
     verdict = await verify(
-        target(broker.access, api), partitions=PARTITIONS, foresight=foresight(), progress=told.append
+        target(broker.access, api), partitions=PARTITIONS, parameters=run_parameters(), progress=told.append
     )
     assert (verdict.ok, verdict.lost) == (False, 1)
     assert any((gone.key or b"").decode() in line for line in verdict.differences)
@@ -153,18 +153,20 @@ async def test_without_foresight_the_recount_is_the_reference(broker, identity, 
     log = Log.of(60)
     await write(broker, log)
     api.serve(log)
-    verdict = await verify(target(broker.access, api), partitions=PARTITIONS, foresight=None)
+    verdict = await verify(target(broker.access, api), partitions=PARTITIONS, parameters=None)
     assert (verdict.ok, verdict.recount_equals_oracle) == (True, None)
 
 
 async def test_a_manifest_of_another_log_is_refused(broker, identity, api):
     with pytest.raises(VerifyError, match=f"of log another, the broker serves log {identity}"):
-        await verify(target(broker.access, api), partitions=PARTITIONS, foresight=foresight(), log_identity="another")
+        await verify(
+            target(broker.access, api), partitions=PARTITIONS, parameters=run_parameters(), log_identity="another"
+        )
 
 
 async def test_a_silent_scoring_api_is_named(broker, identity, api):
     with pytest.raises(VerifyError, match=rf"the scoring API at {api.url} does not answer.*is scoring_api running"):
-        await verify(target(broker.access, api), partitions=PARTITIONS, foresight=foresight())
+        await verify(target(broker.access, api), partitions=PARTITIONS, parameters=run_parameters())
 
 
 async def test_a_silent_broker_is_named_before_anything_else(api):
@@ -173,6 +175,6 @@ async def test_a_silent_broker_is_named_before_anything_else(api):
         await verify(
             target(KafkaAccess(kafka_servers=address), api),
             partitions=PARTITIONS,
-            foresight=foresight(),
+            parameters=run_parameters(),
             log_identity="x",
         )

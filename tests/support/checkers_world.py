@@ -10,12 +10,12 @@ from paperless.population.arrivals import arrivals
 from paperless.population.population import Population
 from paperless.population.scenario import load_scenario, simulated_days
 from paperless.verification.checkers import (
-    Letter,
+    DeadLetter,
     LoggedRecord,
     PartitionAudit,
     PartitionAuditor,
     Verdict,
-    judge_readings,
+    judge,
     partitions_that_differ,
 )
 from paperless.verification.oracle import Oracle
@@ -57,7 +57,7 @@ class Log:
 
     submitted: dict[int, list[LoggedRecord]] = field(default_factory=dict)
     decided: dict[int, list[LoggedRecord]] = field(default_factory=dict)
-    letters: list[Letter] = field(default_factory=list)
+    letters: list[DeadLetter] = field(default_factory=list)
 
     @staticmethod
     def of(count: int = 400) -> "Log":
@@ -86,7 +86,7 @@ class Log:
         auditor = PartitionAuditor(
             partition=number,
             partitions=PARTITIONS,
-            letters=[letter for letter in self.letters if letter.partition == number],
+            dead_letters=[letter for letter in self.letters if letter.partition == number],
             oracle=oracle() if foreseen else None,
         )
         for records in _in_pieces(self.decided[number]):
@@ -103,7 +103,7 @@ class Log:
         held = content if content is not None else self.content()
         differing = partitions_that_differ(live, {number: len(names) for number, names in held.items()}, audits)
         audits |= {number: self.audit(number, with_content=True, foreseen=foreseen) for number in differing}
-        return judge_readings(live, audits, {number: held[number] for number in differing})
+        return judge(live, audits, {number: held[number] for number in differing})
 
     def content(self) -> dict[int, dict[str, int]]:
         """The content hashes that the live store would give, by partition."""

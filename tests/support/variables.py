@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings
 
 from paperless.cli.main import app as paperless
 from paperless.cli.options import ClientSettings
-from paperless.verification.api_token import _ApiToken
+from paperless.verification.scoring_client import _ApiToken
 from tools.generate import SETTINGS
 
 # Whatever a program is told by others' conventions, not by ours.

@@ -5,7 +5,7 @@ from collections import Counter
 from typing import Any
 
 from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED
-from paperless.verification.checkers import Letter, LoggedRecord, Verdict, merged
+from paperless.verification.checkers import DeadLetter, LoggedRecord, Verdict, merged
 from services.scoring.rollup.snapshot import HASH_SPAN, CellKey, Fingerprint, Measures, Snapshot, add_cells
 from tests.support.checkers_world import PARTITIONS, Log, decided, submissions
 
@@ -173,7 +173,7 @@ def test_a_repeated_outcome_is_told_but_not_counted():
 def test_a_dead_letter_at_scoring_is_never_ok():
     log = Log.of()
     refused = log.decided[1][9]
-    log.letters.append(Letter(APPLICATIONS_DECIDED.name, 1, refused.offset, "breaks_contract"))
+    log.letters.append(DeadLetter(APPLICATIONS_DECIDED.name, 1, refused.offset, "breaks_contract"))
     verdict = log.verdict(log.live().snapshot())
     assert not verdict.ok
     assert named(
@@ -185,7 +185,7 @@ def test_a_position_refused_without_cause_is_named():
     log = Log.of()
     gone = log.decided[0].pop(4)
     [record] = [one for one in log.submitted[0] if one.key == gone.key]
-    log.letters.append(Letter(APPLICATIONS_SUBMITTED.name, 0, record.offset, "handler_error"))
+    log.letters.append(DeadLetter(APPLICATIONS_SUBMITTED.name, 0, record.offset, "handler_error"))
     verdict = log.verdict(log.live().snapshot())
     assert not verdict.ok
     assert named(
@@ -197,17 +197,17 @@ def test_a_malformed_submission_is_a_dead_letter_and_ok():
     log = Log.of()
     broken = log.submit(b"no id", b"{", partition=1)
     assert not log.verdict(log.live().snapshot()).ok
-    log.letters += [Letter(APPLICATIONS_SUBMITTED.name, 1, broken.offset, "not_json")] * 2
+    log.letters += [DeadLetter(APPLICATIONS_SUBMITTED.name, 1, broken.offset, "not_json")] * 2
     verdict = log.verdict(log.live().snapshot())
     assert verdict.ok
     assert (verdict.submitted, verdict.dead_lettered, verdict.lost) == (401, 1, 0)
-    assert verdict.letters == {f"{APPLICATIONS_SUBMITTED.name}: not_json": 1}
+    assert verdict.dead_letters == {f"{APPLICATIONS_SUBMITTED.name}: not_json": 1}
 
 
 def test_a_dead_letter_with_another_reason_is_named():
     log = Log.of()
     broken = log.submit(b"no id", b"{", partition=1)
-    log.letters.append(Letter(APPLICATIONS_SUBMITTED.name, 1, broken.offset, "unknown_procedure"))
+    log.letters.append(DeadLetter(APPLICATIONS_SUBMITTED.name, 1, broken.offset, "unknown_procedure"))
     verdict = log.verdict(log.live().snapshot())
     assert not verdict.ok
     assert named(verdict, "dead letter unknown_procedure, the oracle says not_json")

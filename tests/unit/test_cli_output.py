@@ -10,10 +10,12 @@ from paperless.traffic.manifest import ManifestError
 from paperless.verification.checkers import Verdict
 from paperless.verification.verify import VerifyError
 from runtime.settings import KafkaAccess
+from services.scoring.rates.rates import Rate
 
 FINE = Verdict(
     submitted=1_203, decided=1_200, dead_lettered=3, lost=0, counted_twice=0, re_delivered=17, presumed=2, overruled=1,
-    conflicts=0, live_equals_recount=True, recount_equals_oracle=True, letters={"applications.submitted: not_json": 3},
+    conflicts=0, live_equals_recount=True, recount_equals_oracle=True,
+    dead_letters={"applications.submitted: not_json": 3},
 )  # fmt: skip
 BROKER = KafkaAccess(kafka_servers="127.0.0.1:9092")
 LONG = "live and recount: cell " + "pattern " * 60 + "n 1 != 2"
@@ -91,8 +93,8 @@ def test_a_result_that_cannot_be_written_names_the_file(tmp_path):
 
 
 def test_a_rate_of_nothing_is_a_dash():
-    assert percent({"value": None, "numerator": 0, "denominator": 0}) == "–"
-    assert percent({"value": 0.125, "numerator": 1, "denominator": 8}) == "12.50 %"
+    assert percent(Rate(0, 0, None)) == "–"
+    assert percent(Rate(1, 8, 0.125)) == "12.50 %"
 
 
 def test_paces_are_words_or_seconds():

@@ -1,4 +1,4 @@
-"""PendingRecord until nothing moves, and what a verification refuses to judge."""
+"""Waiting until nothing moves, and what a verification refuses to judge."""
 
 import json
 import signal
@@ -85,13 +85,13 @@ async def test_a_service_that_comes_back_is_waited_for(health):
     assert told[1] == "intake: 2 open"
 
 
-def foresight(seed: int = 7) -> RunParameters:
+def run_parameters(seed: int = 7) -> RunParameters:
     return RunParameters(plan=load_plan("mild").model_dump(mode="json"), seed=seed)
 
 
 def test_the_services_themselves_say_seed_and_attempts():
     bodies = [{**RESTING, "attempts": 5}, {**RESTING, "seed": 7, "plan_changed_by_hand": 0}]
-    checked = verification._checked_foresight(foresight(), bodies, lambda _: None)
+    checked = verification._confirmed(run_parameters(), bodies, lambda _: None)
     assert checked is not None
     assert (checked.seed, checked.attempts) == (7, 5)
     assert checked.oracle(6).book.attempts == 5
@@ -99,12 +99,12 @@ def test_the_services_themselves_say_seed_and_attempts():
 
 def test_a_mock_of_another_seed_cannot_be_foreseen():
     with pytest.raises(VerifyError, match="the mock's seed is 8, the manifest's 7"):
-        verification._checked_foresight(foresight(), [{**RESTING, "seed": 8}], lambda _: None)
+        verification._confirmed(run_parameters(), [{**RESTING, "seed": 8}], lambda _: None)
 
 
 def test_a_plan_changed_by_hand_leaves_no_oracle():
     told: list[str] = []
-    assert verification._checked_foresight(foresight(), [{**RESTING, "plan_changed_by_hand": 2}], told.append) is None
+    assert verification._confirmed(run_parameters(), [{**RESTING, "plan_changed_by_hand": 2}], told.append) is None
     assert told == ["the fault plan was changed by hand: the recount is the reference"]
 
 

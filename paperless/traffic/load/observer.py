@@ -5,14 +5,13 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
-import httpx
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from contracts.topics import APPLICATIONS_DECIDED
 from paperless.traffic.load.figures import distribution
 from paperless.traffic.load.recorder import Recorder
 from paperless.traffic.load.result import LoadError, Observation
-from paperless.verification.api_token import authorization
+from paperless.verification.scoring_client import HEALTH, ScoringApiError, ask_async, async_client
 from runtime.settings import KafkaAccess
 
 # Only this many applications are under way: asking often costs nothing that is measured.
@@ -51,7 +50,7 @@ class Observer:
         self.cpu_s = 0.0
 
     async def __aenter__(self) -> Self:
-        self._client = httpx.AsyncClient(headers=authorization(), timeout=_ANSWER_WITHIN_S)
+        self._client = async_client(self._api_url, timeout_s=_ANSWER_WITHIN_S)
         self._consumer = AIOKafkaConsumer(
             **self._access.client_options(),
             enable_auto_commit=False,
@@ -72,9 +71,9 @@ class Observer:
     async def _begin(self) -> None:
         try:
             self._recorder.store(await self._next_offsets(), self._clock())
-        except (httpx.HTTPError, ValueError, KeyError) as error:
+        except ScoringApiError as error:
             raise LoadError(
-                f"the scoring API at {self._api_url} does not say how far the store is ({error!r}); is it running?"
+                f"the scoring API at {self._api_url} does not say how far the store is ({error}); is it running?"
             ) from error
         await self._consumer.start()
         await self._go_to_end()
@@ -137,7 +136,7 @@ class Observer:
         self._polls += 1
         try:
             offsets = await self._next_offsets()
-        except (httpx.HTTPError, ValueError, KeyError):
+        except ScoringApiError:
             # It may be restarting; what it does not say is seen later, and counted as late.
             self._failed += 1
             return
@@ -146,8 +145,7 @@ class Observer:
         self.cpu_s += time.thread_time() - began
 
     async def _next_offsets(self) -> Mapping[int, int]:
-        answer = await self._client.get(f"{self._api_url}/health")
-        return {int(number): offset for number, offset in answer.json()["next_offsets"].items()}
+        return (await ask_async(self._client, HEALTH)).next_offsets
 
     def observation(self) -> Observation:
         """Return how finely was watched."""

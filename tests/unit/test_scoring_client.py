@@ -4,7 +4,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from paperless.verification.api_token import ApiTokenError, authorization
+from paperless.verification.scoring_client import ApiTokenError, authorization
 from runtime.http_guard import HttpGuard, token_digests
 
 TOKEN = "a-token-of-the-operator"

@@ -1,0 +1,196 @@
+"""The scoring API as this command asks it: each question with the type of its answer, each failure in a sentence.
+
+A question knows its path, its filters and how its answer is read; `ask` and `ask_async` put it over a client that keeps
+its connection. The tables come back as the values that the API made of the cells.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, Final, Generic, NamedTuple, TypeVar
+
+import httpx
+from pydantic import SecretStr, TypeAdapter, ValidationError
+from pydantic_settings import SettingsConfigDict
+
+from runtime.settings import EnvironmentSettings
+from services.scoring.api.models import Health
+from services.scoring.rates.rates import RatesTable
+from services.scoring.rates.why import WhyTable
+from services.scoring.rollup.snapshot import Snapshot
+
+A = TypeVar("A")
+
+
+class ScoringApiError(RuntimeError):
+    """The API does not answer, refuses a question, or answers something else; says where, what, and what to do."""
+
+
+class ApiTokenError(ScoringApiError):
+    """The token cannot be read; says from where."""
+
+
+class Question(NamedTuple, Generic[A]):
+    """A GET request: `read` makes the answer of its body, and raises ValueError where it is none.
+
+    `unready`: status 503 carries an answer too, not an error.
+    """
+
+    path: str
+    read: Callable[[bytes], A]
+    query: Mapping[str, str] = {}
+    unready: bool = False
+
+    def as_csv(self) -> "Question[str]":
+        """Return the question for the same table as CSV."""
+        return Question(self.path, bytes.decode, {**self.query, "format": "csv"})
+
+
+class LiveStore(NamedTuple):
+    """What the live store holds: its snapshot, and how many outcomes it has by partition.
+
+    `closed_before`: the outcomes decided before this month, YYYY-MM, were deleted; None if none were.
+    """
+
+    snapshot: Snapshot
+    outcomes: Mapping[int, int]
+    closed_before: str | None
+
+
+def rates(**filters: str | None) -> Question[RatesTable]:
+    """Ask for the league table; filters are `authority`, `month` and `procedure`."""
+    return Question("/rates", _rates_table().validate_json, _given(filters))
+
+
+def why(**filters: str | None) -> Question[WhyTable]:
+    """Ask why applications did not end end to end; filters as for `rates`, and `province`."""
+    return Question("/why", _why_table().validate_json, _given(filters))
+
+
+def content_hashes(partition: int) -> Question[dict[str, int]]:
+    """Ask for the content hash of every application of a partition."""
+    return Question(f"/reading/{partition}", _content_hashes)
+
+
+def _given(filters: Mapping[str, str | None]) -> dict[str, str]:
+    return {name: value for name, value in filters.items() if value is not None}
+
+
+# Made when they are needed: each takes some milliseconds.
+@cache
+def _rates_table() -> TypeAdapter[RatesTable]:
+    return TypeAdapter(RatesTable)
+
+
+@cache
+def _why_table() -> TypeAdapter[WhyTable]:
+    return TypeAdapter(WhyTable)
+
+
+def _live_store(body: bytes) -> LiveStore:
+    values = json.loads(body)
+    outcomes = {int(partition): int(count) for partition, count in values["outcomes"].items()}
+    return LiveStore(Snapshot.from_json(values), outcomes, values.get("closed_before"))
+
+
+def _content_hashes(body: bytes) -> dict[str, int]:
+    return {application_id: int(digits, 16) for application_id, digits in json.loads(body).items()}
+
+
+HEALTH: Final = Question("/health", Health.model_validate_json, unready=True)
+# The path is older than the name: what is read there, at one moment, is called a snapshot everywhere else.
+LIVE_STORE: Final = Question("/reading", _live_store)
+
+
+def client(url: str, *, timeout_s: float = 30) -> httpx.Client:
+    """Return a client for `ask`, which shows the token of `authorization`; a context manager.
+
+    Raises:
+        ApiTokenError: the token cannot be read.
+
+    """
+    return httpx.Client(base_url=url, headers=authorization(), timeout=timeout_s)
+
+
+def async_client(url: str, *, timeout_s: float = 30) -> httpx.AsyncClient:
+    """Return a client for `ask_async`; otherwise as `client`."""
+    return httpx.AsyncClient(base_url=url, headers=authorization(), timeout=timeout_s)
+
+
+def ask(api: httpx.Client, question: Question[A]) -> A:
+    """Return the answer to a question.
+
+    Raises:
+        ScoringApiError: it is not answered, or refused.
+
+    """
+    try:
+        response = api.get(question.path, params=question.query)
+    except httpx.HTTPError as error:
+        raise _silent(api, question, error) from error
+    return _answer(response, question)
+
+
+async def ask_async(api: httpx.AsyncClient, question: Question[A]) -> A:
+    """Return the answer to a question; errors as `ask`."""
+    try:
+        response = await api.get(question.path, params=question.query)
+    except httpx.HTTPError as error:
+        raise _silent(api, question, error) from error
+    return _answer(response, question)
+
+
+def _silent(api: httpx.Client | httpx.AsyncClient, question: Question[Any], error: Exception) -> ScoringApiError:
+    url = str(api.base_url).rstrip("/")
+    return ScoringApiError(f"{url}{question.path} does not answer ({error!r}); is the system running?")
+
+
+def _answer(response: httpx.Response, question: Question[A]) -> A:
+    if response.is_error and not (question.unready and response.status_code == httpx.codes.SERVICE_UNAVAILABLE):
+        raise ScoringApiError(f"{_place(response)}: {_detail(response)}")
+    try:
+        return question.read(response.content)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        what = " ".join(str(error).split())[:200]
+        message = f"{_place(response)}: another answer than expected ({what}); is it a scoring API of this version?"
+        raise ScoringApiError(message) from error
+
+
+def _place(response: httpx.Response) -> str:
+    return str(response.url.copy_with(query=None))
+
+
+def _detail(response: httpx.Response) -> str:
+    """Return what a problem document says, or else the body."""
+    try:
+        return str(response.json()["detail"])
+    except (ValueError, KeyError, TypeError):
+        return f"{response.status_code} {response.reason_phrase} {response.text}".strip()
+
+
+class _ApiToken(EnvironmentSettings):
+    model_config = SettingsConfigDict(env_prefix="PAPERLESS_")
+
+    api_token: SecretStr | None = None
+
+
+def authorization() -> dict[str, str]:
+    """Return the headers with the token of `PAPERLESS_API_TOKEN`, or of the file PAPERLESS_API_TOKEN_FILE, if any.
+
+    A token never stands on a command line. Of several, parted by white space, the last one is shown: a new one is added
+    at the end.
+
+    Raises:
+        ApiTokenError: the file cannot be read, or is empty.
+
+    """
+    try:
+        token = _ApiToken().api_token
+    except (OSError, ValidationError) as error:
+        raise ApiTokenError(f"PAPERLESS_API_TOKEN_FILE: {error}; name a file with a token of the API") from error
+    if token is None:
+        return {}
+    words = token.get_secret_value().split()
+    if not words:
+        raise ApiTokenError("PAPERLESS_API_TOKEN is empty; unset it, or set it to a token of the API")
+    return {"authorization": f"Bearer {words[-1]}"}
