@@ -48,9 +48,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _worker_group(item: pytest.Item) -> str | None:
     """Return the name of the tests that one worker runs, one after the other; None: any worker takes it."""
+    system = item.get_closest_marker("system") is not None
     if item.get_closest_marker("container"):
-        return "containers"
-    if item.get_closest_marker("system"):
+        return "compose" if system else "containers"
+    if system:
         # Those of a module share a system; `served` is several modules'.
         return "served" if "served" in getattr(item, "fixturenames", ()) else item.path.stem
     return None

@@ -9,7 +9,11 @@ import pytest
 from tests.system.compose import Compose
 from tests.system.front_door import eventually
 
-pytestmark = [pytest.mark.container, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.container,
+    pytest.mark.timeout(600),
+    pytest.mark.slow(reason="docker compose starts and stops containers, in the middle of traffic"),
+]
 
 OURS = ("intake", "vneid-mock", "scoring", "scoring-api")
 PROVINCE = ("--scenario", "one-province", "--pace", "max")

@@ -9,7 +9,11 @@ from tests.system.compose import BASE, CLUSTER, Compose
 from tests.system.front_door import eventually
 from tests.system.traffic import RECOVERED_WITHIN_S, traffic
 
-pytestmark = [pytest.mark.container, pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.container,
+    pytest.mark.timeout(900),
+    pytest.mark.slow(reason="faults outlast clients' time-outs, and traffic has to recover from each"),
+]
 
 # What `kafka-topics.sh --describe --under-replicated-partitions` says, and what `kafka-leader-election.sh
 # --election-type preferred --all-topic-partitions` does, without the seconds that starting a Java machine takes.

@@ -10,7 +10,11 @@ from tests.system.compose import Compose, docker
 from tests.system.front_door import eventually
 from tests.system.traffic import RECOVERED_WITHIN_S, traffic
 
-pytestmark = [pytest.mark.container, pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.container,
+    pytest.mark.timeout(900),
+    pytest.mark.slow(reason="faults outlast clients' time-outs, and traffic has to recover from each"),
+]
 
 PORTS = {"intake": 8101, "scoring": 8103}
 READ_HEALTH = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:{}/health', timeout=5).read().decode())"

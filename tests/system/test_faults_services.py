@@ -5,7 +5,11 @@ import pytest
 from tests.system.compose import Compose
 from tests.system.traffic import traffic
 
-pytestmark = [pytest.mark.container, pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.container,
+    pytest.mark.timeout(900),
+    pytest.mark.slow(reason="faults outlast clients' time-outs, and traffic has to recover from each"),
+]
 
 CONSUMERS = ("intake", "vneid-mock", "scoring")
 # Clients give a request up after 15 s; what they then do with what they wanted to send is another way through the code.

@@ -9,7 +9,11 @@ from tests.system.compose import Compose, docker
 from tests.system.front_door import eventually
 from tests.system.traffic import RECOVERED_WITHIN_S, traffic
 
-pytestmark = [pytest.mark.container, pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.container,
+    pytest.mark.timeout(900),
+    pytest.mark.slow(reason="a store is dumped and put back, a log is replaced"),
+]
 
 DUMP = "/tmp/store.dump"
 REFUSED = 78

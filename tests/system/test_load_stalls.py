@@ -14,7 +14,7 @@ import pytest
 
 from tests.system.front_door import INTERRUPTED, System, alive, ctrl_c, eventually, start
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.slow(reason="a load takes the seconds that it measures")]
 
 STALL_S = 3.0
 
