@@ -10,7 +10,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 UV ?= $(BIN)/uv
 # Containers are on one worker, see tests/README.md; ARGS="-n 0" runs everything in one process.
-PYTEST := $(BIN)/python -m pytest --numprocesses=logical --maxprocesses=8 --dist=loadgroup --durations=10 --slow-limit=10
+PYTEST := $(BIN)/python -m pytest --numprocesses=logical --maxprocesses=8 --dist=loadgroup --no-loadscope-reorder \
+  --durations=10 --slow-limit=10
 ARGS ?=
 
 .PHONY: help

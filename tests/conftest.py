@@ -36,14 +36,16 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(SlowTests(limit))
 
 
-# Before pytest selects by marker, and xdist by group.
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+# Around all others: before pytest selects by marker and xdist by group, and after the order was drawn.
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     for item in items:
         if item.path.is_relative_to(SYSTEM):
             item.add_marker("system")
         if group := _worker_group(item):
             item.add_marker(pytest.mark.xdist_group(group))
+    yield
+    items.sort(key=_rank)
 
 
 def _worker_group(item: pytest.Item) -> str | None:
@@ -55,6 +57,12 @@ def _worker_group(item: pytest.Item) -> str | None:
         # Those of a module share a system; `served` is several modules'.
         return "served" if "served" in getattr(item, "fixturenames", ()) else item.path.stem
     return None
+
+
+def _rank(item: pytest.Item) -> int:
+    """Return when a test's turn is: what one worker must do alone begins first, so that all end together."""
+    names = [mark.name for mark in item.iter_markers()]
+    return -2 * ("system" in names) - ("container" in names)
 
 
 @functools.cache
