@@ -1,0 +1,69 @@
+"""The hooks of tests/conftest.py do what they say, in one process and in several."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.source import ROOT
+
+CONFTEST = """
+from tests.conftest import pytest_addoption, pytest_collection_modifyitems, pytest_configure
+"""
+LIMIT_S = 10.0
+# Time passes without waiting: pytest times a test by this clock.
+AGEING = f"""
+import pytest, _pytest.timing as timing
+
+def ages(seconds):
+    real = timing.perf_counter
+    timing.perf_counter = lambda: real() + seconds
+
+def test_quick(): pass
+def test_unmarked(): ages({LIMIT_S + 1})
+@pytest.mark.slow(reason="it is")
+def test_marked(): ages({LIMIT_S + 1})
+"""
+IN_CONTAINERS = """
+import pytest
+
+@pytest.mark.container
+@pytest.mark.parametrize("number", range(9))
+def test_it(number): pass
+
+def test_that_anybody_may_run(): pass
+"""
+
+
+@pytest.fixture
+def run(tmp_path):
+    (tmp_path / "conftest.py").write_text(CONFTEST)
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n  slow\n  container\n  system\n")
+
+    def run(tests: str, *options: object) -> subprocess.CompletedProcess[str]:
+        (tmp_path / "test_it.py").write_text(tests)
+        command = [sys.executable, "-m", "pytest", "-p", "xdist", "--rootdir", tmp_path, *map(str, options), tmp_path]
+        env = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(ROOT)}
+        return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=50, check=False)
+
+    return run
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_slow_test_that_is_not_marked_fails_the_run_and_is_named(run, workers):
+    ran = run(AGEING, "--numprocesses", workers, "--slow-limit", LIMIT_S)
+    assert ran.returncode == pytest.ExitCode.TESTS_FAILED, ran.stdout + ran.stderr
+    assert "3 passed" in ran.stdout
+    [line] = [line for line in ran.stdout.splitlines() if line.rstrip().endswith("::test_unmarked")]
+    assert line.split()[:2] == [str(LIMIT_S + 1), "s"]
+    assert "::test_marked" not in ran.stdout
+
+
+def test_container_tests_are_on_one_worker(run):
+    ran = run(IN_CONTAINERS, "--numprocesses", 3, "--dist=loadgroup", "--no-loadscope-reorder", "--verbose")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    workers = re.findall(r"\[(gw\d)\].*PASSED.*::test_it\[", ran.stdout)
+    assert len(workers) == 9
+    assert len(set(workers)) == 1
