@@ -39,8 +39,8 @@ from contracts.partition import partition_of
 from domain import load_domain
 from paperless.population.arrivals import arrivals
 from paperless.population.population import Population
+from paperless.traffic.load.ceiling import InstantProducer
 from paperless.verification.oracle import Oracle
-from runtime.broker import MAX_BATCH_BYTES
 from runtime.messages import Message, RecordHandler
 from runtime.partition_state import PartitionState
 from runtime.publisher import Publisher
@@ -253,19 +253,12 @@ def _apply(batch: Sequence[Positioned], folder: Path, meter: Meter) -> None:
                 store.apply(some)
 
 
-class Stored:
-    """Stands for a broker that has every batch at once."""
+class Stored(InstantProducer):
+    """Stands for a broker that has every batch at once, as bytes."""
 
-    def __init__(self) -> None:
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.done.set_result(None)
-
-    def create_batch(self) -> Any:
-        return BatchBuilder(MAX_BATCH_BYTES, 0)
-
-    async def send_batch(self, batch: Any, topic: str, *, partition: int) -> asyncio.Future[None]:  # noqa: ARG002
-        batch._build()  # noqa: SLF001  what aiokafka's sender does with it
-        return self.done
+    async def send_batch(self, *batch: Any, **target: Any) -> asyncio.Future[None]:
+        batch[0]._build()  # noqa: SLF001  what aiokafka's sender does with it
+        return await super().send_batch(*batch, **target)
 
 
 def _publishing(played: Played) -> Iterable[Stage]:

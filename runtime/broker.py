@@ -101,6 +101,7 @@ class RestartableProducer:
         self._make, self._checked_every_s = make, checked_every_s
         self._producer: Any = None
         self._bootstrapped: asyncio.Task[Never] | None = None
+        self._renewing = asyncio.Lock()
 
     def __call__(self) -> Any:
         """Return the running producer."""
@@ -115,6 +116,8 @@ class RestartableProducer:
     async def renew(self, within_s: float = 5.0) -> None:
         """Replace the producer after an error that it cannot survive; what it holds unsent is its caller's to repeat.
 
+        Who asks while another's renewal is under way waits for that one.
+
         Args:
             within_s: how long to wait for the old one, which without a broker waits for what is no longer wanted.
 
@@ -122,8 +125,12 @@ class RestartableProducer:
             aiokafka.errors.KafkaError: the broker does not answer; call again before sending.
 
         """
-        await asyncio.wait({asyncio.create_task(self.stop())}, timeout=within_s)
-        await self.start()
+        if self._renewing.locked():
+            async with self._renewing:
+                return
+        async with self._renewing:
+            await asyncio.wait({asyncio.create_task(self.stop())}, timeout=within_s)
+            await self.start()
 
     async def check_topics(self, topics: Iterable[str], partitions: int) -> None:
         """Refuse a log of another shape: an application's partition depends on the partition count.

@@ -78,6 +78,20 @@ class Publisher:
             self._flight = None
 
     async def _deliver(self, ending: Iterable[Callable[[], object]]) -> None:
+        try:
+            # Nearly always the only try; preparing for others costs several times as much.
+            if self._ended:
+                await self._try_again()
+            else:
+                await self._send_all()
+        except KafkaError as error:
+            self._failed(error)
+            await self._try_again()
+        self.failing = False
+        for end in ending:
+            end()
+
+    async def _try_again(self) -> None:
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(KafkaError),
             wait=wait_random_exponential(multiplier=0.1, max=5.0),
@@ -88,26 +102,22 @@ class Publisher:
                     await self._renew()
                 self._ended = False
                 await self._send_all()
-        self.failing = False
-        for end in ending:
-            end()
 
     def _warn(self, state: RetryCallState) -> None:
+        self._failed(state.outcome.exception() if state.outcome else None, state.attempt_number + 1)
+
+    def _failed(self, error: BaseException | None, attempt: int = 1) -> None:
         self.failing = True
-        error = state.outcome.exception() if state.outcome else None
         self._ended = self._ended or not getattr(error, "retriable", False)
-        log.warning("publishing failed, trying again", attempt=state.attempt_number, error=repr(error))
+        log.warning("publishing failed, trying again", attempt=attempt, error=repr(error))
 
     async def _send_all(self) -> None:
-        targets = list(self._sending.items())
-        results = await asyncio.gather(
-            *[self._send(target, messages) for target, messages in targets], return_exceptions=True
-        )
+        sends = [self._send(target, messages) for target, messages in self._sending.items()]
+        if len(sends) == 1:
+            await sends[0]
+            return
+        results = await asyncio.gather(*sends, return_exceptions=True)
         errors = [result for result in results if isinstance(result, BaseException)]
-        for (target, messages), result in zip(targets, results, strict=True):
-            if not isinstance(result, BaseException):
-                self.sent[()] += len(messages)
-                del self._sending[target]
         if errors:
             raise errors[0]
 
@@ -124,4 +134,6 @@ class Publisher:
                 batch.append(key=key, value=value, timestamp=None, headers=headers)
         batch.close()
         futures.append(await producer.send_batch(batch, topic, partition=partition))
-        await asyncio.gather(*futures)
+        await (asyncio.gather(*futures) if len(futures) > 1 else futures[0])
+        self.sent[()] += len(messages)
+        del self._sending[target]

@@ -3,7 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 
 from contracts.cloudevents import header_maker
@@ -53,17 +53,17 @@ class Tally:
         self.slip_sum_s += sum(late)
 
 
-@dataclass(slots=True)
-class _Chunk:
-    day: date
-    submissions: list[Submission] = field(default_factory=list)
-    due: list[float] = field(default_factory=list)
-
-
 class Sender:
-    """Order within a partition is kept within one try; a failed send is repeated until the broker has it.
+    """Sends submissions in chunks by a publisher, which repeats what failed until the broker has it.
 
-    `delivered` is called after each chunk that the broker has acknowledged; `tracing` starts the traces.
+    Args:
+        publisher: sends; nobody else adds to it.
+        partitions: the partition count of the log.
+        tally: counts what the broker has acknowledged, and how late it was handed over.
+        clock: wall time.
+        delivered: called after each chunk that the broker has acknowledged.
+        tracing: starts the traces.
+
     """
 
     def __init__(
@@ -78,31 +78,36 @@ class Sender:
     ) -> None:
         self._publisher, self._tracing = publisher, tracing or Tracing()
         self._partitions, self._tally, self._clock, self._delivered = partitions, tally, clock, delivered
-        self._filling: _Chunk | None = None
-        self._flight: tuple[_Chunk, asyncio.Task[None]] | None = None
+        self._day = date.min
+        self._chunk: list[Submission] = []
+        self._due: list[float] = []
 
     def add(self, day: date, submission: Submission, due: float | None = None) -> bool:
-        """Take a submission, with the moment at which it should have been sent; true when it is time to hand over."""
-        if self._filling is None:
-            self._filling = _Chunk(day)
-        self._filling.submissions.append(submission)
+        """Take a submission of a day, with the moment at which it should be sent; true when it is time to hand over.
+
+        A day's last submission must be handed over before the next day's first is added.
+        """
+        self._day = day
+        self._chunk.append(submission)
         if due is not None:
-            self._filling.due.append(due)
-        return len(self._filling.submissions) >= CHUNK
+            self._due.append(due)
+        return len(self._chunk) >= CHUNK
 
     async def hand_over(self) -> None:
         """Give what was added to the producer, after what was given before has been acknowledged."""
-        if self._filling is None:
+        if not self._chunk:
             return
-        await self._settle()
-        chunk, self._filling = self._filling, None
+        await self._publisher.flush()
+        day, chunk, due = self._day, self._chunk, self._due
+        self._chunk, self._due = [], []
         by_partition: defaultdict[int, list[Message]] = defaultdict(list)
-        for submission in chunk.submissions:
+        for submission in chunk:
             by_partition[partition_of(submission.key, self._partitions)].append(self._message(submission))
         for partition, messages in by_partition.items():
             self._publisher.add(messages, partition)
-        self._tally.slipped(chunk.due, self._clock.now())
-        self._flight = chunk, asyncio.create_task(self._publisher.flush())
+        self._publisher.when_sent.append(lambda: self._acknowledge(day, chunk))
+        self._tally.slipped(due, self._clock.now())
+        await self._publisher.hand_over()
         await asyncio.sleep(0)
 
     def _message(self, submission: Submission) -> Message:
@@ -110,24 +115,14 @@ class Sender:
         message = (APPLICATIONS_SUBMITTED.name, submission.key, submission.value, headers)
         return self._tracing.begin(message, self._publisher)
 
+    def _acknowledge(self, day: date, chunk: list[Submission]) -> None:
+        self._tally.acknowledge(day, chunk)
+        self._delivered()
+
     async def drain(self) -> None:
         """Wait for what is in flight, for a bounded time; what was not handed over is forgotten."""
-        if self._flight is None:
-            return
-        _, task = self._flight
-        done, _ = await asyncio.wait({task}, timeout=DRAIN_WITHIN_S)
-        if done:
-            await self._settle()
-        else:
-            task.cancel()
-
-    async def _settle(self) -> None:
-        if self._flight is None:
-            return
-        chunk, task = self._flight
-        # `wait`, because awaiting the task itself would cancel it together with us.
-        await asyncio.wait({task})
-        self._flight = None
-        task.result()
-        self._tally.acknowledge(chunk.day, chunk.submissions)
-        self._delivered()
+        try:
+            async with asyncio.timeout(DRAIN_WITHIN_S):
+                await self._publisher.flush()
+        except TimeoutError:
+            self._publisher.discard()

@@ -17,10 +17,10 @@ APPLICATIONS = 6_000
 _RATE = 1_000_000.0
 
 
-class _NullProducer:
-    """Builds the batches that a real one would send."""
+class InstantProducer:
+    """Builds the batches that a real one would send, and has each of them acknowledged at once."""
 
-    def __call__(self) -> "_NullProducer":
+    def __call__(self) -> "InstantProducer":
         return self
 
     async def renew(self) -> None:
@@ -43,7 +43,7 @@ async def driver_ceiling(partitions: int) -> Ceiling:
     supply.make(APPLICATIONS - 1)
     made = time.monotonic()
     recorder = Recorder()
-    lanes = Lanes(_NullProducer(), partitions, lambda numbers: recorder.acknowledge(numbers, time.monotonic()))
+    lanes = Lanes(InstantProducer(), partitions, lambda numbers: recorder.acknowledge(numbers, time.monotonic()))
     generator = Generator(supply, lanes, recorder, time.monotonic)
     start = time.monotonic()
     await generator.open_loop(start, iter([number / _RATE for number in range(APPLICATIONS)]))
