@@ -29,7 +29,7 @@ from rich.table import Table
 
 from benchmarks.played import DECIDED, PARTITIONS, play
 from benchmarks.rounds import Spread, ratios
-from contracts.partition import partition_of
+from contracts.records import partition_of
 from domain import VN, load_domain
 from paperless.traffic.manifest import versions
 from services.scoring.rollup.outcome import ApplicationOutcome, decode

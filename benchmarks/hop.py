@@ -9,7 +9,7 @@ from benchmarks.peers.copying import SOURCE, TARGET, encoded, headers, hop
 from benchmarks.peers.job import Job, Snapshot
 from benchmarks.rounds import turns
 from benchmarks.variants import PEERS_PYTHON, Variant, run
-from contracts.partition import partition_of
+from contracts.records import partition_of
 from runtime.messages import Message
 
 KERNEL = "kernel"

@@ -16,8 +16,7 @@ from aiokafka.consumer.fetcher import READ_UNCOMMITTED, PartitionRecords
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 
-from contracts.cloudevents import header_maker
-from contracts.partition import partition_of
+from contracts.records import header_maker, partition_of
 from contracts.topics import (
     APPLICATIONS_DECIDED,
     APPLICATIONS_SUBMITTED,
@@ -46,7 +45,7 @@ PARTITIONS, ATTEMPTS = DEFAULT_PARTITIONS, 3
 KEY = b"a signing key of the benchmarks"
 # Records of one partition in one fetch.
 BATCH = 500
-WINDOW = PendingOptions(opens=SUBMITTED, answered_on=PROVIDED)
+PENDING = PendingOptions(opens=SUBMITTED, answered_on=PROVIDED)
 SCHEDULE = PendingOptions(opens=REQUESTED)
 submitted_headers = header_maker(SOURCE, APPLICATIONS_SUBMITTED.event_type)
 
@@ -127,7 +126,7 @@ def mock_handlers(plan: FaultPlan, seed: int) -> VneidHandlers:
 
 def intake_state() -> PartitionState:
     """Return what intake keeps of one partition, at the log's start."""
-    return PartitionState({SUBMITTED: 0, PROVIDED: 0}, WINDOW)
+    return PartitionState({SUBMITTED: 0, PROVIDED: 0}, PENDING)
 
 
 def mock_state() -> PartitionState:

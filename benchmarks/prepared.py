@@ -6,9 +6,8 @@ from functools import cache
 from typing import NamedTuple
 
 from benchmarks.log import PARTITIONS, ByPartition
-from contracts.cloudevents import header_maker
 from contracts.events import DocumentsRequested
-from contracts.partition import partition_of
+from contracts.records import header_maker, partition_of
 from contracts.topics import APPLICATIONS_SUBMITTED, DOCUMENTS_PROVIDED, DOCUMENTS_REQUESTED
 from domain import load_domain
 from paperless.population.arrivals import arrivals

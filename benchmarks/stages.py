@@ -32,10 +32,9 @@ from benchmarks.played import (
     mock_state,
     submitted_headers,
 )
-from contracts.decoding import decode_event
 from contracts.draws import short_digest
 from contracts.events import ApplicationDecided, ApplicationSubmitted, DocumentsProvided, DocumentsRequested
-from contracts.partition import partition_of
+from contracts.records import decode_event, partition_of
 from domain import load_domain
 from paperless.population.arrivals import arrivals
 from paperless.population.population import Population

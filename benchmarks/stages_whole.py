@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from benchmarks.gates_broker import Log, Subscribing, VirtualClock, run_virtually
 from benchmarks.played import DECIDED, KEY, PARTITIONS, Fetched, Played, Script
 from benchmarks.stages import Meter, Stage, Stored
-from contracts.cloudevents import header_maker
+from contracts.records import header_maker
 from runtime.broker import ConsumerRecords
 from runtime.consumer import PartitionConsumer
 from runtime.messages import Effects, Record, State

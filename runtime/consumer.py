@@ -32,8 +32,8 @@ TAKEN_BATCH_GRACE_S = 0.01
 LAST_COMMIT_TIMEOUT_S = 8.0
 
 
-class Run(NamedTuple):
-    """Records of one partition of a topic that continue what was read, in offset order."""
+class PartitionBatch(NamedTuple):
+    """Records of one partition of a topic, in offset order; the first one is the next that its `state` expects."""
 
     state: PartitionState
     topic: str
@@ -78,8 +78,8 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
             self._metrics.count("records_redelivered_total", 0, topic=topic)
 
     @abstractmethod
-    async def _handle(self, runs: list[Run]) -> None:
-        """Handle runs of assigned partitions, none read before; raise only `FatalError`."""
+    async def _handle(self, batches: list[PartitionBatch]) -> None:
+        """Handle records of assigned partitions, none handled before; raise only `FatalError`."""
 
     async def _tick(self) -> None:
         """Do what is due; called under the lock."""
@@ -193,18 +193,18 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
                 return
             self.busy_since = self.clock.now()
             try:
-                runs = list(self._fresh(records))
-                if runs:
+                batches = list(self._unread(records))
+                if batches:
                     with self._resources.tracing.batch(chain.from_iterable(records.values())):
-                        await self._handle(runs)
+                        await self._handle(batches)
             except Exception as error:  # noqa: BLE001  FastStream would log and forget it, and go on
                 self._stop_on(error, "the batch failed and is not committed")
             finally:
                 self._metrics.observe("batch_seconds", self.clock.now() - self.busy_since)
                 self.busy_since = None
 
-    def _fresh(self, records: ConsumerRecords) -> Iterator[Run]:
-        """Yield the runs that continue what was read; drop repeats and batches from before a rebalance."""
+    def _unread(self, records: ConsumerRecords) -> Iterator[PartitionBatch]:
+        """Yield what follows on what was read; drop repeats, and what was fetched before a rebalance or after a gap."""
         for tp, batch in records.items():
             topic, number = tp
             state = self.partitions.get(number)
@@ -212,15 +212,16 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
                 continue
             self._metrics.count("records_consumed_total", len(batch), topic=topic)
             expected = state.next_offsets[topic]
-            fresh = batch if batch[0].offset >= expected else [one for one in batch if one.offset >= expected]
-            if len(fresh) < len(batch):
-                self._metrics.count("records_redelivered_total", len(batch) - len(fresh), topic=topic)
-            if fresh and self._continues(tp, expected, fresh[0].offset):
-                delay_s = (self.clock.wall_ms() - fresh[-1].timestamp) / 1000
+            unread = batch if batch[0].offset >= expected else [record for record in batch if record.offset >= expected]
+            if len(unread) < len(batch):
+                self._metrics.count("records_redelivered_total", len(batch) - len(unread), topic=topic)
+            if unread and self._is_next(tp, expected, unread[0].offset):
+                delay_s = (self.clock.wall_ms() - unread[-1].timestamp) / 1000
                 self._metrics.observe("record_delay_seconds", max(0.0, delay_s), topic=topic)
-                yield Run(state, topic, number, fresh)
+                yield PartitionBatch(state, topic, number, unread)
 
-    def _continues(self, tp: TopicPartition, expected: int, offset: int) -> bool:
+    def _is_next(self, tp: TopicPartition, expected: int, offset: int) -> bool:
+        """Tell whether an offset is the expected one; of a gap, ask for the expected one, and stop if it is gone."""
         if offset == expected:
             return True
         if self._gaps.get(tp) == expected:

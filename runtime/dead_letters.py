@@ -4,10 +4,9 @@ from hashlib import blake2b
 
 import structlog
 
-from contracts.cloudevents import Headers
 from contracts.errors import Reject
 from runtime.errors import FatalError
-from runtime.messages import Message, Record
+from runtime.messages import Headers, Message, Record
 
 log = structlog.get_logger(__name__)
 

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol, final
 
-from contracts.cloudevents import Headers
-
 # What is kept of a pending record. Bytes and small values only: live objects make the garbage collector dear.
 State = tuple[object, ...]
 
@@ -28,6 +26,7 @@ class Record(Protocol):
     def headers(self) -> tuple[tuple[str, bytes], ...]: ...
 
 
+Headers = list[tuple[str, bytes]]
 # A record to publish: topic, key, value, headers; it goes to the partition number of the record that caused it. Plain,
 # because a named tuple takes eight times as long to make, a tenth of a bare hop.
 Message = tuple[str, bytes | None, bytes | None, Headers]

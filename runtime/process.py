@@ -73,13 +73,13 @@ def build_app(
         ],
         logger=None,
         on_startup=[resources.producer.start, check],
-        after_startup=[consumer.start, _settle],
+        after_startup=[consumer.start, _tune],
         on_shutdown=[consumer.drain],
         after_shutdown=[resources.producer.stop, resources.tracing.stop],
     )
 
 
-async def _settle() -> None:
+async def _tune() -> None:
     # A coroutine: FastStream would run a plain function in a thread, which would stay.
     tune_garbage_collector()
 
@@ -111,23 +111,23 @@ def _metrics(consumer: PartitionConsumer, metrics: Metrics) -> Any:
     return exposition
 
 
-class Stopper:
-    """Lets a consumer end its process: hand `stop` to the consumer, the server is known later."""
+class Shutdown:
+    """The way in which a consumer ends its process: it is made before the server, which `serve` puts in."""
 
     def __init__(self) -> None:
         self.server: uvicorn.Server | None = None
 
-    def stop(self) -> None:
+    def request(self) -> None:
         """Ask the server to shut down gracefully."""
         if self.server is not None:
             self.server.should_exit = True
 
 
-class _Watched:
+class _LifespanWatch:
     """An app whose lifespan may fail after its start-up was reported: the server must not outlive it."""
 
-    def __init__(self, app: Any, stopper: Stopper) -> None:
-        self._app, self._stopper = app, stopper
+    def __init__(self, app: Any, shutdown: Shutdown) -> None:
+        self._app, self._shutdown = app, shutdown
         self.failed = False
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -136,14 +136,14 @@ class _Watched:
         except Exception:
             if scope["type"] == "lifespan":
                 self.failed = True
-                self._stopper.stop()
+                self._shutdown.request()
             raise
 
 
-def serve(app: Any, settings: ServiceSettings, stopper: Stopper, fatal: Callable[[], str | None]) -> int:
+def serve(app: Any, settings: ServiceSettings, shutdown: Shutdown, fatal: Callable[[], str | None]) -> int:
     """Run an app until SIGTERM or SIGINT and return the exit code: 0, or 78 when the consumer stopped itself."""
     log.info("starting", settings=settings.masked())
-    watched = _Watched(app, stopper)
+    watched = _LifespanWatch(app, shutdown)
     config = uvicorn.Config(
         watched,
         host=settings.http_host,
@@ -158,16 +158,16 @@ def serve(app: Any, settings: ServiceSettings, stopper: Stopper, fatal: Callable
         proxy_headers=False,
         server_header=False,
     )
-    stopper.server = uvicorn.Server(config)
+    shutdown.server = uvicorn.Server(config)
     # uvicorn raises the signal again after a graceful stop; it must find a handler that leaves the exit code alone.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     # uvicorn exits by itself when the start fails; the exit code is ours to choose.
     with suppress(KeyboardInterrupt, SystemExit):
-        asyncio.run(stopper.server.serve())
+        asyncio.run(shutdown.server.serve())
     reason = fatal()
     if reason is not None:
         print(f"error: {reason}", file=sys.stderr)  # noqa: T201  the last line an operator sees
         return EXIT_FATAL
     log.info("stopped")
-    return 0 if stopper.server.started and not watched.failed else 1
+    return 0 if shutdown.server.started and not watched.failed else 1

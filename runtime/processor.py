@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from aiokafka import TopicPartition
 
 from contracts.errors import Reject
-from runtime.consumer import PartitionConsumer, Run
+from runtime.consumer import PartitionBatch, PartitionConsumer
 from runtime.dead_letters import DeadLetterLimit, dead_letter, refusal_of
 from runtime.messages import Effects, Message, Record, RecordHandler
 from runtime.partition_state import PartitionState, PendingOptions
@@ -49,24 +49,27 @@ class StreamProcessor(PartitionConsumer):
         self._dead_letter_topic = dead_letter_topic
         self._limit = limit or DeadLetterLimit()
 
-    async def _handle(self, runs: list[Run]) -> None:
+    async def _handle(self, batches: list[PartitionBatch]) -> None:
         now = self.clock.now()
         refused: Counter[tuple[str, str]] = Counter()
-        for run in runs:
-            self._take(run, now, refused)
+        for batch in batches:
+            self._handle_batch(batch, now, refused)
         # The next batch is decided while this one is on its way, and no commit overtakes it.
         await self.publisher.hand_over()
         for (topic, reason), count in refused.items():
             self._metrics.count("dead_letters_total", count, topic=topic, reason=reason)
         self._pause_full()
 
-    def _take(self, run: Run, now: float, refused: Counter[tuple[str, str]]) -> None:
-        """Handle one run; the loop is the hot path of every service."""
-        state = run.state
+    def _handle_batch(self, batch: PartitionBatch, now: float, refused: Counter[tuple[str, str]]) -> None:
+        """Handle the records of one partition; the loop is the hot path of every service.
+
+        `refused` counts dead letters by source topic and reason.
+        """
+        state = batch.state
         on_record, apply, pending = self._handler_of(state).on_record, state.apply, state.pending
         messages: list[Message] = []
         accepted = 0
-        for record in run.records:
+        for record in batch.records:
             try:
                 handled = on_record(record, pending)
                 if type(handled) is Effects:
@@ -76,30 +79,30 @@ class StreamProcessor(PartitionConsumer):
             except Exception as error:  # noqa: BLE001  whatever it is, one record must not stop its partition
                 self._limit.accept(accepted)
                 accepted = 0
-                messages += self._again(run, record, now, error, refused)
+                messages += self._retry_or_dead_letter(batch, record, now, error, refused)
             else:
                 accepted += 1
         self._limit.accept(accepted)
-        state.read_past(run.records[-1])
-        self.publisher.add(messages, run.partition)
+        state.read_past(batch.records[-1])
+        self.publisher.add(messages, batch.partition)
 
     def _handler_of(self, state: PartitionState) -> RecordHandler:
         return self._resources.tracing.around(self._handler, state.traces, self.publisher)
 
-    def _again(
-        self, run: Run, record: Record, now: float, error: Exception, refused: Counter[tuple[str, str]]
+    def _retry_or_dead_letter(
+        self, batch: PartitionBatch, record: Record, now: float, error: Exception, refused: Counter[tuple[str, str]]
     ) -> tuple[Message, ...]:
-        """Return what a record publishes after all, or its dead letter."""
+        """Return what a record publishes at the second try, or its dead letter."""
         # A bug that depends on nothing but the record fails every time; the second try is for the one that does not.
         if not isinstance(error, Reject):
             try:
-                return run.state.take(record, self._handler_of(run.state), now)
-            except Exception as second_error:  # noqa: BLE001  as in `_take`
+                return batch.state.take(record, self._handler_of(batch.state), now)
+            except Exception as second_error:  # noqa: BLE001  as in `_handle_batch`
                 error = second_error
         reject = refusal_of(record, error)
         self._limit.refuse()
-        refused[run.topic, reject.reason] += 1
-        topic = self._dead_letter_topic(run.topic)
+        refused[batch.topic, reject.reason] += 1
+        topic = self._dead_letter_topic(batch.topic)
         return (dead_letter(record, topic=topic, reason=reject.reason, detail=reject.detail),)
 
     async def _tick(self) -> None:

@@ -28,7 +28,7 @@ Boxes are services, rounded boxes are topics, dashed arrows lead to dead letters
 
 {table}
 
-Keys are partitioned by CRC-32 modulo the partition count (`contracts/partition.py`), so all work on one application is
+Keys are partitioned by CRC-32 modulo the partition count (`contracts/records.py`), so all work on one application is
 on one partition number. Records are deleted by age, never compacted; dead letters live as long as their source.
 `{log_identity}` (one partition, kept for ever) holds one record: the id that tells a store whether it belongs to a log.
 

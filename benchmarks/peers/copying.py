@@ -1,7 +1,7 @@
 """The work of the bare hop, the same for every variant: decode and validate, encode again, name the copy."""
 
-from contracts.cloudevents import header_maker
 from contracts.events import Event
+from contracts.records import header_maker
 
 SOURCE, TARGET = "hop.in", "hop.out"
 # What the hand-written variants and the kernel use alike: at most so long is read again after a crash.

@@ -10,7 +10,7 @@ from faststream.kafka import KafkaBroker
 
 from benchmarks.peers.copying import Hop, headers
 from benchmarks.peers.job import HEARTBEAT_MS, SESSION_MS, Job, Meter
-from contracts.partition import partition_of
+from contracts.records import partition_of
 
 
 async def main(job: Job) -> None:

@@ -28,7 +28,7 @@ class HopSettings(ServiceSettings):
     session_timeout_ms: int = SESSION_MS
 
 
-class HopLogic:
+class HopHandler:
     """Decodes and copies."""
 
     def __init__(self, target: str) -> None:
@@ -50,7 +50,7 @@ async def main(job: Job) -> None:
     resources = ProcessResources.of("hop", settings, KERNEL_METRICS, lambda: None)
     meter = Meter(job.records)
     kernel = StreamProcessor(
-        Begun(HopLogic(job.target), meter),
+        Begun(HopHandler(job.target), meter),
         resources,
         topics=[job.source],
         pending=PendingOptions(opens=job.source),

@@ -10,7 +10,7 @@ from runtime.logs import configure
 from runtime.messages import NOTHING, Effects, HandlerResult, Message, PendingRecord, Record, State
 from runtime.metrics import KERNEL_METRICS
 from runtime.partition_state import PendingOptions
-from runtime.process import Stopper, build_app, serve
+from runtime.process import Shutdown, build_app, serve
 from runtime.processor import StreamProcessor
 from runtime.resources import ProcessResources
 from runtime.settings import ServiceSettings
@@ -56,9 +56,9 @@ class StockHandlers:
 
 def main() -> int:
     """Run one member of the group until a signal; return the exit code."""
-    settings, stopper = StockSettings(), Stopper()
+    settings, shutdown = StockSettings(), Shutdown()
     configure("stock_check", settings.log_level)
-    resources = ProcessResources.of("stock_check", settings, KERNEL_METRICS, stopper.stop)
+    resources = ProcessResources.of("stock_check", settings, KERNEL_METRICS, shutdown.request)
     kernel = StreamProcessor(
         StockHandlers(settings.patience_s),
         resources,
@@ -67,7 +67,7 @@ def main() -> int:
         dead_letter_topic=lambda topic: f"{topic}.dlq",
     )
     app = build_app(kernel, resources, topics=TOPICS, partitions=PARTITIONS)
-    return serve(app, settings, stopper, lambda: kernel.fatal)
+    return serve(app, settings, shutdown, lambda: kernel.fatal)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ from aiokafka.errors import KafkaConnectionError, TopicAlreadyExistsError, for_c
 
 from contracts.topics import ALL, DEFAULT_PARTITIONS, LOG_IDENTITY, dead_letter_topics
 from runtime.dead_letters import MAX_DEAD_LETTER_BYTES
-from runtime.errors import FatalError
 from runtime.log_identity import read_log_identity
 from runtime.settings import KafkaAccess
 
@@ -132,12 +131,9 @@ async def _described(admin: AIOKafkaAdminClient, names: list[str]) -> list[dict[
 
 
 async def _identity(access: KafkaAccess, *, new: bool) -> str:
-    if not new:
-        try:
-            return await read_log_identity(access, LOG_IDENTITY)
-        except FatalError:
-            # Created, but its creator died before writing: the log has no records that belong to another identity.
-            pass
+    # Empty though it was there: its creator died before writing, so no record belongs to another identity.
+    if not new and (known := await read_log_identity(access, LOG_IDENTITY)) is not None:
+        return known
     identity = f"{time.time_ns() // 1_000_000:x}-{secrets.token_hex(6)}"
     producer = AIOKafkaProducer(**access.client_options(), acks="all")
     await producer.start()

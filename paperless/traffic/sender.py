@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from contracts.cloudevents import header_maker
-from contracts.partition import partition_of
+from contracts.records import header_maker, partition_of
 from contracts.topics import APPLICATIONS_SUBMITTED
 from paperless.population.population import Submission, submitted_at
 from paperless.traffic.manifest import DaySent

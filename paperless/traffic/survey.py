@@ -9,7 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from contracts.topics import ALL, APPLICATIONS_SUBMITTED, LOG_IDENTITY
-from paperless.verification.log_reader import read_identity
+from runtime.log_identity import read_log_identity
 from runtime.settings import KafkaAccess
 
 # A fetch at the end of a partition answers within the broker's wait; this is for a broker that is busy.
@@ -48,7 +48,7 @@ async def survey(access: KafkaAccess, *, end_offsets_reliable: bool = False) -> 
         partitions = _common(counts)
         ends = await _read_ends(access, partitions, reliable=end_offsets_reliable)
         async with asyncio.timeout(_WITHIN_S):
-            identity = await read_identity(access) if LOG_IDENTITY in counts else None
+            identity = await read_log_identity(access, LOG_IDENTITY) if LOG_IDENTITY in counts else None
         return LogSurvey(partitions=partitions, start_offsets=ends, identity=identity)
     except (KafkaError, OSError, TimeoutError) as error:
         raise LogError(

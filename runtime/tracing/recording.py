@@ -113,7 +113,7 @@ class Recording(Tracing):
         return self._tracer.start_span(f"{operation} {topic}", context, kind, attributes)
 
     def around(self, handler: RecordHandler, traces: Traces, publisher: Publisher) -> RecordHandler:
-        return _TracedLogic(self, handler, traces, publisher) if traces or self._contexts else handler
+        return _TracedHandler(self, handler, traces, publisher) if traces or self._contexts else handler
 
     def context_of(self, record: Record) -> Context | None:
         """Return what a record of this batch goes on from, None when it is not traced."""
@@ -165,7 +165,7 @@ class _Ids(RandomIdGenerator):
         return given or super().generate_trace_id()
 
 
-class _TracedLogic:
+class _TracedHandler:
     """A `RecordHandler` whose messages go on with the trace of the record, or of the open entry, that caused them."""
 
     def __init__(self, recording: Recording, handler: RecordHandler, traces: Traces, publisher: Publisher) -> None:

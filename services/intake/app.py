@@ -16,7 +16,7 @@ from runtime.clock import Clock
 from runtime.errors import FatalError
 from runtime.metrics import KERNEL_METRICS, Metric
 from runtime.partition_state import PendingOptions
-from runtime.process import Stopper, build_app
+from runtime.process import Shutdown, build_app
 from runtime.processor import StreamProcessor
 from runtime.resources import ProcessResources
 from runtime.tracing import Tracing, open_tracing
@@ -39,7 +39,7 @@ class Intake(NamedTuple):
 
     app: AsgiFastStream
     kernel: StreamProcessor
-    stopper: Stopper
+    shutdown: Shutdown
 
 
 def build(settings: IntakeSettings, clock: Clock | None = None, tracing: Tracing | None = None) -> Intake:
@@ -54,9 +54,9 @@ def build(settings: IntakeSettings, clock: Clock | None = None, tracing: Tracing
             f"INTAKE_SIGNING_KEY: the default is known to everybody, and others reach {settings.kafka_servers}; set it"
             " to 16 to 64 random characters, the same for every member, or name a file with INTAKE_SIGNING_KEY_FILE"
         )
-    stopper = Stopper()
+    shutdown = Shutdown()
     resources = ProcessResources.of(
-        "intake", settings, METRICS, stopper.stop, clock, tracing=tracing or open_tracing("intake")
+        "intake", settings, METRICS, shutdown.request, clock, tracing=tracing or open_tracing("intake")
     )
     handlers = IntakeHandlers(
         RuleBook.of(load_domain(), settings.attempts),
@@ -86,7 +86,7 @@ def build(settings: IntakeSettings, clock: Clock | None = None, tracing: Tracing
         partitions=settings.partitions,
         details=lambda: {"attempts": settings.attempts},
     )
-    return Intake(app, kernel, stopper)
+    return Intake(app, kernel, shutdown)
 
 
 def create_app() -> AsgiFastStream:

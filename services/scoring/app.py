@@ -6,9 +6,10 @@ from faststream.asgi import AsgiFastStream
 
 from contracts.topics import APPLICATIONS_DECIDED, LOG_IDENTITY
 from runtime.clock import Clock
+from runtime.errors import FatalError
 from runtime.log_identity import read_log_identity
 from runtime.metrics import KERNEL_METRICS, Metric
-from runtime.process import Stopper, build_app
+from runtime.process import Shutdown, build_app
 from runtime.resources import ProcessResources
 from runtime.tracing import Tracing, open_tracing
 from services.scoring.handlers import StoreWriter
@@ -28,7 +29,7 @@ class Scoring(NamedTuple):
 
     app: AsgiFastStream
     writer: StoreWriter
-    stopper: Stopper
+    shutdown: Shutdown
 
 
 def build(settings: ScoringSettings, clock: Clock | None = None, tracing: Tracing | None = None) -> Scoring:
@@ -38,16 +39,19 @@ def build(settings: ScoringSettings, clock: Clock | None = None, tracing: Tracin
         StoreError: the store cannot be opened.
 
     """
-    stopper = Stopper()
+    shutdown = Shutdown()
     resources = ProcessResources.of(
-        "scoring", settings, METRICS, stopper.stop, clock, tracing=tracing or open_tracing("scoring")
+        "scoring", settings, METRICS, shutdown.request, clock, tracing=tracing or open_tracing("scoring")
     )
     identity: list[str] = []
     store = Store(settings.store, password=settings.store_password, migrate=settings.migrate)
     writer = StoreWriter(store, resources, identity=lambda: identity[-1], partitions=settings.partitions)
 
     async def know_log() -> None:
-        identity.append(await read_log_identity(settings, LOG_IDENTITY))
+        known = await read_log_identity(settings, LOG_IDENTITY)
+        if known is None:
+            raise FatalError(f"topic {LOG_IDENTITY} is empty: the log has no identity; run `paperless topics`")
+        identity.append(known)
 
     app = build_app(
         writer,
@@ -56,7 +60,7 @@ def build(settings: ScoringSettings, clock: Clock | None = None, tracing: Tracin
         partitions=settings.partitions,
         ready=know_log,
     )
-    return Scoring(app, writer, stopper)
+    return Scoring(app, writer, shutdown)
 
 
 def create_app() -> AsgiFastStream:

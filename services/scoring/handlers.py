@@ -11,7 +11,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 
 from contracts.topics import APPLICATIONS_DECIDED
 from domain import load_domain
-from runtime.consumer import PartitionConsumer, Run
+from runtime.consumer import PartitionBatch, PartitionConsumer
 from runtime.dead_letters import DeadLetterLimit, dead_letter, refusal_of
 from runtime.errors import FatalError
 from runtime.messages import Record
@@ -50,27 +50,27 @@ class StoreWriter(PartitionConsumer):
         self._store.bind_log(self._identity())
         return self._store.offsets()
 
-    async def _handle(self, runs: list[Run]) -> None:
+    async def _handle(self, batches: list[PartitionBatch]) -> None:
         refused: Counter[str] = Counter()
-        batch: list[Positioned] = []
-        for run in runs:
-            self._decode_run(run, batch, refused)
+        positioned: list[Positioned] = []
+        for batch in batches:
+            self._decode_batch(batch, positioned, refused)
         await self.publisher.flush()
-        records = (record for run in runs for record in run.records)
+        records = (record for batch in batches for record in batch.records)
         with self._resources.tracing.together("apply outcome", records, self._transaction):
-            applied = await self._apply(batch, runs)
-        for run in runs:
-            run.state.read_past(run.records[-1])
+            applied = await self._apply(positioned, batches)
+        for batch in batches:
+            batch.state.read_past(batch.records[-1])
         for name, amount in applied.counters.items():
             self._metrics.count("outcomes_total", amount, result=name)
         for reason, amount in refused.items():
             self._metrics.count("dead_letters_total", amount, topic=APPLICATIONS_DECIDED.name, reason=reason)
 
-    def _decode_run(self, run: Run, batch: list[Positioned], refused: Counter[str]) -> None:
+    def _decode_batch(self, batch: PartitionBatch, positioned: list[Positioned], refused: Counter[str]) -> None:
         domain, partitions = load_domain(), self._partitions_total
-        for record in run.records:
+        for record in batch.records:
             try:
-                batch.append(Positioned(run.partition, record.offset, decode(record, partitions, domain)))
+                positioned.append(Positioned(batch.partition, record.offset, decode(record, partitions, domain)))
             except Exception as error:  # noqa: BLE001  whatever it is, one record must not stop its partition
                 self._refuse(record, error, refused)
             else:
@@ -84,10 +84,10 @@ class StoreWriter(PartitionConsumer):
         self.publisher.add([letter], record.partition)
         refused[reject.reason] += 1
 
-    async def _apply(self, batch: list[Positioned], runs: list[Run]) -> Applied:
-        starts = {run.partition: run.records[0].offset for run in runs}
-        ends = {run.partition: run.records[-1].offset + 1 for run in runs}
-        return await self._stored(self._timed_apply, batch, ends, starts)
+    async def _apply(self, positioned: list[Positioned], batches: list[PartitionBatch]) -> Applied:
+        starts = {batch.partition: batch.records[0].offset for batch in batches}
+        ends = {batch.partition: batch.records[-1].offset + 1 for batch in batches}
+        return await self._stored(self._timed_apply, positioned, ends, starts)
 
     def _timed_apply(self, *batch: Any) -> Applied:
         began = self.clock.now()

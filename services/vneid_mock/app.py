@@ -10,7 +10,7 @@ from runtime.clock import Clock
 from runtime.http_guard import HttpGuard, token_digests
 from runtime.metrics import KERNEL_METRICS, Metric
 from runtime.partition_state import PendingOptions
-from runtime.process import Stopper, build_app
+from runtime.process import Shutdown, build_app
 from runtime.processor import StreamProcessor
 from runtime.resources import ProcessResources
 from runtime.tracing import Tracing, open_tracing
@@ -35,7 +35,7 @@ class VneidMock(NamedTuple):
 
     app: AsgiFastStream
     kernel: StreamProcessor
-    stopper: Stopper
+    shutdown: Shutdown
     plan: PlanState
 
 
@@ -51,9 +51,9 @@ def build(settings: VneidSettings, clock: Clock | None = None, tracing: Tracing 
         "VNEID_CONTROL", settings.http_host, settings.control_tokens, open_to_all=settings.control_open
     )
     plan = PlanState(load_plan(settings.plan), settings.seed)
-    stopper = Stopper()
+    shutdown = Shutdown()
     resources = ProcessResources.of(
-        "vneid_mock", settings, METRICS, stopper.stop, clock, tracing=tracing or open_tracing("vneid_mock")
+        "vneid_mock", settings, METRICS, shutdown.request, clock, tracing=tracing or open_tracing("vneid_mock")
     )
     kernel = StreamProcessor(
         VneidHandlers(Registry.of(load_domain()), plan, partitions=settings.partitions, tally=resources.metrics.tally),
@@ -71,7 +71,7 @@ def build(settings: VneidSettings, clock: Clock | None = None, tracing: Tracing 
         details=lambda: {"plan": plan.plan.name, "seed": plan.seed, "plan_changed_by_hand": plan.changed_by_hand},
         routes=[(path, control) for path in CONTROL_PATHS],
     )
-    return VneidMock(app, kernel, stopper, plan)
+    return VneidMock(app, kernel, shutdown, plan)
 
 
 def create_app() -> AsgiFastStream:

@@ -4,9 +4,8 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import cast
 
-from contracts.cloudevents import header_maker
-from contracts.decoding import decode_event
 from contracts.events import DocumentsRequested
+from contracts.records import decode_event, header_maker
 from contracts.topics import DOCUMENTS_PROVIDED
 from runtime.messages import NOTHING, Effects, HandlerResult, Message, PendingRecord, Record, State
 from runtime.metrics import Tally

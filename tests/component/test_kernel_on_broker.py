@@ -18,7 +18,7 @@ from runtime.processor import StreamProcessor
 from runtime.resources import ProcessResources
 from runtime.settings import ServiceSettings
 from tests.support.brokers import Broker
-from tests.support.fakes_runtime import AskLogic
+from tests.support.fakes_runtime import AskHandler
 
 PARTITIONS = 2
 WITHIN_S = 25
@@ -36,8 +36,8 @@ class Topics(NamedTuple):
         return f"{topic}.dlq"
 
 
-class Asking(AskLogic):
-    """`AskLogic` on one test's topics."""
+class Asking(AskHandler):
+    """`AskHandler` on one test's topics."""
 
     def __init__(self, topics: Topics, *, patience_s: float) -> None:
         super().__init__()

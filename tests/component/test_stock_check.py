@@ -115,4 +115,4 @@ def test_of_the_contracts_the_kernel_needs_the_two_files_that_the_readme_names()
     }
     readme = (ROOT / "examples/stock_check/README.md").read_text("utf-8")
     assert {f"`{module.replace('.', '/')}.py`" for module in needed} == set(re.findall(r"`contracts/\w+\.py`", readme))
-    assert needed == {"contracts.cloudevents", "contracts.errors"}
+    assert needed == {"contracts.errors"}

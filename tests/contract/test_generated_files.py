@@ -8,7 +8,7 @@ import pytest
 from faststream.specification.asyncapi.v3_0_0.schema import ApplicationSchema
 from jsonschema import Draft202012Validator
 
-from contracts.cloudevents import header_maker
+from contracts.records import header_maker
 from contracts.topics import ALL, LOG_IDENTITY, dead_letter_topics
 from tools import contract_files as generate
 from tools.asyncapi import document

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from contracts.decoding import decode_event
 from contracts.events import ApplicationDecided, ApplicationSubmitted, DocumentsProvided, DocumentsRequested
+from contracts.records import decode_event
 from contracts.topics import (
     ALL,
     APPLICATIONS_DECIDED,

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
-from contracts.partition import partition_of
+from contracts.records import partition_of
 from domain import load_domain
 from paperless.population.arrivals import arrivals
 from paperless.population.population import Population

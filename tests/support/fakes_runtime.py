@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
-from contracts.cloudevents import Headers
 from contracts.errors import Reject
+from contracts.records import Headers
 from runtime.dead_letters import DeadLetterLimit
 from runtime.messages import NOTHING, Effects, HandlerResult, Message, PendingRecord, Record, State
 from runtime.metrics import KERNEL_METRICS, SHARED_PREFIX, Metrics
@@ -222,7 +222,7 @@ class FakeConsumer:
         return self.polled.get(tp)
 
 
-class AskLogic:
+class AskHandler:
     """A small `RecordHandler`: a question stays open until its answer comes; silence asks again some `retries` times.
 
     A question's value may be `bad` (rejected), `bug` (raises each time), `flaky` (raises once) or anything else.
@@ -286,7 +286,7 @@ class Bench:
         self.metrics = Metrics("bench", KERNEL_METRICS)
         self.stops: list[str] = []
         self.kernel = StreamProcessor(
-            handler or AskLogic(),
+            handler or AskHandler(),
             ProcessResources(
                 settings=ServiceSettings(),
                 publisher=Publisher(lambda: self.producer),

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from contracts.partition import partition_of
+from contracts.records import partition_of
 from contracts.topics import ALL, DEFAULT_PARTITIONS, Topic
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "contracts" / "examples"

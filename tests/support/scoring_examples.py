@@ -6,7 +6,7 @@ from typing import Any, cast
 from hypothesis import strategies as st
 
 from contracts.events import ApplicationDecided, Cause, DecidedComponent, Source
-from contracts.partition import partition_of
+from contracts.records import partition_of
 from domain import VN
 from services.scoring.rollup.outcome import ApplicationOutcome, outcome_of
 from services.scoring.store.store import Positioned

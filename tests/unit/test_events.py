@@ -7,11 +7,9 @@ import pytest
 from hypothesis import given
 from pydantic import ValidationError
 
-from contracts.cloudevents import header_maker
-from contracts.decoding import decode_event
 from contracts.errors import Reject
 from contracts.events import ApplicationDecided, ApplicationSubmitted, DocumentsProvided
-from contracts.partition import partition_of
+from contracts.records import decode_event, header_maker, partition_of
 from contracts.topics import MAX_RECORD_BYTES
 from domain import VN
 from tests.support.intake_examples import APPLICATION_ID, submission

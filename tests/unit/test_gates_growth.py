@@ -5,7 +5,7 @@ import pytest
 from benchmarks.growth import PER_DAY, Filled, Outcomes, Round, measure, name_of, pool_of, sqlite_stores, summary
 from benchmarks.scale import Layout, Run
 from benchmarks.scale import summary as scale_summary
-from contracts.partition import partition_of
+from contracts.records import partition_of
 
 UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 

@@ -15,7 +15,7 @@ from contracts.events import (
     DocumentsProvided,
     DocumentsRequested,
 )
-from contracts.partition import partition_of
+from contracts.records import partition_of
 from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED, DOCUMENTS_PROVIDED, DOCUMENTS_REQUESTED
 from domain import VN
 from runtime.messages import NOTHING, Effects, State

@@ -8,7 +8,7 @@ from runtime.dead_letters import DeadLetterLimit
 from tests.support.fakes_runtime import (
     ANSWERS,
     OPENS,
-    AskLogic,
+    AskHandler,
     Bench,
     BrokerDownError,
     answer,
@@ -198,7 +198,7 @@ async def test_silence_is_certain_before_it_is_presumed():
 async def test_two_copies_of_a_reply_at_once_do_no_harm():
     """Two incomplete replies in one batch rearm one entry to the same moment."""
 
-    class Rearming(AskLogic):
+    class Rearming(AskHandler):
         def on_record(self, record, pending):
             if record.topic != ANSWERS:
                 return super().on_record(record, pending)
@@ -239,7 +239,7 @@ async def test_a_poison_record_is_set_aside_with_reason_and_place():
 
 
 async def test_our_own_bug_gets_one_more_try():
-    handler = AskLogic()
+    handler = AskHandler()
     bench = await started(handler=handler)
     await bench.batch(stored(0, b"flaky"))
     assert (bench.values(), handler.calls) == ([b"request"], [b"flaky"] * 2)
@@ -247,7 +247,7 @@ async def test_our_own_bug_gets_one_more_try():
 
 
 async def test_our_own_bug_that_stays_becomes_a_dead_letter():
-    handler = AskLogic()
+    handler = AskHandler()
     bench = await started(handler=handler)
     await bench.batch(stored(0, b"bug"), stored(1, b"q"))
     [letter] = bench.log.all_of("asked.dlq")

@@ -12,7 +12,7 @@ from runtime.health import BUSY_LIMIT_S, POLL_LIMIT_S, unready_reasons
 from tests.support.fakes_runtime import (
     ANSWERS,
     OPENS,
-    AskLogic,
+    AskHandler,
     Bench,
     BrokerDownError,
     answer,
@@ -101,7 +101,7 @@ async def test_no_commit_overtakes_what_is_on_its_way():
 
 
 async def test_a_bug_at_a_deadline_stops_the_line_uncommitted():
-    class Broken(AskLogic):
+    class Broken(AskHandler):
         def on_deadline(self, key, state):
             raise ZeroDivisionError
 

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from contracts.errors import Reject
 from runtime.messages import Effects, Record, State
 from runtime.partition_state import PartitionState, PendingOptions
-from tests.support.fakes_runtime import ANSWERS, OPENS, PATIENCE_S, AskLogic, MemoryLog, stored
+from tests.support.fakes_runtime import ANSWERS, OPENS, PATIENCE_S, AskHandler, MemoryLog, stored
 
 NO_RETRIES: dict[str, Any] = {"retry_share": 0.0, "retries_per_s": 0.0, "retry_burst": 0.0}
 
@@ -20,12 +20,12 @@ def state_of(*, starts: Mapping[str, int] | None = None, **options: Any) -> Part
     return PartitionState(starts or {OPENS: 0, ANSWERS: 0}, PendingOptions(**options))
 
 
-def ask(state: PartitionState, offset: int, *, now: float = 0.0, key: bytes = b"", handler: AskLogic | None = None):
-    return state.take(stored(offset, b"q", key=key), handler or AskLogic(), now)
+def ask(state: PartitionState, offset: int, *, now: float = 0.0, key: bytes = b"", handler: AskHandler | None = None):
+    return state.take(stored(offset, b"q", key=key), handler or AskHandler(), now)
 
 
 def answer(state: PartitionState, offset: int, key: bytes, *, now: float = 0.0):
-    return state.take(stored(offset, b"a", key=key, topic=ANSWERS), AskLogic(), now)
+    return state.take(stored(offset, b"a", key=key, topic=ANSWERS), AskHandler(), now)
 
 
 def due(
@@ -55,26 +55,26 @@ class CommitTwin(RuleBasedStateMachine):
     @rule(key=keys)
     def asks(self, key: bytes) -> None:
         record = self.log.append(OPENS, 0, key, b"q")
-        self.state.take(record, AskLogic(), self.now)
+        self.state.take(record, AskHandler(), self.now)
         self.open.setdefault(key, record.offset)
 
     @rule(key=keys)
     def answers(self, key: bytes) -> None:
-        self.state.take(self.log.append(ANSWERS, 0, key, b"a"), AskLogic(), self.now)
+        self.state.take(self.log.append(ANSWERS, 0, key, b"a"), AskHandler(), self.now)
         self.open.pop(key, None)
 
     @rule(topic=st.sampled_from([OPENS, ANSWERS]))
     def refuses(self, topic: str) -> None:
         record = self.log.append(topic, 0, b"a", b"bad")
         with pytest.raises(Reject):
-            self.state.take(record, AskLogic(), self.now)
+            self.state.take(record, AskHandler(), self.now)
         self.state.read_past(record)
 
     @precondition(lambda self: self.open)
     @rule(retries=st.sampled_from([0, 1_000_000]))
     def falls_silent(self, retries: int) -> None:
         key = min(self.open)
-        self.state.fire(key, AskLogic(retries=retries), self.now)
+        self.state.fire(key, AskHandler(retries=retries), self.now)
         if retries == 0:
             del self.open[key]
 
@@ -107,7 +107,7 @@ def test_a_failing_handler_leaves_the_state_as_it_was():
     state = state_of()
     ask(state, 0, key=b"a")
     with pytest.raises(ZeroDivisionError):
-        state.take(stored(1, b"bug"), AskLogic(), 0.0)
+        state.take(stored(1, b"bug"), AskHandler(), 0.0)
     assert (state.next_offsets, state.commits(), list(state.pending)) == (
         {OPENS: 1, ANSWERS: 0},
         {OPENS: 0, ANSWERS: 0},
@@ -165,7 +165,7 @@ def test_a_deadline_after_the_mark_waits_for_another_mark():
     # The fetch that settles the first deadline (4) came before the second (6).
     assert due(state, 5.0, mark=0) == []
     assert due(state, 5.5, mark=0) == [b"a"]
-    state.fire(b"a", AskLogic(), 5.5)
+    state.fire(b"a", AskHandler(), 5.5)
     assert due(state, 6.5, polled_at=5.5, mark=0) == []
     assert certain(state, 7.0) == [b"b"]
 
@@ -179,7 +179,7 @@ def test_many_deadlines_are_taken_in_portions_under_one_mark():
     while portion:
         taken.append(len(portion))
         for key in portion:
-            state.fire(key, AskLogic(), 6.0)
+            state.fire(key, AskHandler(), 6.0)
         portion = due(state, 6.0, limit=2)
     assert (taken, len(state.pending)) == ([2, 2, 1], 0)
 
@@ -194,20 +194,20 @@ def test_a_schedule_fires_on_time_without_any_fetch():
 def test_without_budget_a_deadline_stretches_and_asks_nobody():
     state = state_of(**NO_RETRIES, stretch_s=3.0)
     ask(state, 0, key=b"a")
-    assert state.fire(b"a", AskLogic(retries=1), 4.0) == ()
+    assert state.fire(b"a", AskHandler(retries=1), 4.0) == ()
     assert (state.pending.next_deadline(), state.pending[b"a"], state.commits()[OPENS]) == (7.0, (0,), 0)
 
 
 def test_giving_up_needs_no_budget():
     state = state_of(**NO_RETRIES)
     ask(state, 0, key=b"a")
-    [(_, _, value, _)] = state.fire(b"a", AskLogic(retries=0), 4.0)
+    [(_, _, value, _)] = state.fire(b"a", AskHandler(retries=0), 4.0)
     assert (value, len(state.pending)) == (b"presumed", 0)
 
 
 def test_a_slow_peer_is_asked_again_at_the_budgets_rate():
     state = state_of(retry_share=0.1, retries_per_s=0.0, retry_burst=5.0, stretch_s=3.0)
-    handler = AskLogic(retries=1)
+    handler = AskHandler(retries=1)
     for offset in range(40):
         ask(state, offset, handler=handler)
     again = sum(len(state.fire(b"k%d" % offset, handler, 4.0)) for offset in range(40))
@@ -246,7 +246,7 @@ def test_a_consumer_without_window_commits_what_it_read():
     )
 
 
-class OpenTwice(AskLogic):
+class OpenTwice(AskHandler):
     """Opens under one key whatever comes, as a handler may that does not look."""
 
     def on_record(self, record: Record, pending: Mapping[bytes, State]) -> Effects:
@@ -256,7 +256,7 @@ class OpenTwice(AskLogic):
 def test_opening_an_open_key_neither_moves_nor_earns():
     state = state_of(retry_share=1.0, retries_per_s=0.0, retry_burst=1.0)
     ask(state, 0, key=b"a")
-    state.fire(b"a", AskLogic(retries=9), 4.0)
+    state.fire(b"a", AskHandler(retries=9), 4.0)
     state.take(stored(1, b"q", key=b"a"), OpenTwice(), 5.0)
     assert state.commits()[OPENS] == 0
-    assert state.fire(b"a", AskLogic(retries=9), 9.0) == ()
+    assert state.fire(b"a", AskHandler(retries=9), 9.0) == ()

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from runtime.messages import State
-from runtime.pending import PendingRecords, RetryBudget
+from runtime.partition_state import PendingRecords, RetryBudget
 
 KEYS = st.sampled_from([b"a", b"b", b"c", b"d", b"e"])
 DEADLINES = st.integers(0, 12).map(float)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import pytest
 
 from contracts.errors import Reject
-from contracts.partition import partition_of
+from contracts.records import partition_of
 from contracts.topics import MAX_RECORD_BYTES
 from services.scoring.rollup.outcome import ApplicationOutcome, decode, outcome_of
 from tests.support.scoring_examples import application_id, event, value_of

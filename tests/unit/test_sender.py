@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from contracts.partition import partition_of
+from contracts.records import partition_of
 from paperless.population.population import Submission
 from paperless.traffic import sender as sending
 from paperless.traffic.manifest import DaySent

@@ -3,7 +3,7 @@
 import pytest
 from opentelemetry.trace import StatusCode
 
-from runtime.pending import RetryBudget
+from runtime.partition_state import RetryBudget
 from services.vneid_mock.faults import FaultPlan
 from services.vneid_mock.plan_files import named_plan
 from tests.support.confluence_filings import Submitted, filed, submitted

@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from datetime import date
 from typing import NamedTuple
 
-from contracts.cloudevents import Headers, header_maker
 from contracts.draws import draws
-from contracts.partition import partition_of
+from contracts.records import Headers, header_maker, partition_of
 from contracts.topics import APPLICATIONS_SUBMITTED
 from domain import load_domain
 from paperless.population.arrivals import Arrival, SimulatedDay, arrivals

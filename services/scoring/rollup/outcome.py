@@ -6,9 +6,9 @@ from functools import cache, lru_cache
 from hashlib import blake2b
 from typing import Final, NamedTuple, Protocol
 
-from contracts.decoding import Keyed, decode_event
 from contracts.errors import Reject
 from contracts.events import ApplicationDecided, Authority, Cause, Outcome, Source
+from contracts.records import Keyed, decode_event
 from domain import VN, Domain, load_domain
 from services.scoring.rollup.pattern import pattern_text
 from services.scoring.rollup.snapshot import CellKey, Measures
@@ -91,7 +91,7 @@ def decode(record: Keyed, partitions: int, domain: Domain | None = None) -> Appl
     """Return the outcome that a record reports; `partitions` is the partition count of its topic.
 
     Raises:
-        Reject: a reason of `contracts.decoding.decode_event`, or `unknown_province`, `unknown_procedure`,
+        Reject: a reason of `contracts.records.decode_event`, or `unknown_province`, `unknown_procedure`,
             `wrong_authority` (not the one that runs the procedure).
 
     """

@@ -1,19 +1,55 @@
-"""Snapshot an event from a record: decoding, and the check that key, body and partition agree."""
+"""How an event becomes a Kafka record and back: partition, headers, decoding, and the check that they agree.
 
+Headers are CloudEvents 1.0 attributes in Kafka's binary mode: the four that the standard requires, and no more bytes.
+"""
+
+from collections.abc import Callable
 from typing import Protocol, TypeVar
+from zlib import crc32
 
 from pydantic import ValidationError
 
 from contracts.errors import Reject
 from contracts.events import Event
-from contracts.partition import partition_of
 from contracts.topics import MAX_RECORD_BYTES
 
+Headers = list[tuple[str, bytes]]
 E = TypeVar("E", bound=Event)
 
 
+def partition_of(key: bytes, partitions: int) -> int:
+    """Return the partition of a key: CRC-32 modulo the partition count.
+
+    This is librdkafka's `consistent` partitioner. It costs 0.1 µs in Python, where Kafka's default murmur2 costs 5-8 µs
+    and every record is checked at every hop.
+    """
+    return crc32(key) % partitions
+
+
+def header_maker(source: str, event_type: str) -> Callable[[str], Headers]:
+    """Return a function of the event id that gives a record's headers.
+
+    An event id is derived from the application and the step, so the same step produced twice carries the same id.
+
+    Args:
+        source: the producing service, for example `/services/intake`.
+        event_type: topic and version, for example `applications.decided.v1`.
+
+    """
+    constant: Headers = [
+        ("ce_specversion", b"1.0"),
+        ("ce_source", source.encode()),
+        ("ce_type", event_type.encode()),
+    ]
+
+    def headers(event_id: str) -> Headers:
+        return [*constant, ("ce_id", event_id.encode())]
+
+    return headers
+
+
 class Keyed(Protocol):
-    """The part of a record that names its place and holds its event."""
+    """What decoding reads of a record: its partition, its key and its value."""
 
     @property
     def partition(self) -> int: ...
