@@ -92,13 +92,13 @@ def _run(layout: Layout, applications: int, folder: Path) -> Run:
 
 async def _play(system: System, layout: Layout, applications: int, manifest: Path) -> Run:
     plan = DrivePlan(scenario=load_scenario("national-day", load_domain()), seed=SEED, applications=applications)
-    before, began = system.usage(), time.monotonic()
+    before, began = system.processes(), time.monotonic()
     sent = await drive(plan, access=system.broker, recording=_recording(manifest))
     await wait_for_quiescence(system.target, partitions=layout.partitions, within_s=WITHIN_S)
     took = time.monotonic() - began
     # The sampler looks once a second.
     await asyncio.sleep(1.1)
-    used = {name: each.cpu_s - before[name].cpu_s for name, each in system.usage().items()}
+    used = {name: each.cpu_s - before[name].cpu_s for name, each in system.processes().items()}
     await _verified(system, manifest, layout)
     by_process = {name: seconds / sent.sent * 1e6 for name, seconds in used.items()}
     return Run(sent.sent / took, {"driver": sent.cpu_us_per_application, **by_process})

@@ -42,12 +42,12 @@ from paperless.cli.send import MANIFEST, named_mock, play, running_mock, stopped
 from paperless.cli.system import Members
 from paperless.cli.verification import check
 from paperless.local.layout import LocalOptions
-from paperless.local.processes import Usage
+from paperless.local.state import ProcessState
 from paperless.local.supervisor import SAMPLE_EVERY_S
 from paperless.local.system import LocalSystem, running, start, stop
 from paperless.population.scenario import load_scenario
 from paperless.supervise import COMMAND
-from paperless.traffic.driver import DrivePlan, DriveResult
+from paperless.traffic.driver import DrivePlan
 from paperless.traffic.manifest import read_manifest
 from paperless.traffic.running_system import check_mock, earlier_submissions
 from paperless.traffic.survey import survey
@@ -193,7 +193,7 @@ def _play(run: DemoRun, system: System, how: str, parts: Iterable[str], started:
 
 async def _send_and_verify(run: DemoRun, system: System) -> tuple[Verdict, dict[str, Any]]:
     began, traffic_from = time.monotonic(), time.time()
-    before = system.usage()
+    before = system.processes()
     sent = await play(system, run.plan, run.mock, run.manifest)
     if sent.stopped:
         make_console().print(stopped_text(sent))
@@ -204,7 +204,7 @@ async def _send_and_verify(run: DemoRun, system: System) -> tuple[Verdict, dict[
     if before:
         # Until the supervisor has sampled the end of the traffic.
         await asyncio.sleep(SAMPLE_EVERY_S + 0.1)
-    after = system.usage()
+    after = system.processes()
     verdict = await check(system, manifest, run.within_s)
     return verdict, {
         "traffic_s": round(quiet - began, 2),
@@ -214,19 +214,18 @@ async def _send_and_verify(run: DemoRun, system: System) -> tuple[Verdict, dict[
         "verify_s": round(time.monotonic() - quiet, 2),
         "applications_per_s": round(sent.sent / (quiet - began), 1),
         "sending": summary(sent),
-        "processes": usage_json(before, after, sent),
+        "processes": _usage(before, after, sent.sent),
     }
 
 
-def usage_json(before: Mapping[str, Usage], after: Mapping[str, Usage], sent: DriveResult) -> dict[str, Any]:
+def _usage(before: Mapping[str, ProcessState], after: Mapping[str, ProcessState], sent: int) -> dict[str, Any]:
     """Return each process's CPU µs per application during the traffic, and its peak memory in MB."""
-    count = max(sent.sent, 1)
     return {
         name: {
-            "cpu_us_per_application": round((usage.cpu_s - before[name].cpu_s) / count * 1e6, 1),
-            "peak_rss_mb": round(usage.peak_rss_bytes / 1e6, 1),
+            "cpu_us_per_application": round((process.cpu_s - before[name].cpu_s) / max(sent, 1) * 1e6, 1),
+            "peak_rss_mb": round(process.peak_rss_bytes / 1e6, 1),
         }
-        for name, usage in after.items()
+        for name, process in after.items()
     }
 
 

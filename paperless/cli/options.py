@@ -9,7 +9,7 @@ import typer
 from pydantic import ValidationError
 from pydantic_settings import SettingsConfigDict
 
-from paperless.local.processes import Usage
+from paperless.local.state import ProcessState
 from paperless.local.system import LocalSystem, attach
 from paperless.verification.scoring_client import Question, ask, client
 from paperless.verification.verify import Target, VerifyError
@@ -97,9 +97,9 @@ class System(NamedTuple):
         state = local.state
         return cls(KafkaAccess(kafka_servers=state.address), state.endpoints, idempotent_producer=False, local=local)
 
-    def usage(self) -> Mapping[str, Usage]:
-        """Return what each process has used; empty where it is not ours."""
-        return self.local.usage() if self.local else {}
+    def processes(self) -> Mapping[str, ProcessState]:
+        """Return the processes and what they have used, at most a second old; empty where they are not ours."""
+        return self.local.state.processes if self.local else {}
 
     async def watched(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Return what the work returns; where this machine runs the system, its end ends the work with the reason."""

@@ -6,7 +6,6 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
@@ -24,37 +23,25 @@ POLL_S = 0.05
 class Capabilities:
     """What a broker can do beyond carrying records; settings follow from it.
 
-    `idempotent_producer`: aiokafka's idempotent producer starts on it. `durable`: the log survives its process.
-    `end_offsets_reliable`: `end_offsets` names the log's end (else it is too low by up to a batch: read
-    `highwater` of a consumer that has fetched). `fetch_max_wait_ms`: how long a fetch may wait for records; a broker
-    that does not wake a waiting fetch when they come, but looks again after half of the wait, makes them late by it.
+    `idempotent_producer`: aiokafka's idempotent producer starts on it. `end_offsets_reliable`: `end_offsets` names the
+    log's end (else it is too low by up to a batch: read `highwater` of a consumer that has fetched).
+    `fetch_max_wait_ms`: how long a fetch may wait for records; a broker that does not wake a waiting fetch when they
+    come, but looks again after half of the wait, makes them late by it.
     """
 
     idempotent_producer: bool
-    durable: bool
     end_offsets_reliable: bool
     fetch_max_wait_ms: int = 100
 
 
-class Broker(Protocol):
-    """A Kafka-protocol broker with a life of its own. `start` returns when it answers; `stop` may be called twice."""
-
-    @property
-    def address(self) -> str: ...
-    @property
-    def capabilities(self) -> Capabilities: ...
-    async def start(self) -> None: ...
-    async def stop(self) -> None: ...
-
-
-EMBEDDED = Capabilities(idempotent_producer=False, durable=False, end_offsets_reliable=False, fetch_max_wait_ms=10)
+EMBEDDED = Capabilities(idempotent_producer=False, end_offsets_reliable=False, fetch_max_wait_ms=10)
 
 
 class EmbeddedBroker:
-    """Tansu, memory only, on 127.0.0.1: the log lives and dies with this process.
+    """Tansu, memory only, on 127.0.0.1: the log lives and dies with its process. `stop` may be called twice.
 
-    `start` raises `UnsupportedPlatformError` where no binary exists and `BrokerError`, with the end of its log, when
-    it does not answer Kafka metadata within `start_within_s` seconds.
+    `start` returns when it answers. It raises `UnsupportedPlatformError` where no binary exists and `BrokerError`, with
+    the end of its log, when it does not answer Kafka metadata within `start_within_s` seconds.
     """
 
     capabilities = EMBEDDED

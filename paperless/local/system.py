@@ -8,14 +8,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from paperless.local.errors import LocalSystemError, NotRunningError, disk_errors
 from paperless.local.layout import LocalOptions, environment
 from paperless.local.memory import check_memory
-from paperless.local.processes import Usage, until_parent_ends, with_tail
+from paperless.local.processes import until_parent_ends, with_tail
 from paperless.local.state import SUPERVISOR, RunState, StateDirectory, Status, kill_leftovers
 from paperless.local.supervisor import EXIT_BY_SIGNAL
 
@@ -44,10 +44,6 @@ class LocalSystem:
             why = f": {state.reason}" if state and state.reason else ""
             raise NotRunningError(f"nothing is running in {self.directory.path}{why}; start it with `paperless up`")
         return state
-
-    def usage(self) -> Mapping[str, Usage]:
-        """Per process: peak memory in bytes, CPU seconds, restarts included."""
-        return {name: Usage(each.peak_rss_bytes, each.cpu_s) for name, each in self.state.processes.items()}
 
     async def watched(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Return what the work returns; cancels it when the run ends before, and raises the run's reason."""
@@ -143,9 +139,16 @@ def _wait_until_ready(system: LocalSystem, process: subprocess.Popen[bytes]) -> 
 def running(options: LocalOptions, command: Sequence[str], tell: Tell) -> Iterator[LocalSystem]:
     """A system that is started, and stopped however the block ends: by an error, Ctrl-C, SIGTERM, SIGHUP or SIGKILL.
 
-    The reason of a run that failed stays in `state.json`. Enter it in the main thread.
+    SIGTERM and SIGHUP interrupt the block as Ctrl-C does, and then raise `SystemExit`. The reason of a run that failed
+    stays in `state.json`. Enter it in the main thread.
     """
-    before = {number: signal.signal(number, _exit) for number in (signal.SIGTERM, signal.SIGHUP)}
+    received: list[int] = []
+
+    def interrupt(number: int, _: object) -> None:
+        received.append(number)
+        signal.raise_signal(signal.SIGINT)
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         system = start(options, command, ends_with_us=True, tell=tell)
         try:
@@ -155,10 +158,8 @@ def running(options: LocalOptions, command: Sequence[str], tell: Tell) -> Iterat
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _exit(number: int, _: object) -> NoReturn:
-    sys.exit(EXIT_BY_SIGNAL + number)
+        if received:
+            sys.exit(EXIT_BY_SIGNAL + received[0])
 
 
 def stop(state_dir: Path, grace_s: float = 10.0, *, keep_reason: bool = False) -> tuple[str, ...]:

@@ -102,7 +102,7 @@ async def test_a_system_becomes_ready_and_cancelling_its_supervisor_leaves_nothi
         state = system.state
         assert answers(state.endpoints["scoring"])
         assert list(state.processes) == ["broker", "intake", "scoring"]
-        assert min(usage.peak_rss_bytes for usage in system.usage().values()) > 1_000_000
+        assert min(process.peak_rss_bytes for process in state.processes.values()) > 1_000_000
     assert asked == [state.address]
     assert nobody_left(state.processes.values())
     assert StateDirectory(tmp_path).read() is None
@@ -337,7 +337,7 @@ def test_up_runs_on_until_down_stops_it(tmp_path):
         start(options(tmp_path), FAKES)
     kill(system, "intake")
     wait_for(lambda: system.state.processes["intake"].pid != processes["intake"].pid)
-    wait_for(lambda: system.usage()["scoring"].cpu_s > 0)
+    wait_for(lambda: system.state.processes["scoring"].cpu_s > 0)
     assert stop(tmp_path) == ("broker", "intake", "scoring")
     assert nobody_left([*processes.values(), supervisor])
     assert stop(tmp_path) == ()

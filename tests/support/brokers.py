@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from paperless.local.broker import Capabilities
 from runtime.settings import KafkaAccess
 
-APACHE_KAFKA = Capabilities(idempotent_producer=True, durable=True, end_offsets_reliable=True)
+APACHE_KAFKA = Capabilities(idempotent_producer=True, end_offsets_reliable=True)
 
 
 @dataclass(frozen=True, slots=True)
