@@ -68,6 +68,7 @@ async def answer_all(questions: Topic, producer: AIOKafkaProducer) -> None:
                 await producer.send_and_wait(ANSWERS, ANSWERED[key], key=key, partition=partition)
 
 
+@pytest.mark.slow(reason="the partitions of a killed member are given away only after its session")
 async def test_every_order_gets_its_result_although_the_member_is_killed(embedded: Broker, producer, tmp_path):
     def start() -> Service:
         return Service("stock_check", tmp_path, **embedded.settings, patience_s=PATIENCE_S)
@@ -105,7 +106,7 @@ async def test_every_order_gets_its_result_although_the_member_is_killed(embedde
         member.kill()
 
 
-def test_of_the_contracts_the_kernel_needs_the_two_files_that_the_readme_names():
+def test_of_the_contracts_the_kernel_needs_what_the_readme_names():
     needed = {
         module
         for path in modules("runtime")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterable, Iterator
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ def declared(requirements: Iterable[str]) -> Iterator[str]:
             yield normalised(name)
 
 
+@cache
 def allowed(*extras: str) -> set[str]:
     return {*declared(PROJECT["dependencies"]), *declared(f"paperless[{extra}]" for extra in extras)}
 
@@ -54,6 +56,7 @@ def imported(node: ast.Import | ast.ImportFrom) -> list[str]:
     return [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
 
 
+@cache
 def packages(path: Path) -> set[str]:
     """Return the packages that a module imports from; a namespace that several share counts as its declared ones."""
     owners = [{normalised(owner) for owner in DISTRIBUTIONS.get(top, [top])} for top in tops(path)]

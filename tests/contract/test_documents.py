@@ -101,7 +101,7 @@ def test_a_module_that_a_page_names_is_there(page):
 
 
 def test_what_has_moved_would_be_noticed():
-    text = "runtime/window.py, window.py, runtime.window.Window; runtime/pending.py, runtime.pending.PendingRecords"
+    text = "runtime/window.py, window.py, runtime.window.Window; runtime/messages.py, runtime.messages.Effects"
     page = ROOT / "README.md"
     assert [name for name in named_files(text) if not is_there(name, page)] == ["runtime/window.py", "window.py"]
     assert [name for name in named_modules(text) if not resolves(name)] == ["runtime.window.Window"]
