@@ -101,12 +101,12 @@ def role(name: str) -> Role:
         KeyError: there is none.
 
     """
-    return {one.name: one for one in roles()}[name]
+    return {role.name: role for role in roles()}[name]
 
 
 def acl_table() -> tuple[Grant, ...]:
     """Return every right of every role: all that the broker allows anybody but its administrator."""
-    return tuple(grant for one in roles() for grant in one.grants())
+    return tuple(grant for role in roles() for grant in role.grants())
 
 
 def _produced_by(name: str) -> tuple[str, ...]:

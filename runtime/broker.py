@@ -142,13 +142,13 @@ class RestartableProducer:
         # All topics: asking for one by name may create it, with the broker's own partition count.
         cluster = await self._producer.client.fetch_all_metadata()
         for topic in topics:
-            found = len(cluster.partitions_for_topic(topic) or ())
-            if found == 0:
+            count = len(cluster.partitions_for_topic(topic) or ())
+            if count == 0:
                 raise FatalError(f"topic {topic} is missing; run `paperless topics` (or its user may not see it)")
-            if found != partitions:
+            if count != partitions:
                 raise FatalError(
-                    f"topic {topic} has {found} partitions, {partitions} are expected: the count is fixed for a log's "
-                    f"life; set the service's partitions to {found}, or use a broker of its own"
+                    f"topic {topic} has {count} partitions, {partitions} are expected: the count is fixed for a log's "
+                    f"life; set the service's partitions to {count}, or use a broker of its own"
                 )
 
     async def stop(self) -> None:
@@ -203,9 +203,9 @@ def subscribe(
         if (early := earliest - now()) > 0:
             await asyncio.sleep(early)
         # FastStream's own sleeps after an empty poll, and a record that comes then waits for the sleep's end.
-        found: ConsumerRecords = await consumer.getmany(timeout_ms=POLL_TIMEOUT_MS, max_records=settings.max_records)
+        records: ConsumerRecords = await consumer.getmany(timeout_ms=POLL_TIMEOUT_MS, max_records=settings.max_records)
         earliest = now() + BATCHES_APART_S
-        return found
+        return records
 
     subscriber.get_msg = get_msg
     return subscriber

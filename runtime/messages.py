@@ -33,7 +33,16 @@ Message = tuple[str, bytes | None, bytes | None, Headers]
 
 
 class PendingRecord(NamedTuple):
-    """A record that stays open until something closes it; silence for `patience_s` seconds makes its deadline pass."""
+    """A record whose work is not finished: it waits for another record, or for a moment.
+
+    Until it is closed the committed offset stays before it, so that after a crash it is read again.
+
+    Attributes:
+        key: names it among the pending records of its partition; this need not be the record's own key.
+        patience_s: seconds of wall time from now on; if they pass without its end, `on_deadline` is called.
+        state: what the handler is given back then, and sees in `on_record` meanwhile.
+
+    """
 
     key: bytes
     patience_s: float
@@ -42,10 +51,15 @@ class PendingRecord(NamedTuple):
 
 @final
 class Effects(NamedTuple):
-    """All that handling one record may cause; the kernel applies a batch's effects together.
+    """All that a record, or a deadline that has passed, may cause.
 
-    `open` keeps the record in the pending (nothing happens when its key is open already), `rearm` replaces an open
-    entry's state and restarts its patience, `close` ends it. A `retry` is an asking again on silence: it needs budget.
+    Attributes:
+        publish: messages, in the order in which they are to be read.
+        open: makes the record pending; where its key is pending already, nothing happens.
+        rearm: gives a pending record another state and patience from now on.
+        close: ends the pending record of this key.
+        retry: what is published asks again after silence, so it needs budget; without, it waits and is not published.
+
     """
 
     publish: tuple[Message, ...] = ()
@@ -61,13 +75,23 @@ HandlerResult = Message | Effects
 
 
 class RecordHandler(Protocol):
-    """What a service gives the kernel: pure functions of their arguments. `Reject` dead-letters the record.
+    """What a service does, as pure functions: the kernel reads, publishes, commits and keeps the time.
 
-    Any other exception is our own bug on that record: tried again a few times, then dead-lettered.
+    Records of a partition come in their order. A record may come again, after a crash or a rebalance: what is published
+    for it must be idempotent for its readers.
     """
 
     def on_record(self, record: Record, pending: Mapping[bytes, State]) -> HandlerResult:
-        """Return what one record causes; `pending` has the state of every open entry of its partition."""
+        """Return what one record causes; `pending` has the state of every pending record of its partition by key.
+
+        Raises:
+            contracts.errors.Reject: the record is refused for good, and becomes a dead letter. So does a record on
+                which anything else is raised twice: that is a bug of ours.
+
+        """
 
     def on_deadline(self, key: bytes, state: State) -> Effects:
-        """Return the effects of the deadline of an open entry; it must rearm or close the entry."""
+        """Return what the end of a pending record's patience causes; it must rearm or close this key.
+
+        Whatever it raises stops the process.
+        """

@@ -128,10 +128,10 @@ async def drive(
         ManifestError: the manifest cannot be written.
 
     """
-    found = await survey(access, end_offsets_reliable=plan.idempotent_producer)
+    log = await survey(access, end_offsets_reliable=plan.idempotent_producer)
     days = plan.days()
     planned = tuple(DaySent(day=day.date, planned=day.applications) for day in days)
-    manifest = recording.begin(found, plan.scenario, planned, seed=plan.seed, pace=plan.pace) if recording else None
+    manifest = recording.begin(log, plan.scenario, planned, seed=plan.seed, pace=plan.pace) if recording else None
     producer = RestartableProducer(
         lambda: open_producer(access, client_id="paperless-driver", idempotent=plan.idempotent_producer)
     )
@@ -141,7 +141,7 @@ async def drive(
     try:
         await _start(producer, access)
         publisher = Publisher(producer, producer.renew)
-        await run.play(Sender(publisher, found.partitions, run.tally, run.clock, run.show, tracing=tracing))
+        await run.play(Sender(publisher, log.partitions, run.tally, run.clock, run.show, tracing=tracing))
         status = "stopped" if run.result().stopped else "sent"
     except asyncio.CancelledError:
         status = "stopped"

@@ -75,14 +75,14 @@ def _common(counts: Mapping[str, int]) -> int:
     missing = [name for name in _MAIN if not counts.get(name)]
     if missing:
         raise LogError(f"topics {', '.join(missing)}: missing; create them with `paperless topics`")
-    found = {name: counts[name] for name in _MAIN}
-    if len(set(found.values())) > 1:
-        listed = ", ".join(f"{name} {count}" for name, count in found.items())
+    main = {name: counts[name] for name in _MAIN}
+    if len(set(main.values())) > 1:
+        listed = ", ".join(f"{name} {count}" for name, count in main.items())
         raise LogError(
             f"partitions differ ({listed}): an application must keep its partition number;"
             " recreate the topics with one count"
         )
-    return found[APPLICATIONS_SUBMITTED.name]
+    return main[APPLICATIONS_SUBMITTED.name]
 
 
 async def _read_ends(access: KafkaAccess, partitions: int, *, reliable: bool) -> dict[int, int]:

@@ -106,13 +106,13 @@ class IntakeHandlers:
 
     def _on_incomplete(self, key: bytes, state: OpenApplication, provided: DocumentsProvided, reply: bytes) -> Effects:
         """Remember the best reply; an answer to the last asking asks again, or gives up at the attempt limit."""
-        attempt, value, best, *sealed = state
+        attempt, value, best, context, facts = state
         if best is None or len(provided.answers) > len(DocumentsProvided.model_validate_json(best).answers):
             best = reply
-        known = cast("OpenApplication", (attempt, value, best, *sealed))
+        state = (attempt, value, best, context, facts)
         if provided.attempt < attempt:
-            return Effects(rearm=PendingRecord(key, self._patience_s, known))
-        return self._counted(self._ask_again(key, known), "incomplete")
+            return Effects(rearm=PendingRecord(key, self._patience_s, state))
+        return self._counted(self._ask_again(key, state), "incomplete")
 
     def on_deadline(self, key: bytes, state: State) -> Effects:
         """Return the effects of silence: ask again, or presume with what is known at the attempt limit."""

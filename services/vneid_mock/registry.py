@@ -249,7 +249,11 @@ class Registry:
         # The last whole second below the time-out takes the rest of the distribution.
         seconds = range(1, max(ceil(timeout_s), 2))
         known = {
-            code: {one.slug: LookUp.of(one, domain) for one in procedure.components.values() if one.replaceable}
+            code: {
+                slug: LookUp.of(component, domain)
+                for slug, component in procedure.components.items()
+                if component.replaceable
+            }
             for code, procedure in domain.procedures.items()
         }
         return Registry(
