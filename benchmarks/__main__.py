@@ -1,17 +1,20 @@
-"""`python -m benchmarks run | check`: figures beside their goals, and counts beside their baselines."""
+"""`python -m benchmarks`: `run` for figures beside goals, `check` for counts, the others for one question each."""
 
+import logging
 import shlex
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
+import structlog
 import typer
 from rich.table import Table
 
+from benchmarks import baseline, embedded_fetch, growth, scale, stacks, stages
 from benchmarks.commands import CommandError
 from benchmarks.goals import GOALS
 from benchmarks.results import DEFAULT, QUICK, Figure, ResultFileError, Run, load, merged, save
@@ -86,12 +89,12 @@ def _measure(benchmark: Benchmark, keys: Sequence[str], options: Options, json: 
         figures = benchmark.measure(options, keys)
     except EXPECTED as error:
         options.tell(f"not measured: {error}")
-    made_by = Run(_command(), datetime.now(UTC).astimezone(), time.monotonic() - started)
+    made_by = Run(_command_line(), datetime.now(UTC).astimezone(), time.monotonic() - started)
     save(json, merged(load(json), figures, made_by))
     return set(figures) == set(keys)
 
 
-def _command() -> str:
+def _command_line() -> str:
     return shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]])
 
 
@@ -111,28 +114,38 @@ def table_of(result: Mapping[str, Any], keys: Sequence[str]) -> Table:
         table.add_column(name, justify="right")
     table.add_column("met")
     for key in keys:
-        found = result["details"].get(key)
-        if found is None:
+        detail = result["details"].get(key)
+        if detail is None:
             table.add_row(key, "not measured", "", "", str(GOALS.get(key, "–")), "")
             continue
-        low, high = found["spread"]
-        met = {True: "yes", False: "no", None: ""}[found["met"]]
-        spread, rounds = f"{low:,g} to {high:,g}", str(len(found["rounds"]))
-        table.add_row(key, f"{found['figure']:,g}", spread, rounds, found["goal"] or "–", met)
+        low, high = detail["spread"]
+        met = {True: "yes", False: "no", None: ""}[detail["met"]]
+        spread, rounds = f"{low:,g} to {high:,g}", str(len(detail["rounds"]))
+        table.add_row(key, f"{detail['figure']:,g}", spread, rounds, detail["goal"] or "–", met)
     return table
 
 
-@app.command(
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
-)
-def check(context: typer.Context) -> None:
-    """Hold counts that no machine's speed changes against their baselines; exit 1 when one has grown.
+@app.command()
+def check(
+    renew: Annotated[bool, typer.Option("--renew", help="Keep what is counted now as the baseline.")] = False,
+) -> None:
+    """Hold requests, statements and bytes of a fixed day against their baseline; exit 1 when one has grown.
 
-    Example: `python -m benchmarks check --help`
+    Example: `python -m benchmarks check --renew`
     """
-    from benchmarks import gates  # noqa: PLC0415  only here: it loads what it counts
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    raise typer.Exit(baseline.check(make_console(), renew=renew))
 
-    raise typer.Exit(gates.check(context.args))
+
+COMMANDS: Mapping[str, Callable[..., None]] = {
+    "stages": stages.command,
+    "growth": growth.command,
+    "scale": scale.command,
+    "stacks": stacks.command,
+    "embedded-fetch": embedded_fetch.command,
+}
+for _name, _command in COMMANDS.items():
+    app.command(_name)(_command)
 
 
 if __name__ == "__main__":

@@ -59,10 +59,10 @@ class Sampler:
         engine = docker.from_env()
         label = f"com.docker.compose.project={self._project}"
         while True:
-            for one in engine.containers.list(filters={"label": label}, ignore_removed=True):
-                if one.id not in self._threads:
-                    thread = threading.Thread(target=self._watch, args=(one,), daemon=True)
-                    self._threads[str(one.id)] = thread
+            for container in engine.containers.list(filters={"label": label}, ignore_removed=True):
+                if container.id not in self._threads:
+                    thread = threading.Thread(target=self._watch, args=(container,), daemon=True)
+                    self._threads[str(container.id)] = thread
                     thread.start()
             if self._done.wait(LOOK_S):
                 return
@@ -89,8 +89,8 @@ class Sampler:
 
     def cpu_between(self, begin: float, end: float) -> dict[str, float]:
         """Return CPU seconds between two wall times, of each container that worked then."""
-        rows = {name: found for name, found in self.samples.items() if len(found) > 1}
-        used = {name: _cpu_at(found, end) - _cpu_at(found, begin) for name, found in rows.items()}
+        several = {name: rows for name, rows in self.samples.items() if len(rows) > 1}
+        used = {name: _cpu_at(rows, end) - _cpu_at(rows, begin) for name, rows in several.items()}
         return {name: seconds for name, seconds in used.items() if seconds > 0}
 
     def memory(self, begin: float, end: float) -> dict[str, Memory]:

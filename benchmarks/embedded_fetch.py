@@ -1,23 +1,18 @@
 """What a fetch costs the embedded broker: by the batches in a partition's log, and by the partitions with news.
 
-    python -m benchmarks.embedded_fetch
-
 Each fetch asks for the newest record of each partition: what a consumer does that keeps up.
 """
 
 import asyncio
-import tempfile
 import time
-from pathlib import Path
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.protocol.fetch import FetchRequest
-from rich.console import Console
 from rich.table import Table
 
+from benchmarks.log import embedded_broker
 from contracts.topics import APPLICATIONS_SUBMITTED, DEFAULT_PARTITIONS
-from paperless.local.broker import EmbeddedBroker
-from paperless.local.ports import Ports
+from paperless.cli.output import make_console
 from paperless.operations.topics import ensure_topics
 from runtime.settings import KafkaAccess
 
@@ -29,21 +24,16 @@ VALUE = b"x" * 500
 
 async def measure(lengths: tuple[int, ...] = LENGTHS) -> dict[int, list[float]]:
     """Return the wall time of a fetch in ms, by batches per partition; each for 1, 2 … partitions with news."""
-    found: dict[int, list[float]] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        broker = EmbeddedBroker(Ports().take("broker"), Path(folder) / "broker.log")
-        await broker.start()
-        try:
-            await ensure_topics(KafkaAccess(kafka_servers=broker.address))
-            async with AIOKafkaProducer(bootstrap_servers=broker.address) as producer:
-                held = 0
-                for length in lengths:
-                    await _append(producer, length - held)
-                    held = length
-                    found[length] = [await _fetch_ms(producer, length, some + 1) for some in range(DEFAULT_PARTITIONS)]
-        finally:
-            await broker.stop()
-    return found
+    costs: dict[int, list[float]] = {}
+    async with embedded_broker() as servers:
+        await ensure_topics(KafkaAccess(kafka_servers=servers))
+        async with AIOKafkaProducer(bootstrap_servers=servers) as producer:
+            held = 0
+            for length in lengths:
+                await _append(producer, length - held)
+                held = length
+                costs[length] = [await _fetch_ms(producer, length, some + 1) for some in range(DEFAULT_PARTITIONS)]
+    return costs
 
 
 async def _append(producer: AIOKafkaProducer, batches: int) -> None:
@@ -63,15 +53,11 @@ async def _fetch_ms(producer: AIOKafkaProducer, length: int, partitions: int) ->
     return (time.perf_counter() - began) / FETCHES * 1e3
 
 
-def main() -> None:
-    """Measure, and print a row for each length of the log."""
+def command() -> None:
+    """Time a fetch from the embedded broker: a row for each length of the log, a column for partitions with news."""
     table = Table("batches per partition", *(str(number + 1) for number in range(DEFAULT_PARTITIONS)))
     for length, costs in asyncio.run(measure()).items():
         table.add_row(f"{length:,}", *(f"{ms:.1f}" for ms in costs))
-    console = Console()
+    console = make_console()
     console.print("Embedded broker: ms per fetch, by partitions with a new record")
     console.print(table)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,16 +1,11 @@
 """What an application costs the store that holds millions already: CPU µs, against the store that holds few.
 
-    python -m benchmarks.growth --preload 100000 5000000 --rounds 5 --json build/bench/growth.json
-    python -m benchmarks.growth --preload 100000 1000000 --postgres postgresql://postgres@127.0.0.1/postgres
-
 Each store is filled through its own write path; then all take the next outcomes in turn, batch by batch, so a drift of
 the machine's speed hits them all. The first round is left out. Outcomes are those of a simulated national day, again
 day after day under new ids and times. On PostgreSQL databases of their own are created, and dropped at the end.
 """
 
-import argparse
 import contextlib
-import json
 import sys
 import tempfile
 import time
@@ -19,24 +14,30 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import psycopg
+import typer
 from psycopg import sql
-from rich.console import Console
 from rich.table import Table
 
-from benchmarks.played import DECIDED, PARTITIONS, play
+from benchmarks.flow import run_flow
 from benchmarks.rounds import Spread, ratios
+from benchmarks.workload import PARTITIONS, PLAN, day_of
 from contracts.records import partition_of
+from contracts.topics import APPLICATIONS_DECIDED
 from domain import VN, load_domain
+from paperless.cli.output import make_console, write_json
 from paperless.traffic.manifest import versions
 from services.scoring.rollup.outcome import ApplicationOutcome, decode
 from services.scoring.rollup.snapshot import CellKey
 from services.scoring.settings import ScoringSettings
 from services.scoring.store.store import Positioned, Store
 
+PRELOAD = (100_000, 5_000_000)
+# Of one round, and of the pool of real ones that stored ones are drawn from.
+OUTCOMES, POOL = 24_000, 20_000
 PER_DAY = 121_000
 DAY_S = 86_400
 # The first day that is played.
@@ -112,9 +113,10 @@ def _month_of(day: int) -> str:
 def pool_of(applications: int) -> list[ApplicationOutcome]:
     """Return the outcomes of one day; each application once."""
     domain = load_domain()
-    records = play(applications).records(DECIDED)
-    found = {one.application_id: one for one in (decode(record, PARTITIONS, domain) for record in records)}
-    return list(found.values())
+    with tempfile.TemporaryDirectory() as folder, Store(f"sqlite:///{folder}/scoring.db") as store:
+        log = run_flow(day_of(applications), store, PLAN).log
+    outcomes = (decode(record, PARTITIONS, domain) for record in log.of_topic(APPLICATIONS_DECIDED.name))
+    return list({outcome.application_id: outcome for outcome in outcomes}.values())
 
 
 class Filled:
@@ -172,22 +174,25 @@ def measure(
             filled[size].take(size)
             preload_s[name_of(size)] = round(time.perf_counter() - began, 1)
             print(f"{name_of(size)} stored in {preload_s[name_of(size)]} s", file=sys.stderr)
-        found: dict[int, list[Round]] = {size: [] for size in filled}
-        for turn in range(rounds + 1):
-            for size, one in in_turn(filled, outcomes).items():
-                if turn:
-                    found[size].append(one)
-        return {**summary(found), "preload_s": preload_s}
+        in_turn(filled, outcomes)
+        measured = [in_turn(filled, outcomes) for _ in range(rounds)]
+        return {**summary({size: [costs[size] for costs in measured] for size in filled}), "preload_s": preload_s}
+
+
+def measure_sqlite(sizes: Sequence[int], rounds: int) -> dict[str, Any]:
+    """Measure stores in a temporary folder, of these sizes."""
+    with sqlite_stores(sizes) as urls:
+        return measure(urls, rounds=rounds, outcomes=OUTCOMES, pool=pool_of(POOL))
 
 
 def in_turn(filled: Mapping[int, Filled], outcomes: int) -> dict[int, Round]:
     """Let every store take the next outcomes, batch by batch in turn: what disturbs the machine hits them all."""
     batch = ScoringSettings().max_records
-    found: dict[int, list[Round]] = {size: [] for size in filled}
+    costs: dict[int, list[Round]] = {size: [] for size in filled}
     for left in range(outcomes, 0, -batch):
-        for size, one in filled.items():
-            found[size].append(one.take(min(batch, left)))
-    return {size: Round(*map(fmean, zip(*rounds, strict=True))) for size, rounds in found.items()}
+        for size, store in filled.items():
+            costs[size].append(store.take(min(batch, left)))
+    return {size: Round(*map(fmean, zip(*batches, strict=True))) for size, batches in costs.items()}
 
 
 def name_of(size: int) -> str:
@@ -195,69 +200,61 @@ def name_of(size: int) -> str:
     return f"{size / 1e6:g}m" if size >= 1_000_000 else f"{size / 1e3:g}k"
 
 
-def summary(found: Mapping[int, Sequence[Round]]) -> dict[str, Any]:
+def summary(costs: Mapping[int, Sequence[Round]]) -> dict[str, Any]:
     """Return `growth_<size>`, the ratio of CPU against the first store, and what was measured.
 
     `rounds` are the ratios of the last store, round by round.
     """
-    base, *others = found
+    base, *others = costs
     result: dict[str, Any] = {}
     for size in others:
-        used = ratios([one.cpu_us for one in found[size]], [one.cpu_us for one in found[base]])
-        passed = ratios([one.wall_us for one in found[size]], [one.wall_us for one in found[base]])
+        used = ratios([cost.cpu_us for cost in costs[size]], [cost.cpu_us for cost in costs[base]])
+        passed = ratios([cost.wall_us for cost in costs[size]], [cost.wall_us for cost in costs[base]])
         cpu, wall = Spread.of(used), Spread.of(passed)
         result[f"growth_{name_of(size)}"] = round(cpu.median, 3)
         result[f"growth_{name_of(size)}_spread"] = [round(cpu.low, 3), round(cpu.high, 3)]
         result[f"growth_{name_of(size)}_wall"] = round(wall.median, 3)
         result["rounds"] = [round(ratio, 3) for ratio in used]
-    for size, rounds in found.items():
+    for size, rounds in costs.items():
         result[f"stored_{name_of(size)}"] = {
-            "cpu_us": round(Spread.of(one.cpu_us for one in rounds).median, 2),
-            "wall_us": round(Spread.of(one.wall_us for one in rounds).median, 2),
+            "cpu_us": round(Spread.of(cost.cpu_us for cost in rounds).median, 2),
+            "wall_us": round(Spread.of(cost.wall_us for cost in rounds).median, 2),
         }
     return result
 
 
-def show(result: Mapping[str, Any], sizes: Sequence[int]) -> None:
-    """Print the table."""
-    table = Table("stored", "CPU µs/application", "wall µs/application", "CPU ratio", "spread", "filled in s")
-    for column in table.columns[1:]:
-        column.justify = "right"
+def table_of(result: Mapping[str, Any], sizes: Sequence[int]) -> Table:
+    """Return the costs by size of the store."""
+    table = Table("stored")
+    for name in ("CPU µs/application", "wall µs/application", "CPU ratio", "spread", "filled in s"):
+        table.add_column(name, justify="right")
     for size in sizes:
         name = name_of(size)
-        one = result[f"stored_{name}"]
+        cost = result[f"stored_{name}"]
         low, high = result.get(f"growth_{name}_spread", (1, 1))
         ratio = result.get(f"growth_{name}", 1)
         table.add_row(
-            name, f"{one['cpu_us']}", f"{one['wall_us']}", f"{ratio:.3f}", f"{low} … {high}",
+            name, f"{cost['cpu_us']}", f"{cost['wall_us']}", f"{ratio:.3f}", f"{low} … {high}",
             f"{result['preload_s'][name]}",
         )  # fmt: skip
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    return table
 
 
-def main() -> None:
-    """Fill, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--preload", type=int, nargs="+", default=[100_000, 5_000_000], help="stored applications; first the base"
-    )
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--outcomes", type=int, default=24_000, help="outcomes of one round")
-    parser.add_argument("--pool", type=int, default=20_000, help="real outcomes that the stored ones are drawn from")
-    parser.add_argument("--postgres", metavar="URL", help="a server whose user may create databases")
-    parser.add_argument("--json", type=Path)
-    given = parser.parse_args()
-    opening = postgres_stores(given.postgres, given.preload) if given.postgres else sqlite_stores(given.preload)
-    pool = pool_of(given.pool)
-    with opening as urls:
-        result = measure(urls, rounds=given.rounds, outcomes=given.outcomes, pool=pool)
-    show(result, given.preload)
-    if given.json:
-        engine = "postgresql" if given.postgres else "sqlite"
-        head = {"store": engine, "outcomes_per_round": given.outcomes, "versions": versions()}
-        given.json.parent.mkdir(parents=True, exist_ok=True)
-        given.json.write_text(json.dumps({**result, **head}, indent=2) + "\n", encoding="utf-8")
+def command(
+    *,
+    preload: Annotated[list[int] | None, typer.Option(help="Stored applications; the first is the base.")] = None,
+    rounds: Annotated[int, typer.Option(help="After the one that warms up.", min=1)] = 5,
+    outcomes: Annotated[int, typer.Option(help="Outcomes of one round.", min=1)] = OUTCOMES,
+    postgres: Annotated[str | None, typer.Option(metavar="URL", help="A server to create databases on.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Also write the costs to this file.")] = None,
+) -> None:
+    """Measure what an application costs stores that hold 100,000 and 5 million; SQLite, or PostgreSQL on a server.
 
-
-if __name__ == "__main__":
-    main()
+    Example: `python -m benchmarks growth --preload 100000 --preload 1000000 --postgres postgresql://127.0.0.1/postgres`
+    """
+    sizes = preload or PRELOAD
+    with postgres_stores(postgres, sizes) if postgres else sqlite_stores(sizes) as urls:
+        result = measure(urls, rounds=rounds, outcomes=outcomes, pool=pool_of(POOL))
+    make_console().print(table_of(result, sizes))
+    engine = "postgresql" if postgres else "sqlite"
+    write_json(json, {**result, "store": engine, "outcomes_per_round": outcomes, "versions": versions()})

@@ -4,13 +4,12 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 
-from benchmarks.log import PARTITIONS, ByPartition, create_topics, embedded_broker, write
-from benchmarks.peers.copying import SOURCE, TARGET, encoded, headers, hop
+from benchmarks.log import create_topics, embedded_broker, write
+from benchmarks.peers.copying import SOURCE, TARGET, encoded, headers, hop_of
 from benchmarks.peers.job import Job, Snapshot
 from benchmarks.rounds import turns
 from benchmarks.variants import PEERS_PYTHON, Variant, run
-from contracts.records import partition_of
-from runtime.messages import Message
+from benchmarks.workload import PARTITIONS, ByPartition, by_partition
 
 KERNEL = "kernel"
 RECORDS = 200_000
@@ -32,12 +31,8 @@ Tell = Callable[[str], None]
 @cache
 def log_of(records: int) -> ByPartition:
     """Return the log that is copied."""
-    log: defaultdict[int, list[Message]] = defaultdict(list)
-    for number in range(records):
-        one = hop(number)
-        key = one.key.encode()
-        log[partition_of(key, PARTITIONS)].append((SOURCE, key, encoded(one), headers(one.key)))
-    return dict(log)
+    hops = map(hop_of, range(records))
+    return by_partition((SOURCE, hop.key.encode(), encoded(hop), headers(hop.key)) for hop in hops)
 
 
 async def measure(
@@ -49,16 +44,16 @@ async def measure(
         VariantError: a variant is not installed or failed.
 
     """
-    found: defaultdict[str, list[Snapshot]] = defaultdict(list)
+    snapshots: defaultdict[str, list[Snapshot]] = defaultdict(list)
     for turn, order in turns(names, rounds):
         async with embedded_broker() as servers:
             await create_topics(servers, [SOURCE, *[target_of(name) for name in order]])
             await write(servers, log_of(records))
             for name in order:
-                reading = await copy(name, servers, records)
-                found[name].append(reading)
-                tell(f"round {turn + 1}, {name}: {reading.per_s:,.0f} records/s, {reading.cpu_us:.2f} µs CPU")
-    return found
+                snapshot = await copy(name, servers, records)
+                snapshots[name].append(snapshot)
+                tell(f"round {turn + 1}, {name}: {snapshot.per_s:,.0f} records/s, {snapshot.cpu_us:.2f} µs CPU")
+    return snapshots
 
 
 def target_of(name: str) -> str:

@@ -9,11 +9,11 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from benchmarks.log import PARTITIONS, create_topics, embedded_broker, write
+from benchmarks.log import create_topics, embedded_broker, write
 from benchmarks.peers.job import Job, Snapshot
-from benchmarks.prepared import by_partition, replies, submissions
 from benchmarks.rounds import turns
 from benchmarks.variants import Variant, run
+from benchmarks.workload import PARTITIONS, by_partition, replies, submissions
 from contracts.topics import ALL
 from runtime.messages import Message
 
@@ -42,15 +42,15 @@ async def measure(
 ) -> Mapping[str, list[Intake]]:
     """Run the variants in turn and return each one's rounds; raises `VariantError`."""
     submitted, replied = submissions(applications), replies(applications)
-    found: defaultdict[str, list[Intake]] = defaultdict(list)
+    costs: defaultdict[str, list[Intake]] = defaultdict(list)
     for turn, order in turns(names, rounds):
         requests = await _hop(order, submitted)
         outcomes = await _hop(order, replied)
         for name in order:
-            one = Intake.of(requests[name], outcomes[name], len(replied) / len(submitted))
-            found[name].append(one)
-            tell(f"round {turn + 1}, {name}: {one.per_s:,.0f} applications/s, {one.cpu_us:.1f} µs CPU")
-    return found
+            cost = Intake.of(requests[name], outcomes[name], len(replied) / len(submitted))
+            costs[name].append(cost)
+            tell(f"round {turn + 1}, {name}: {cost.per_s:,.0f} applications/s, {cost.cpu_us:.1f} µs CPU")
+    return costs
 
 
 async def _hop(names: Sequence[str], log: Sequence[Message]) -> dict[str, Snapshot]:

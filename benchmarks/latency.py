@@ -52,26 +52,26 @@ def load(state: Path, arguments: Sequence[str], json: Path) -> Measured:
 
 def measure(arguments: Sequence[str], rounds: int, tell: Callable[[str], None] = print) -> list[Measured]:
     """Load a system several times in a row."""
-    found = []
+    rounds_measured = []
     with tempfile.TemporaryDirectory() as folder, running_system(Path(folder)) as state:
         time.sleep(SETTLE_S)
         for turn in range(rounds):
-            found.append(load(state, arguments, Path(folder) / f"{turn}.json"))
-            percentiles = found[-1].to_stored.percentiles
+            rounds_measured.append(load(state, arguments, Path(folder) / f"{turn}.json"))
+            percentiles = rounds_measured[-1].to_stored.percentiles
             p50, p99, p999 = (percentiles[name] for name in ("50", "99", "99.9"))
             tell(f"round {turn + 1}: p50 {p50:.1f} ms, p99 {p99:.1f} ms, p99.9 {p999:.1f} ms")
-    return found
+    return rounds_measured
 
 
 def idle_cpu_percent(seconds: float) -> dict[str, float]:
     """Return how much of one core each process of a system takes that has nothing to do."""
     with tempfile.TemporaryDirectory() as folder, running_system(Path(folder)) as state:
         time.sleep(SETTLE_S)
-        found = attach(state).state.processes
-        processes = {name: psutil.Process(one.pid) for name, one in found.items()}
-        before = {name: _cpu_s(one) for name, one in processes.items()}
+        processes = {name: psutil.Process(entry.pid) for name, entry in attach(state).state.processes.items()}
+        before = {name: _cpu_s(process) for name, process in processes.items()}
         time.sleep(seconds)
-        return {name: round((_cpu_s(one) - before[name]) / seconds * 100, 2) for name, one in processes.items()}
+        used = {name: _cpu_s(process) - before[name] for name, process in processes.items()}
+        return {name: round(cpu_s / seconds * 100, 2) for name, cpu_s in used.items()}
 
 
 def _cpu_s(process: psutil.Process) -> float:

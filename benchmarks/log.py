@@ -2,7 +2,7 @@
 
 import tempfile
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -10,19 +10,15 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from contracts.topics import DEFAULT_PARTITIONS
+from benchmarks.workload import PARTITIONS, ByPartition
 from paperless.local.broker import EmbeddedBroker
 from paperless.local.ports import Ports
 from runtime.broker import MAX_BATCH_BYTES
-from runtime.messages import Message
 from runtime.publisher import Publisher
 
-PARTITIONS = DEFAULT_PARTITIONS
 # The publisher keeps what it is given until the broker has it.
 AT_ONCE = 20_000
 POLL_MS = 200
-
-ByPartition = Mapping[int, Sequence[Message]]
 
 
 @asynccontextmanager
@@ -67,12 +63,12 @@ async def read(servers: str, topic: str, records: int) -> dict[int, list[Consume
         return {}
     consumer: Any = AIOKafkaConsumer(bootstrap_servers=servers, auto_offset_reset="earliest", group_id=None)
     await consumer.start()
-    found: defaultdict[int, list[ConsumerRecord]] = defaultdict(list)
+    records_by_partition: defaultdict[int, list[ConsumerRecord]] = defaultdict(list)
     try:
         consumer.assign([TopicPartition(topic, number) for number in range(PARTITIONS)])
-        while sum(map(len, found.values())) < records:
+        while sum(map(len, records_by_partition.values())) < records:
             for place, rows in (await consumer.getmany(timeout_ms=POLL_MS)).items():
-                found[place.partition] += rows
+                records_by_partition[place.partition] += rows
     finally:
         await consumer.stop()
-    return dict(found)
+    return dict(records_by_partition)

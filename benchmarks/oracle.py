@@ -2,37 +2,35 @@
 
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 
-from benchmarks.log import PARTITIONS
-from benchmarks.prepared import ATTEMPTS, PLAN, SEED, Prepared, records, submissions
+from benchmarks.rounds import in_fresh_process
+from benchmarks.workload import ATTEMPTS, PARTITIONS, PLAN, LoggedRecord, records, submissions, vneid_of
 from domain import load_domain
 from paperless.verification.oracle import Oracle
 from runtime.garbage_collector import tune_garbage_collector
 from services.intake.core import RuleBook
-from services.vneid_mock.core import Vneid
-from services.vneid_mock.plan_files import load_plan
-from services.vneid_mock.registry import Registry
 
 APPLICATIONS = 40_000
 
 
 def measure(applications: int, rounds: int) -> list[float]:
     """Return applications per second of CPU, round by round, measured in a fresh process."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(_rounds, applications, rounds).result()
+    return in_fresh_process(_rounds, applications, rounds)
+
+
+def oracle_of(plan: str) -> Oracle:
+    """Return the oracle as `paperless verify` makes it for a run with this fault plan."""
+    return Oracle(RuleBook.of(load_domain(), ATTEMPTS), vneid_of(plan), PARTITIONS)
 
 
 def _rounds(applications: int, rounds: int) -> list[float]:
-    domain = load_domain()
-    oracle = Oracle(RuleBook.of(domain, ATTEMPTS), Vneid(Registry.of(domain), load_plan(PLAN), SEED), PARTITIONS)
+    oracle = oracle_of(PLAN)
     log = records(submissions(applications))
     tune_garbage_collector()
     return [_per_s(oracle, log) for _ in range(rounds)]
 
 
-def _per_s(oracle: Oracle, log: Sequence[Prepared]) -> float:
+def _per_s(oracle: Oracle, log: Sequence[LoggedRecord]) -> float:
     started = time.process_time()
     for record in log:
         oracle.outcome(record)

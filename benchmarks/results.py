@@ -83,7 +83,7 @@ def all_versions() -> dict[str, str]:
 def _peers() -> dict[str, str]:
     """Return the versions of what is in the peers' own environment, nothing where there is none."""
     sites = [str(site) for site in PEERS_PYTHON.parent.parent.glob("lib/python*/site-packages")]
-    return {name: found.version for name in _PEERS for found in distributions(name=name, path=sites)}
+    return {name: package.version for name in _PEERS for package in distributions(name=name, path=sites)}
 
 
 def rounded(value: float) -> float:
@@ -99,14 +99,14 @@ def load(path: Path) -> dict[str, Any]:
 
     """
     try:
-        found = json.loads(path.read_text("utf-8"))
+        result = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         return {}
     except ValueError as error:
         raise ResultFileError(f"{path}: no JSON ({error}); remove it, or name another file with --json") from error
-    if not isinstance(found, dict) or not isinstance(found.get("details", {}), dict):
+    if not isinstance(result, dict) or not isinstance(result.get("details", {}), dict):
         raise ResultFileError(f"{path}: not a result of these benchmarks; remove it, or name another file with --json")
-    return found
+    return result
 
 
 def save(path: Path, result: Mapping[str, Any]) -> None:

@@ -4,11 +4,14 @@ The machine's speed drifts while a benchmark runs. What is measured side by side
 ratios are taken within rounds; a median of them has no use for a lucky round.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from statistics import median
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, ParamSpec, TypeVar
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 class Spread(NamedTuple):
@@ -21,8 +24,8 @@ class Spread(NamedTuple):
     @staticmethod
     def of(values: Iterable[float]) -> "Spread":
         """Return the spread of at least one value."""
-        found = sorted(values)
-        return Spread(median(found), found[0], found[-1])
+        ordered = sorted(values)
+        return Spread(median(ordered), ordered[0], ordered[-1])
 
 
 def turns(names: Sequence[str], rounds: int) -> Iterator[tuple[int, tuple[str, ...]]]:
@@ -34,9 +37,10 @@ def turns(names: Sequence[str], rounds: int) -> Iterator[tuple[int, tuple[str, .
 
 def ratios(numerators: Sequence[float], denominators: Sequence[float]) -> list[float]:
     """Return the ratio of each round."""
-    return [one / other for one, other in zip(numerators, denominators, strict=True)]
+    return [numerator / denominator for numerator, denominator in zip(numerators, denominators, strict=True)]
 
 
-def column(found: Mapping[str, Sequence[T]], name: str, value: Callable[[T], float]) -> list[float]:
-    """Return one value of a variant's rounds, in their order."""
-    return [value(one) for one in found[name]]
+def in_fresh_process(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Return what a function of a module returns in a new process, whose caches and memory are its own."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(function, *args, **kwargs).result()

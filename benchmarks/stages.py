@@ -1,293 +1,246 @@
-"""The parts of the flow as stages: each can be run again and again on the same real inputs, under any meter.
+"""What each stage of the flow costs by itself: CPU µs per record, in one process, without broker and network.
 
-A stage calls what the services call, record by record. `take` stages are the whole way of a record through a handler
-and the partition's state; others are pieces of it. Whole services are in `stages_whole`.
+A stage is a whole process (its kernel, handlers, publisher and store; only the client library is missing), fed with the
+batches that it was handed in a run of the whole flow. `kernel` is a handler that only copies. The stages run in turn,
+round by round, so a drift of the machine's speed hits them all; the first round is left out.
 """
 
-import asyncio
+import cProfile
+import logging
+import pstats
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, Self
 
-import orjson
-from aiokafka.producer.message_accumulator import BatchBuilder
+import structlog
+import typer
+from rich.table import Table
 
-from benchmarks.played import (
-    ATTEMPTS,
-    DECIDED,
-    KEY,
-    PARTITIONS,
-    PROVIDED,
-    REQUESTED,
-    SUBMITTED,
-    Fetched,
-    Played,
-    Script,
-    Silences,
-    intake_handlers,
-    intake_state,
-    mock_handlers,
-    mock_state,
-    submitted_headers,
-)
-from contracts.draws import short_digest
-from contracts.events import ApplicationDecided, ApplicationSubmitted, DocumentsProvided, DocumentsRequested
-from contracts.records import decode_event, partition_of
-from domain import load_domain
-from paperless.population.arrivals import arrivals
+from benchmarks import flow
+from benchmarks.oracle import oracle_of
+from benchmarks.rounds import Spread
+from benchmarks.virtual_broker import Log, Producer, Subscriber
+from benchmarks.virtual_time import VirtualClock, run_virtually
+from benchmarks.workload import PARTITIONS, PLAN, SEED, day_of, submitted
+from contracts.records import header_maker, partition_of
+from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED
+from paperless.cli.output import make_console, write_json
+from paperless.population.arrivals import SimulatedDay, arrivals
 from paperless.population.population import Population
-from paperless.traffic.load.ceiling import InstantProducer
-from paperless.verification.oracle import Oracle
-from runtime.messages import Message, RecordHandler
-from runtime.partition_state import PartitionState
-from runtime.publisher import Publisher
-from services.intake.context import facts_of, seal, unseal
-from services.intake.core import RuleBook, answers_of, check, decide, look_ups
-from services.scoring.rollup.outcome import ApplicationOutcome, decode
-from services.scoring.rollup.rollup import deltas
-from services.scoring.settings import ScoringSettings
-from services.scoring.store.store import Positioned, Store
-from services.vneid_mock.core import Vneid, respond
-from services.vneid_mock.registry import Registry
+from paperless.traffic.manifest import versions
+from runtime.broker import ConsumerRecords
+from runtime.consumer import PartitionConsumer
+from runtime.garbage_collector import tune_garbage_collector
+from runtime.messages import Effects, Record, State
+from runtime.metrics import KERNEL_METRICS
+from runtime.partition_state import PendingOptions
+from runtime.processor import StreamProcessor
+from runtime.resources import ProcessResources
+from runtime.settings import ServiceSettings
+from runtime.tracing import Tracing
+from services.scoring.store.store import Store
 
 Meter = AbstractContextManager[Any]
 
+_headers = header_maker("/benchmarks", "copied.v1")
+
 
 class Stage(NamedTuple):
-    """One part of the flow.
-
-    Attributes:
-        name: `<process>.<part>`.
-        records: how many records (or applications) one run handles.
-        run: runs it once; what it must set up first is outside `with meter`.
-        piece: whether its work is in another stage too, which is the whole of it.
-
-    """
+    """One process; `run` handles so many records (driver and oracle: applications), what is measured under a meter."""
 
     name: str
     records: int
     run: Callable[[Meter], None]
-    piece: bool = True
 
 
-def stages_of(played: Played, folder: Path) -> list[Stage]:
-    """Return all stages over a played day, in the order of the flow; `folder` is for stores."""
-    return [
-        *_driver(played),
-        *_intake_first(played),
-        *_mock(played),
-        *_intake_second(played),
-        *_scoring(played, folder),
-        *_publishing(played),
-        _oracle(played),
-    ]
+class CpuMeter:
+    """CPU time of this thread in nanoseconds, added up over every use as a context manager."""
+
+    def __init__(self) -> None:
+        self.ns = 0
+
+    def __enter__(self) -> Self:
+        self._began = time.thread_time_ns()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.ns += time.thread_time_ns() - self._began
 
 
-def _each(name: str, work: Callable[[Any], object], inputs: Sequence[Any]) -> Stage:
+class CopyHandler:
+    """Does nothing but copy: what is measured is the kernel."""
+
+    def on_record(self, record: Record, pending: Mapping[bytes, State]) -> Effects:  # noqa: ARG002  `RecordHandler`
+        """Return the copy."""
+        return Effects((("copied", record.key, record.value, _headers("copied")),))
+
+    def on_deadline(self, key: bytes, state: State) -> Effects:  # noqa: ARG002  `RecordHandler`
+        """Nothing stays open."""
+        raise AssertionError
+
+
+class InstantProducer(Producer):
+    """Stands for a broker that has every batch at once, and keeps none."""
+
+    async def _stored(self, batch: Any, topic: str, partition: int) -> None:  # noqa: ARG002  as the producer's
+        batch._build()  # noqa: SLF001  what aiokafka's own sender does with it
+
+
+def stages_of(applications: int, plan: str, folder: Path) -> Iterator[Stage]:
+    """Yield the stages over a day in the order of the flow; `folder` is for stores."""
+    day = day_of(applications)
+    with _store(folder) as store:
+        log, batches = flow.run_flow(day, store, plan)
+    yield _driver(day)
+    yield _service("kernel", batches["scoring"], _copying)
+    yield _service("intake", batches["intake"], flow.intake)
+    yield _service("mock", batches["mock"], lambda clock: flow.vneid_mock(clock, SEED, plan))
+    yield _scoring(batches["scoring"], folder)
+    yield _oracle(list(log.of_topic(APPLICATIONS_SUBMITTED.name)), plan)
+
+
+def _store(folder: Path) -> Store:
+    return Store(f"sqlite:///{tempfile.mkdtemp(dir=folder)}/scoring.db")
+
+
+def _driver(day: SimulatedDay) -> Stage:
+    population = Population(day)
+
     def run(meter: Meter) -> None:
         with meter:
-            for one in inputs:
-                work(one)
+            for arrival in arrivals(day):
+                _, key, _, _ = submitted(population.submission(arrival))
+                partition_of(key or b"", PARTITIONS)
 
-    return Stage(name, len(inputs), run)
-
-
-def _pairs(name: str, work: Callable[[Any, Any], object], inputs: Sequence[tuple[Any, Any]]) -> Stage:
-    def run(meter: Meter) -> None:
-        with meter:
-            for left, right in inputs:
-                work(left, right)
-
-    return Stage(name, len(inputs), run)
+    return Stage("driver", day.applications, run)
 
 
-def _driver(played: Played) -> Iterable[Stage]:
-    def order(meter: Meter) -> None:
-        with meter:
-            for _ in arrivals(played.day):
-                pass
-
-    def message(submission: Any) -> Message:
-        partition_of(submission.key, PARTITIONS)
-        headers = submitted_headers(f"{submission.application_id}/submitted")
-        return SUBMITTED, submission.key, submission.value, headers
-
-    yield Stage("driver.arrivals", len(played.arrivals), order, piece=False)
-    yield _each("driver.submission", Population(played.day).submission, played.arrivals)._replace(piece=False)
-    yield _each("driver.message", message, played.submissions)._replace(piece=False)
-
-
-def _parsing(name: str, fetches: Sequence[Fetched]) -> Stage:
-    def run(meter: Meter) -> None:
-        with meter:
-            for fetched in fetches:
-                fetched.parse()
-
-    return Stage(name, sum(len(fetched.records) for fetched in fetches), run)
-
-
-def _intake_first(played: Played) -> Iterable[Stage]:
-    book = RuleBook.of(load_domain(), ATTEMPTS)
-    records = played.records(SUBMITTED)
-    submitted = [decode_event(record, ApplicationSubmitted, PARTITIONS) for record in records]
-    facts = [facts_of(one, short_digest(record.value)) for one, record in zip(submitted, records, strict=True)]
-    requests = [DocumentsRequested.model_validate_json(value or b"") for _, _, value, _ in played.messages[REQUESTED]]
-    yield _parsing("intake1.parse", played.fetches[SUBMITTED])
-    yield _each("intake1.decode_event", lambda record: decode_event(record, ApplicationSubmitted, PARTITIONS), records)
-    yield _each("intake1.check", lambda one: check(one, book), submitted)
-    yield _pairs(
-        "intake1.facts_of",
-        lambda one, record: facts_of(one, short_digest(record.value)),
-        list(zip(submitted, records, strict=True)),
-    )
-    yield _each("intake1.look_ups", lambda one: look_ups(one, book), facts)
-    yield _each("intake1.seal", lambda one: seal(one, KEY), facts)
-    yield _each("intake1.encode_request", orjson.dumps, [one.model_dump() for one in requests])
-    yield _taking("intake1.take", played.intake, intake_handlers, intake_state, SUBMITTED)
-
-
-def _mock(played: Played) -> Iterable[Stage]:
-    records = played.records(REQUESTED)
-    requests = [decode_event(record, DocumentsRequested, PARTITIONS) for record in records]
-    seed, plan = played.day.seed, played.plan
-    vneid = Vneid(Registry.of(load_domain()), plan, seed)
-    yield _parsing("mock.parse", played.fetches[REQUESTED])
-    yield _each("mock.decode_event", lambda record: decode_event(record, DocumentsRequested, PARTITIONS), records)
-    yield _each("mock.respond", lambda request: respond(request, vneid), requests)
-    yield _taking("mock.take", played.mock, lambda: mock_handlers(plan, seed), mock_state, REQUESTED)
-
-
-def _intake_second(played: Played) -> Iterable[Stage]:
-    book = RuleBook.of(load_domain(), ATTEMPTS)
-    records = played.records(PROVIDED)
-    provided = [decode_event(record, DocumentsProvided, PARTITIONS) for record in records]
-    facts = [unseal(one.context, one.application_id, KEY) for one in provided]
-    answers = [answers_of(one) for one in provided]
-    decisions = [decide(one, known, book) for one, known in zip(facts, answers, strict=True)]
-    yield _parsing("intake2.parse", played.fetches[PROVIDED])
-    yield _each("intake2.decode_event", lambda record: decode_event(record, DocumentsProvided, PARTITIONS), records)
-    yield _each("intake2.unseal", lambda one: unseal(one.context, one.application_id, KEY), provided)
-    yield _each("intake2.answers_of", answers_of, provided)
-    yield _pairs("intake2.decide", lambda one, known: decide(one, known, book), list(zip(facts, answers, strict=True)))
-    yield _each("intake2.to_json", lambda decision: decision.to_json(), decisions)
-    yield _taking("intake2.take", played.intake, intake_handlers, intake_state, PROVIDED)
-
-
-def _taking(
-    name: str,
-    scripts: Sequence[Script],
-    handlers: Callable[[], RecordHandler],
-    state: Callable[[], PartitionState],
-    topic: str,
+def _service(
+    name: str, batches: Sequence[ConsumerRecords], member: Callable[[VirtualClock], PartitionConsumer]
 ) -> Stage:
-    """Return the whole handling of a topic's records; what happens in between is played too, unmeasured."""
-    # What it works out once for equal cases is known in a service that has run for a while.
-    handler = handlers()
-
     def run(meter: Meter) -> None:
-        for script in scripts:
-            _follow(script, handler, state(), topic, meter)
+        run_virtually(lambda: _feed(member(VirtualClock()), batches, meter))
 
-    steps = [step for script in scripts for step in script.steps]
-    count = sum(len(step.records) for step in steps if isinstance(step, Fetched) and step.topic == topic)
-    return Stage(name, count, run)
+    return Stage(name, _size(batches), run)
 
 
-def _follow(script: Script, handler: RecordHandler, state: PartitionState, topic: str, meter: Meter) -> None:
-    now = 0.0
-    for step in script.steps:
-        if isinstance(step, Silences):
-            for key in step.keys:
-                now += 1.0
-                state.fire(key, handler, now)
-        elif step.topic == topic:
-            with meter:
-                _take_all(step, handler, state)
-        else:
-            _take_all(step, handler, state)
+def _scoring(batches: Sequence[ConsumerRecords], folder: Path) -> Stage:
+    def run(meter: Meter) -> None:
+        with _store(folder) as store:
+            run_virtually(lambda: _feed(flow.scoring(VirtualClock(), store), batches, meter))
+
+    return Stage("scoring", _size(batches), run)
 
 
-def _take_all(step: Fetched, handler: RecordHandler, state: PartitionState) -> list[Message]:
-    # The loop of the kernel, without its care for errors.
-    messages: list[Message] = []
-    take = state.take
-    for record in step.records:
-        messages += take(record, handler, 0.0)
-    return messages
-
-
-def _scoring(played: Played, folder: Path) -> Iterable[Stage]:
-    domain = load_domain()
-    records = played.records(DECIDED)
-    decided = [decode(record, PARTITIONS, domain) for record in records]
-    batch = [Positioned(record.partition, record.offset, one) for record, one in zip(records, decided, strict=True)]
-    yield _parsing("scoring.parse", played.fetches[DECIDED])
-    yield _each("scoring.decode_event", lambda record: decode_event(record, ApplicationDecided, PARTITIONS), records)
-    yield _each("scoring.decode", lambda record: decode(record, PARTITIONS, domain), records)
-    yield _deltas([(one.partition, one.outcome) for one in batch])
-    yield Stage("scoring.apply", len(batch), lambda meter: _apply(batch, folder, meter))
-
-
-def _deltas(pairs: list[tuple[int, ApplicationOutcome]]) -> Stage:
-    size = ScoringSettings().max_records
+def _oracle(submissions: Sequence[Record], plan: str) -> Stage:
+    oracle = oracle_of(plan)
 
     def run(meter: Meter) -> None:
         with meter:
-            for start in range(0, len(pairs), size):
-                deltas(pairs[start : start + size], {})
+            for record in submissions:
+                oracle.outcome(record)
 
-    return Stage("scoring.deltas", len(pairs), run)
-
-
-def _apply(batch: Sequence[Positioned], folder: Path, meter: Meter) -> None:
-    """Apply everything to an empty store on disk, in the largest batches that the service takes."""
-    size = ScoringSettings().max_records
-    with tempfile.TemporaryDirectory(dir=folder) as place, Store(f"sqlite:///{place}/scoring.db") as store:
-        store.bind_log("benchmarks")
-        for start in range(0, len(batch), size):
-            some = batch[start : start + size]
-            with meter:
-                store.apply(some)
+    return Stage("oracle", len(submissions), run)
 
 
-class Stored(InstantProducer):
-    """Stands for a broker that has every batch at once, as bytes."""
-
-    async def send_batch(self, *batch: Any, **target: Any) -> asyncio.Future[None]:
-        batch[0]._build()  # noqa: SLF001  what aiokafka's sender does with it
-        return await super().send_batch(*batch, **target)
+def _size(batches: Sequence[ConsumerRecords]) -> int:
+    return sum(len(records) for batch in batches for records in batch.values())
 
 
-def _publishing(played: Played) -> Iterable[Stage]:
-    sent = [
-        (fetched.partition, [(r.topic, r.key, r.value, list(r.headers)) for r in fetched.records])
-        for fetched in played.fetches[DECIDED]
-    ]
-    count = sum(len(messages) for _, messages in sent)
-
-    def append(meter: Meter) -> None:
-        for _, messages in sent:
-            batch = BatchBuilder(1 << 30, 0)
-            with meter:
-                for _, key, value, headers in messages:
-                    batch.append(key=key, value=value, timestamp=None, headers=headers)
-
-    async def publish(meter: Meter) -> None:
-        producer = Stored()
-        publisher = Publisher(lambda: producer)
-        for partition, messages in sent:
-            with meter:
-                publisher.add(messages, partition)
-                await publisher.flush()
-
-    yield Stage("publish.append", count, append)
-    yield Stage("publish.publisher", count, lambda meter: asyncio.run(publish(meter)))
+async def _feed(member: PartitionConsumer, batches: Sequence[ConsumerRecords], meter: Meter) -> None:
+    """Hand batches to a member as FastStream does, and wait until all is published and committed."""
+    log = Log(PARTITIONS)
+    subscriber = Subscriber(log, "benchmarks", VirtualClock())
+    await flow.attached(member, subscriber, InstantProducer(log, "benchmarks"))
+    for batch in batches:
+        with meter:
+            await subscriber.handle(batch)
+    with meter:
+        await member.drain()
+    if member.fatal:
+        raise RuntimeError(member.fatal)
 
 
-def _oracle(played: Played) -> Stage:
-    domain = load_domain()
-    vneid = Vneid(Registry.of(domain), played.plan, played.day.seed)
-    oracle = Oracle(RuleBook.of(domain, ATTEMPTS), vneid, PARTITIONS)
-    return _each("oracle.outcome", oracle.outcome, played.records(SUBMITTED))._replace(piece=False)
+def _copying(clock: VirtualClock) -> StreamProcessor:
+    settings, topic = ServiceSettings(), APPLICATIONS_DECIDED.name
+    resources = ProcessResources.of("benchmarks", settings, KERNEL_METRICS, lambda: None, clock, tracing=Tracing())
+    pending = PendingOptions(opens=topic)
+    return StreamProcessor(CopyHandler(), resources, topics=[topic], pending=pending, dead_letter_topic=str)
+
+
+def measure(stages: Sequence[Stage], rounds: int) -> dict[str, list[float]]:
+    """Return the CPU µs per record of each stage, by round."""
+    costs: dict[str, list[float]] = {stage.name: [] for stage in stages}
+    for turn in range(rounds + 1):
+        for stage in stages:
+            meter = CpuMeter()
+            stage.run(meter)
+            if turn:
+                costs[stage.name].append(meter.ns / stage.records / 1000)
+    return costs
+
+
+def summary(stages: Sequence[Stage], costs: Mapping[str, Sequence[float]], applications: int) -> dict[str, Any]:
+    """Return median and spread per record, and the median per application."""
+    rows = {}
+    for stage in stages:
+        cost = Spread.of(costs[stage.name])
+        rows[stage.name] = {
+            "records": stage.records,
+            "us_per_record": round(cost.median, 3),
+            "spread": [round(cost.low, 3), round(cost.high, 3)],
+            "us_per_application": round(cost.median * stage.records / applications, 3),
+        }
+    return rows
+
+
+def table_of(rows: Mapping[str, Any]) -> Table:
+    """Return the summary as a table."""
+    table = Table("stage")
+    for name in ("records", "µs/record", "spread", "µs/application"):
+        table.add_column(name, justify="right")
+    for name, row in rows.items():
+        low, high = row["spread"]
+        cost, each = f"{row['us_per_record']:.2f}", f"{row['us_per_application']:.2f}"
+        table.add_row(name, f"{row['records']:,}", cost, f"{low:.2f} … {high:.2f}", each)
+    return table
+
+
+def profile(stage: Stage) -> None:
+    """Print where one stage spends its own time, after a run that warms the caches."""
+    stage.run(CpuMeter())
+    profiler = cProfile.Profile()
+    stage.run(profiler)
+    print(f"{stage.name}: {stage.records:,} records")
+    pstats.Stats(profiler).strip_dirs().sort_stats("tottime").print_stats(30)
+
+
+def command(
+    *,
+    applications: Annotated[int, typer.Option(help="Of the day that is played.", min=1)] = 20_000,
+    rounds: Annotated[int, typer.Option(help="After the one that warms up.", min=1)] = 5,
+    plan: Annotated[str, typer.Option(help="Fault plan of the mock.")] = PLAN,
+    profiled: Annotated[str | None, typer.Option("--profile", metavar="STAGE", help="Say where its time goes.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Also write the costs to this file.")] = None,
+) -> None:
+    """Measure the CPU of each process by itself, without broker and network; or profile one of them.
+
+    Example: `python -m benchmarks stages --profile intake`
+    """
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    with tempfile.TemporaryDirectory() as folder:
+        stages = list(stages_of(applications, plan, Path(folder)))
+        tune_garbage_collector()
+        if profiled:
+            names = [stage.name for stage in stages]
+            if profiled not in names:
+                raise typer.BadParameter(f"no stage {profiled}; there are {', '.join(names)}")
+            profile(stages[names.index(profiled)])
+            return
+        rows = summary(stages, measure(stages, rounds), applications)
+    make_console().print(table_of(rows))
+    head = {"applications": applications, "plan": plan, "rounds": rounds, "versions": versions()}
+    write_json(json, {**head, "stages": rows})

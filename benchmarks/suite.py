@@ -8,12 +8,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks import hop, intake, latency, oracle, stacks
-from benchmarks.commands import module, result_of, run_command
-from benchmarks.prepared import PLAN
+from benchmarks import growth, hop, intake, latency, oracle, stacks
 from benchmarks.results import Figure
-from benchmarks.rounds import column, ratios
+from benchmarks.rounds import in_fresh_process, ratios
 from benchmarks.variants import VariantError
+from benchmarks.workload import PLAN
+from paperless.traffic.load.result import Measured
 
 Tell = Callable[[str], None]
 Figures = Mapping[str, Figure]
@@ -79,14 +79,14 @@ def _hops(options: Options, keys: Sequence[str]) -> Figures:
         rounds=options.few(options.rounds),
         tell=options.tell,
     )
-    found = asyncio.run(measuring)
-    return {key: _beside(found, hop.KERNEL, peer, None) for key, peer in wanted.items()}
+    costs = asyncio.run(measuring)
+    return {key: _ratio(costs, hop.KERNEL, peer, None) for key, peer in wanted.items()}
 
 
-def _beside(found: Mapping[str, Sequence[Any]], ours: str, theirs: str, plan: str | None) -> Figure:
+def _ratio(costs: Mapping[str, Sequence[Any]], ours: str, theirs: str, plan: str | None) -> Figure:
     """Return the ratio of rates round by round, with the ratio of CPU (theirs / ours, so more is better too)."""
-    rates = {name: column(found, name, lambda one: one.per_s) for name in (ours, theirs)}
-    cpu = {name: column(found, name, lambda one: one.cpu_us) for name in (ours, theirs)}
+    rates = {name: [cost.per_s for cost in costs[name]] for name in (ours, theirs)}
+    cpu = {name: [cost.cpu_us for cost in costs[name]] for name in (ours, theirs)}
     beside = {
         "cpu_ratio": round(median(ratios(cpu[theirs], cpu[ours])), 3),
         "per_s": {name: round(median(values)) for name, values in rates.items()},
@@ -97,13 +97,13 @@ def _beside(found: Mapping[str, Sequence[Any]], ours: str, theirs: str, plan: st
 
 def _intake(options: Options, keys: Sequence[str]) -> Figures:
     applications, rounds = options.size(intake.APPLICATIONS), options.few(options.rounds)
-    found = asyncio.run(intake.measure(applications=applications, rounds=rounds, tell=options.tell))
-    return {key: _beside(found, intake.KERNEL, intake.NAIVE, PLAN) for key in keys}
+    costs = asyncio.run(intake.measure(applications=applications, rounds=rounds, tell=options.tell))
+    return {key: _ratio(costs, intake.KERNEL, intake.NAIVE, PLAN) for key in keys}
 
 
 def _oracle(options: Options, keys: Sequence[str]) -> Figures:
-    found = oracle.measure(options.size(oracle.APPLICATIONS), options.few(options.rounds))
-    return {key: Figure(found, PLAN, {}) for key in keys}
+    rates = oracle.measure(options.size(oracle.APPLICATIONS), options.few(options.rounds))
+    return {key: Figure(rates, PLAN, {}) for key in keys}
 
 
 APPLICATIONS = 1_000_000
@@ -111,39 +111,39 @@ MANY_APPLICATIONS = 5_000_000
 
 
 def _flow(options: Options, keys: Sequence[str]) -> Figures:
-    found = _played(stacks.embedded, options, APPLICATIONS, options.few(3))
-    return {key: _rate(found) for key in keys}
+    runs = _runs(stacks.embedded, options, APPLICATIONS, options.few(3))
+    return {key: _rate(runs) for key in keys}
 
 
 def _flow_composed(options: Options, keys: Sequence[str]) -> Figures:
     stacks.build_image()
-    found = _played(stacks.composed, options, APPLICATIONS, options.few(3))
-    return {key: _rate(found) for key in keys}
+    runs = _runs(stacks.composed, options, APPLICATIONS, options.few(3))
+    return {key: _rate(runs) for key in keys}
 
 
-def _played(
+def _runs(
     play: Callable[[list[str], Path], stacks.Result], options: Options, applications: int, rounds: int
 ) -> list[stacks.Result]:
     arguments = ["--applications", str(options.size(applications)), "--pace", "max", "--plan", PLAN]
-    found = []
+    runs = []
     for turn in range(rounds):
         with tempfile.TemporaryDirectory() as folder:
-            found.append(play([*arguments, "--within", "600"], Path(folder)))
-        options.tell(f"round {turn + 1}: {found[-1]['applications_per_s']:,.0f} applications/s")
-    return found
+            runs.append(play([*arguments, "--within", "600"], Path(folder)))
+        options.tell(f"round {turn + 1}: {runs[-1]['applications_per_s']:,.0f} applications/s")
+    return runs
 
 
-def _rate(found: Sequence[stacks.Result]) -> Figure:
+def _rate(runs: Sequence[stacks.Result]) -> Figure:
     cpu = {
-        name: round(median(run["processes"][name]["cpu_us_per_application"] for run in found), 1)
-        for name in found[0]["processes"]
+        name: round(median(run["processes"][name]["cpu_us_per_application"] for run in runs), 1)
+        for name in runs[0]["processes"]
     }
     beside = {
-        "applications": found[0]["applications"],
+        "applications": runs[0]["applications"],
         "cpu_us_per_application": cpu,
-        "verify_s": median(run["verify_s"] for run in found),
+        "verify_s": median(run["verify_s"] for run in runs),
     }
-    return Figure([run["applications_per_s"] for run in found], PLAN, beside)
+    return Figure([run["applications_per_s"] for run in runs], PLAN, beside)
 
 
 # Containers that others made: the figure is about ours.
@@ -152,61 +152,58 @@ THEIRS = ("kafka", "postgres")
 
 def _memory(options: Options, keys: Sequence[str]) -> Figures:
     stacks.build_image()
-    found = _played(stacks.composed, options, MANY_APPLICATIONS, 1)
+    (run,) = _runs(stacks.composed, options, MANY_APPLICATIONS, 1)
     peaks = {
         name: process["peak_memory_mb"]
-        for name, process in found[0]["processes"].items()
+        for name, process in run["processes"].items()
         if process["peak_memory_mb"] is not None and not name.startswith(THEIRS)
     }
     beside = {
-        **_rate(found).beside,
-        "applications_per_s": found[0]["applications_per_s"],
+        **_rate([run]).beside,
+        "applications_per_s": run["applications_per_s"],
         "peak_mb": peaks,
-        "growth_in_the_second_half_mb": found[0]["late_memory_growth_mb"],
+        "growth_in_the_second_half_mb": run["late_memory_growth_mb"],
         # The verification keeps every application; it is no part of the flow.
-        "verifying_peak_mb": found[0]["verifying_peak_mb"],
+        "verifying_peak_mb": run["verifying_peak_mb"],
     }
     return {key: Figure([max(peaks.values())], PLAN, beside) for key in keys}
 
 
 def _latency(options: Options, keys: Sequence[str]) -> Figures:
     arguments = latency.load_arguments(1_000, 10 if options.quick else 30)
-    found = latency.measure(arguments, options.few(3), options.tell)
+    rounds = latency.measure(arguments, options.few(3), options.tell)
     percentiles = {"p99_ms_at_1000": "99", "p999_ms_at_1000": "99.9"}
     beside = {
         "load": "paperless " + " ".join(arguments),
-        "p50_ms": median(one.to_stored.percentiles["50"] for one in found),
-        "max_ms": max(one.to_stored.max for one in found),
-        "slip_p99_ms": median(one.slip.percentiles["99"] for one in found),
+        "p50_ms": median(measured.to_stored.percentiles["50"] for measured in rounds),
+        "max_ms": max(measured.to_stored.max for measured in rounds),
+        "slip_p99_ms": median(measured.slip.percentiles["99"] for measured in rounds),
     }
-    return {
-        key: Figure([one.to_stored.percentiles[percentiles[key]] for one in found], latency.PLAN, beside)
-        for key in keys
-    }
+    return {key: _percentile(rounds, percentiles[key], beside) for key in keys}
+
+
+def _percentile(rounds: Sequence[Measured], name: str, beside: Mapping[str, Any]) -> Figure:
+    return Figure([measured.to_stored.percentiles[name] for measured in rounds], latency.PLAN, beside)
 
 
 def _idle(options: Options, keys: Sequence[str]) -> Figures:
     # So far apart that each finds an idle system.
     arguments = latency.load_arguments(4, 10 if options.quick else 25, "--arrivals", "constant")
-    found = latency.measure(arguments, options.few(3), options.tell)
+    rounds = latency.measure(arguments, options.few(3), options.tell)
     cpu = latency.idle_cpu_percent(3 if options.quick else 10)
     beside = {
         "load": "paperless " + " ".join(arguments),
-        "p99_ms": median(one.to_stored.percentiles["99"] for one in found),
+        "p99_ms": median(measured.to_stored.percentiles["99"] for measured in rounds),
         "idle_cpu_percent_of_a_core": cpu,
         "idle_cpu_percent_in_all": round(sum(cpu.values()), 1),
     }
-    return {key: Figure([one.to_stored.percentiles["50"] for one in found], latency.PLAN, beside) for key in keys}
+    return {key: _percentile(rounds, "50", beside) for key in keys}
 
 
 def _growth(options: Options, keys: Sequence[str]) -> Figures:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "growth.json"
-        preload = ["--preload", "10000", "200000"] if options.quick else []
-        command = module("benchmarks.growth", "--rounds", str(options.few(options.rounds)), "--json", str(path))
-        run_command([*command, *preload])
-        found = result_of(path)
-    return {key: Figure(found["rounds"], PLAN, {"growth": found}) for key in keys}
+    sizes = (10_000, 200_000) if options.quick else growth.PRELOAD
+    result = in_fresh_process(growth.measure_sqlite, sizes, options.few(options.rounds))
+    return {key: Figure(result["rounds"], PLAN, {"growth": result}) for key in keys}
 
 
 SUITE = (
@@ -277,10 +274,10 @@ def chosen(keys: Sequence[str], *, everything: bool = False) -> list[tuple[Bench
     for key in keys:
         if key not in known:
             raise ValueError(f"{key!r} is no key; use one of {', '.join(known)}")
-    found = []
+    benchmarks = []
     for benchmark in SUITE:
         by_default = everything or not benchmark.on_demand
         wanted = tuple(key for key in benchmark.keys if key in keys or (not keys and by_default))
         if wanted:
-            found.append((benchmark, wanted))
-    return found
+            benchmarks.append((benchmark, wanted))
+    return benchmarks

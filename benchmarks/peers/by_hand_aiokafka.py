@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 
 from benchmarks.peers.copying import COMMIT_S, MAX_RECORDS, decoded, encoded, headers
-from benchmarks.peers.job import HEARTBEAT_MS, SESSION_MS, Job, Meter
+from benchmarks.peers.job import Job, Meter
 from runtime.broker import MAX_BATCH_BYTES, MAX_FETCH_BYTES
 from runtime.garbage_collector import tune_garbage_collector
 
@@ -23,14 +23,11 @@ async def main(job: Job) -> None:
     consumer = AIOKafkaConsumer(
         job.source,
         bootstrap_servers=job.servers,
-        group_id=job.group,
         enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        session_timeout_ms=SESSION_MS,
-        heartbeat_interval_ms=HEARTBEAT_MS,
         fetch_max_wait_ms=100,
         max_partition_fetch_bytes=MAX_FETCH_BYTES,
         partition_assignment_strategy=(RangePartitionAssignor,),
+        **job.subscription,
     )
     producer = AIOKafkaProducer(bootstrap_servers=job.servers, acks="all", max_batch_size=MAX_BATCH_BYTES, linger_ms=0)
     await consumer.start()

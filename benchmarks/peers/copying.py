@@ -20,7 +20,7 @@ class Hop(Event):
 headers = header_maker("/benchmarks/hop", "hop.v1")
 
 
-def hop(number: int) -> Hop:
+def hop_of(number: int) -> Hop:
     """Return the record of a number."""
     return Hop(key=f"record-{number:012}", number=number, text="x" * 130)
 

@@ -12,7 +12,7 @@ from faststream.kafka import KafkaBroker, KafkaPublishMessage
 from faststream.kafka.annotations import KafkaMessage
 
 from benchmarks.peers.copying import MAX_RECORDS, Hop
-from benchmarks.peers.job import HEARTBEAT_MS, SESSION_MS, Job, Meter
+from benchmarks.peers.job import Job, Meter
 from runtime.broker import MAX_BATCH_BYTES, MAX_FETCH_BYTES
 
 # Records of this size that surely fit a batch; `publish_batch` raises where they do not.
@@ -26,15 +26,12 @@ async def main(job: Job) -> None:
 
     @broker.subscriber(
         job.source,
-        group_id=job.group,
         batch=True,
         max_records=MAX_RECORDS,
         batch_timeout_ms=20,
-        auto_offset_reset="earliest",
-        session_timeout_ms=SESSION_MS,
-        heartbeat_interval_ms=HEARTBEAT_MS,
         ack_policy=AckPolicy.ACK,
         max_partition_fetch_bytes=MAX_FETCH_BYTES,
+        **job.subscription,
     )
     async def copy(hops: list[Hop], message: KafkaMessage) -> None:
         nonlocal published
@@ -50,12 +47,7 @@ async def main(job: Job) -> None:
         await asyncio.gather(*sending)
         published += len(hops)
 
-    await broker.start()
-    try:
-        await meter.watch(lambda: published)
-    finally:
-        await broker.stop()
-    meter.report()
+    await meter.run(broker, lambda: published)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import asyncio
 from faststream.kafka import KafkaBroker
 
 from benchmarks.peers.copying import Hop, headers
-from benchmarks.peers.job import HEARTBEAT_MS, SESSION_MS, Job, Meter
+from benchmarks.peers.job import Job, Meter
 from contracts.records import partition_of
 
 
@@ -19,13 +19,7 @@ async def main(job: Job) -> None:
     broker = KafkaBroker(job.servers, logger=None)
     published, meter = 0, Meter(job.records)
 
-    @broker.subscriber(
-        job.source,
-        group_id=job.group,
-        auto_offset_reset="earliest",
-        session_timeout_ms=SESSION_MS,
-        heartbeat_interval_ms=HEARTBEAT_MS,
-    )
+    @broker.subscriber(job.source, **job.subscription)
     async def copy(hop: Hop) -> None:
         nonlocal published
         meter.begin()
@@ -36,12 +30,7 @@ async def main(job: Job) -> None:
         await broker.publish(hop, job.target, key=key, partition=partition, headers=named)
         published += 1
 
-    await broker.start()
-    try:
-        await meter.watch(lambda: published)
-    finally:
-        await broker.stop()
-    meter.report()
+    await meter.run(broker, lambda: published)
 
 
 if __name__ == "__main__":

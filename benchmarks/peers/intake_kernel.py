@@ -7,7 +7,7 @@ import asyncio
 
 from benchmarks.peers.job import SESSION_MS, Job, Meter
 from benchmarks.peers.kernel import Begun, run_kernel
-from benchmarks.prepared import ATTEMPTS, KEY, PATIENCE_S
+from benchmarks.workload import ATTEMPTS, KEY, PATIENCE_S
 from contracts.topics import APPLICATIONS_SUBMITTED, DOCUMENTS_PROVIDED, by_name
 from domain import load_domain
 from runtime.partition_state import PendingOptions

@@ -10,8 +10,8 @@ from typing import Any
 from faststream.kafka import KafkaBroker
 from faststream.kafka.annotations import KafkaMessage
 
-from benchmarks.peers.job import HEARTBEAT_MS, SESSION_MS, Job, Meter
-from benchmarks.prepared import handlers, published
+from benchmarks.peers.job import Job, Meter
+from benchmarks.workload import handlers, published
 from contracts.topics import APPLICATIONS_SUBMITTED, DOCUMENTS_PROVIDED
 
 
@@ -21,14 +21,7 @@ async def main(job: Job) -> None:
     handler = handlers()
     done, meter = 0, Meter(job.records)
 
-    @broker.subscriber(
-        APPLICATIONS_SUBMITTED.name,
-        DOCUMENTS_PROVIDED.name,
-        group_id=job.group,
-        auto_offset_reset="earliest",
-        session_timeout_ms=SESSION_MS,
-        heartbeat_interval_ms=HEARTBEAT_MS,
-    )
+    @broker.subscriber(APPLICATIONS_SUBMITTED.name, DOCUMENTS_PROVIDED.name, **job.subscription)
     async def take(message: KafkaMessage) -> None:
         nonlocal done
         meter.begin()
@@ -38,12 +31,7 @@ async def main(job: Job) -> None:
             await broker.publish(value, topic, key=key, partition=record.partition, headers=headers)
             done += 1
 
-    await broker.start()
-    try:
-        await meter.watch(lambda: done)
-    finally:
-        await broker.stop()
-    meter.report()
+    await meter.run(broker, lambda: done)
 
 
 if __name__ == "__main__":

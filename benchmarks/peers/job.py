@@ -6,12 +6,22 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from typing import Literal, Protocol, TypedDict
 
 from runtime.garbage_collector import tune_garbage_collector
 
 # A first join takes the embedded broker half a session, and libraries' defaults are 10 to 45 s. Nothing that is
 # measured depends on it.
 SESSION_MS, HEARTBEAT_MS = 2_000, 600
+
+
+class Subscription(TypedDict):
+    """Options that aiokafka's consumer and FastStream's subscriber have alike."""
+
+    group_id: str
+    auto_offset_reset: Literal["earliest"]
+    session_timeout_ms: int
+    heartbeat_interval_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,12 +45,30 @@ class Job:
     records: int
     partitions: int
 
+    @property
+    def subscription(self) -> Subscription:
+        """How to read the source from its beginning, as a member of the group."""
+        return {
+            "group_id": self.group,
+            "auto_offset_reset": "earliest",
+            "session_timeout_ms": SESSION_MS,
+            "heartbeat_interval_ms": HEARTBEAT_MS,
+        }
+
     def to_json(self) -> str:
         return json.dumps(asdict(self))
 
     @staticmethod
     def from_command_line(arguments: Sequence[str] = sys.argv) -> "Job":
         return Job(**json.loads(arguments[1]))
+
+
+class Startable(Protocol):
+    """What FastStream's broker is to the meter."""
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
 
 
 def _now() -> tuple[float, float]:
@@ -83,6 +111,15 @@ class Meter:
         while not self.finished:
             await asyncio.sleep(self.EVERY_S)
             self.reached(published())
+
+    async def run(self, broker: Startable, published: Callable[[], int]) -> None:
+        """Start a broker whose subscriber is ready, watch until the last record is published, stop it, and report."""
+        await broker.start()
+        try:
+            await self.watch(published)
+        finally:
+            await broker.stop()
+        self.report()
 
     def reading(self) -> Snapshot:
         """Return what was measured; `ValueError` where nothing was read."""

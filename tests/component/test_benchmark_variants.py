@@ -6,11 +6,11 @@ import pytest
 
 from benchmarks import embedded_fetch, intake
 from benchmarks.hop import VARIANTS, log_of, target_of
-from benchmarks.log import PARTITIONS, create_topics, read, write
+from benchmarks.log import create_topics, read, write
 from benchmarks.peers.copying import SOURCE
 from benchmarks.peers.job import Job
-from benchmarks.prepared import by_partition, handlers, published, records, replies, submissions
 from benchmarks.variants import PEERS_PYTHON, Variant, VariantError, run
+from benchmarks.workload import PARTITIONS, by_partition, handlers, published, records, replies, submissions
 from contracts.topics import ALL, APPLICATIONS_DECIDED, DEFAULT_PARTITIONS, DOCUMENTS_REQUESTED
 from tests.support.brokers import Broker
 

@@ -3,8 +3,8 @@ import time
 
 import pytest
 
-from benchmarks.gates_broker import run_virtually
-from benchmarks.gates_flow import flow_counts, kind_of
+from benchmarks.counts import flow_counts, kind_of
+from benchmarks.virtual_time import run_virtually
 from services.scoring.store import sqlite
 
 APPLICATIONS = 1_500

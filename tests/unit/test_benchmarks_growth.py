@@ -3,8 +3,9 @@ import re
 import pytest
 
 from benchmarks.growth import PER_DAY, Filled, Outcomes, Round, measure, name_of, pool_of, sqlite_stores, summary
-from benchmarks.scale import Layout, Run
-from benchmarks.scale import summary as scale_summary
+from benchmarks.scale import BASES, Layout
+from benchmarks.systems import SystemRun
+from benchmarks.systems import summary as systems_summary
 from contracts.records import partition_of
 
 UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
@@ -66,7 +67,11 @@ def test_sizes_are_named_as_they_are_said(size, name):
 
 
 def test_a_larger_system_is_compared_with_the_smallest_of_its_kind():
-    runs = {Layout(1, 1): [Run(1000, {"intake": 40.0})], Layout(16, 1): [Run(900, {"intake": 50.0})]}
-    result = scale_summary(runs)
+    runs = {
+        Layout(1, 1).name: [SystemRun(1000, {"intake": 40.0})],
+        Layout(16, 1).name: [SystemRun(900, {"intake": 50.0})],
+    }
+    result = systems_summary(runs, BASES)
     assert result["16 partitions, 1 intake"]["cpu_ratio"] == 1.25
+    assert result["16 partitions, 1 intake"]["rate_ratio"] == 0.9
     assert "cpu_ratio" not in result["1 partitions, 1 intake"]

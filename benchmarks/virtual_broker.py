@@ -1,21 +1,22 @@
-"""A broker in memory on a clock that only waiting moves: the same code makes the same requests, on every machine.
+"""A broker in memory and in virtual time: the same code makes the same requests, on every machine.
 
 It stands for aiokafka's producer and consumer, and for FastStream's subscriber, to the services' own code. A batch is
 built and parsed by aiokafka; the network is a fixed time per request, and a record handled costs a fixed time too.
 """
 
 import asyncio
-import selectors
+import struct
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Executor
-from typing import Any, TypeVar, TypeVarTuple
+from typing import Any
 
 from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka.consumer.fetcher import READ_UNCOMMITTED, PartitionRecords
 from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
 
-from benchmarks.played import read_batch
-from runtime.broker import MAX_BATCH_BYTES
+from benchmarks.virtual_time import VirtualClock
+from runtime.broker import MAX_BATCH_BYTES, ConsumerRecords
 
 # One request there and back.
 REQUEST_S = 0.005
@@ -23,69 +24,6 @@ REQUEST_S = 0.005
 RECORD_S = 0.00002
 # Records of one partition that one fetch brings at most.
 FETCH_RECORDS = 500
-# 2025-10-08T00:00:00Z: record timestamps begin here.
-_EPOCH_MS = 1_759_881_600_000
-
-T = TypeVar("T")
-Arguments = TypeVarTuple("Arguments")
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop whose time goes on only when everything waits, and then at once to the next timer.
-
-    What should run in a thread runs in place, so that nothing depends on which is faster.
-    """
-
-    def __init__(self) -> None:
-        self._now = 0.0
-        super().__init__(_Leaping(self))
-
-    def time(self) -> float:
-        """Return virtual seconds since the start."""
-        return self._now
-
-    def leap(self, seconds: float) -> None:
-        """Let time pass."""
-        self._now += seconds
-
-    def run_in_executor(
-        self,
-        executor: Executor | None,  # noqa: ARG002  the loop's signature
-        func: Callable[[*Arguments], T],
-        *args: *Arguments,
-    ) -> asyncio.Future[T]:
-        """Call the function in place."""
-        done: asyncio.Future[T] = self.create_future()
-        try:
-            done.set_result(func(*args))
-        except Exception as error:  # noqa: BLE001  whoever waits gets it
-            done.set_exception(error)
-        return done
-
-
-class _Leaping(selectors.DefaultSelector):  # type: ignore[misc,unused-ignore]  # chosen by the platform
-    def __init__(self, loop: VirtualLoop) -> None:
-        super().__init__()
-        self._loop = loop
-
-    def select(self, timeout: float | None = None) -> Any:
-        """Return what is ready; let the time-out pass at once when nothing is."""
-        if timeout is None:
-            raise RuntimeError("everything waits for something that will never happen")
-        self._loop.leap(timeout)
-        return super().select(0)
-
-
-class VirtualClock:
-    """The running loop's time, as `runtime.clock.Clock`."""
-
-    def now(self) -> float:
-        """Return virtual seconds."""
-        return asyncio.get_running_loop().time()
-
-    def wall_ms(self) -> int:
-        """Return milliseconds since the Unix epoch, of a fixed day."""
-        return _EPOCH_MS + int(self.now() * 1000)
 
 
 class Log:
@@ -99,7 +37,10 @@ class Log:
     def append(self, topic: str, partition: int, data: bytearray) -> None:
         """Store a batch as the broker does: offsets and time are its own."""
         held = self.records[topic, partition]
-        held += read_batch(data, topic, partition, len(held)).records
+        # The first offset is outside the check sum.
+        struct.pack_into(">q", data, 0, len(held))
+        place, batch, check_crcs = TopicPartition(topic, partition), MemoryRecords(bytes(data)), True
+        held.extend(PartitionRecords(place, batch, [], len(held), None, None, check_crcs, READ_UNCOMMITTED))
 
     def size(self) -> int:
         """Return how many records there are."""
@@ -149,26 +90,26 @@ class Consumer:
     async def getmany(self, *, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[ConsumerRecord]]:
         """Return what is there after the time of a request, or nothing after the time-out."""
         until = self._clock.now() + timeout_ms / 1000
-        found: dict[TopicPartition, list[ConsumerRecord]] = {}
-        while not found and self._clock.now() < until:
+        fetched: dict[TopicPartition, list[ConsumerRecord]] = {}
+        while not fetched and self._clock.now() < until:
             await asyncio.sleep(REQUEST_S)
-            found = self._fetched(max_records)
-        if found:
+            fetched = self._fetched(max_records)
+        if fetched:
             self._log.requests[f"{self._client}.fetches"] += 1
-        return found
+        return fetched
 
     def _fetched(self, max_records: int) -> dict[TopicPartition, list[ConsumerRecord]]:
-        found = {}
+        fetched = {}
         room = max_records
         for place in sorted(self._places - self._paused):
             self._polled_at[place] = self._clock.wall_ms()
             start = self._positions[place]
             records = self._log.records[place][start : start + min(FETCH_RECORDS, room)]
             if records:
-                found[place] = records
+                fetched[place] = records
                 room -= len(records)
                 self._positions[place] = start + len(records)
-        return found
+        return fetched
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Remember the group's offsets."""
@@ -219,18 +160,19 @@ class Consumer:
         return self._polled_at.get(place)
 
 
-class Subscribing:
-    """Stands for FastStream's broker and the one subscriber that a service has on it."""
+class Subscriber:
+    """Stands for FastStream's broker and a service's one subscriber on it; keeps the batches that it handed over."""
 
     def __init__(self, log: Log, client: str, clock: VirtualClock) -> None:
         self._log, self._client, self._clock = log, client, clock
         self._handler: Callable[[Any], Awaitable[None]] | None = None
         self._options: dict[str, Any] = {}
         self.consumer: Any = None
+        self.batches: list[ConsumerRecords] = []
         # As on FastStream's subscriber: whoever subscribes replaces it.
         self.get_msg: Callable[[Any], Awaitable[Any]] = lambda consumer: consumer.getone()
 
-    def subscriber(self, *topics: str, **options: Any) -> "Subscribing":
+    def subscriber(self, *topics: str, **options: Any) -> "Subscriber":
         """Take the subscription."""
         self._options = options
         self.consumer = Consumer(self._log, self._client, topics, self._clock)
@@ -254,15 +196,6 @@ class Subscribing:
         while True:
             records = await self.get_msg(self.consumer)
             if records:
+                self.batches.append(records)
                 await self.handle(records)
                 await asyncio.sleep(sum(map(len, records.values())) * RECORD_S)
-
-
-def run_virtually(main: Callable[[], Awaitable[None]]) -> None:
-    """Run to the end on a loop of its own."""
-
-    async def whole() -> None:
-        await main()
-
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        runner.run(whole())
