@@ -1,5 +1,7 @@
 """JSON Schemas of the events and the AsyncAPI 3.0 document, both from the topic registry."""
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
 from contracts.events import VERSION
@@ -22,6 +24,15 @@ DEAD_LETTER_HEADERS = {
     "dlq_value_blake2b": "Digest of a value too large to be kept.",
 }
 _OPTIONAL_HEADERS = ("dlq_value_bytes", "dlq_value_blake2b")
+
+
+def files() -> Mapping[str, str]:
+    """Return the schema of each topic, and the AsyncAPI document, by path in the project."""
+    documents = {f"schemas/{topic.name}.json": json_schema(topic) for topic in ALL} | {"asyncapi.json": document()}
+    return {
+        f"contracts/{path}": json.dumps(content, ensure_ascii=False, indent=2) + "\n"
+        for path, content in documents.items()
+    }
 
 
 def json_schema(topic: Topic) -> Json:

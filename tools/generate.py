@@ -1,74 +1,50 @@
-"""Writes every derived file of the project: those of the contracts and the documentation of settings.
+"""Writes every derived file of the project; each generator names its files and their texts.
 
-`python -m tools.generate` writes the files; with `--check` it writes nothing and names those that differ.
+`python -m tools.generate` writes the files; with `--check` it writes nothing and names those that differ. Only
+communes.csv is written by itself (`tools.make_communes`): its source is a package, and changes with its version.
 """
 
+import argparse
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from pydantic import SecretStr
-from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings
+from paperless.operations import strimzi
+from tools import asyncapi, make_profiles, settings_page, topics_page
 
-from paperless.operations import strimzi as kubernetes
-from runtime.settings import SECRETS
-from services.intake.settings import IntakeSettings
-from services.scoring.api.settings import ScoringApiSettings
-from services.scoring.settings import ScoringSettings
-from services.vneid_mock.settings import VneidSettings
-from tools.contract_files import files as contract_files
-from tools.contract_files import run
-
-SETTINGS: tuple[type[BaseSettings], ...] = (IntakeSettings, VneidSettings, ScoringSettings, ScoringApiSettings)
-HEAD = """\
-# Settings
-
-Written by `make generate` from the settings classes; do not edit. A service reads them from environment variables.
-"""
+ROOT = Path(__file__).resolve().parent.parent
+GENERATORS = (asyncapi, topics_page, strimzi, settings_page, make_profiles)
 
 
 def files() -> Mapping[str, str]:
     """Return the text of every derived file by its path in the project."""
-    return {**contract_files(), **kubernetes.files(), "docs/settings.md": settings_page()}
+    return {path: text for generator in GENERATORS for path, text in generator.files().items()}
 
 
-def settings_page() -> str:
-    """Return the documentation's page on settings: one table per service."""
-    return "\n".join([HEAD, *(line for settings in SETTINGS for line in _section(settings))])
+def publish(texts: Mapping[str, str], *, check: bool, root: Path = ROOT) -> list[str]:
+    """Write the texts to their paths below `root`, or only compare; return the paths that differed."""
+    differ = [path for path, text in texts.items() if _present(root / path) != text]
+    for path in [] if check else differ:
+        target = root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(texts[path], "utf-8")
+    return differ
 
 
-def _section(settings: type[BaseSettings]) -> Iterator[str]:
-    prefix = settings.model_config["env_prefix"]
-    yield f"## {prefix}*"
-    yield ""
-    yield (settings.__doc__ or "").strip()
-    yield ""
-    yield "| variable | default | bounds | meaning |"
-    yield "|---|---|---|---|"
-    for name, field in settings.model_fields.items():
-        yield f"| `{prefix}{name.upper()}` | {_default(field)} | {_bounds(field)} | {field.description} |"
-        if field.annotation in SECRETS:
-            yield f"| `{prefix}{name.upper()}_FILE` | none |  | A file that holds it, where the variable is not set. |"
-    yield ""
+def _present(path: Path) -> str | None:
+    return path.read_text("utf-8") if path.exists() else None
 
 
-def _default(field: FieldInfo) -> str:
-    value = field.default
-    if isinstance(value, SecretStr):
-        return f"`{value.get_secret_value()}` (secret)"
-    return "none" if value is None else f"`{str(value).lower() if isinstance(value, bool) else value}`"
-
-
-def _bounds(field: FieldInfo) -> str:
-    """Return the constraints as they stand in the field: `ge=1, le=9`."""
-    found = [
-        f"{name}={value}"
-        for constraint in field.metadata
-        for name in ("gt", "ge", "lt", "le", "min_length", "max_length", "pattern")
-        if (value := getattr(constraint, name, None)) is not None
-    ]
-    return f"`{', '.join(found).replace('|', chr(92) + '|')}`" if found else ""
+def run(texts: Mapping[str, str], arguments: Sequence[str] | None = None) -> int:
+    """Publish as the command line says; return the exit code: 1 when `--check` finds a difference."""
+    parser = argparse.ArgumentParser(prog="python -m tools.generate", description="Write the project's derived files.")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a file is out of date")
+    check = parser.parse_args(arguments).check
+    differ = publish(texts, check=check)
+    for path in differ:
+        print(f"{path}: {'out of date; run make generate' if check else 'written'}")
+    return 1 if check and differ else 0
 
 
 if __name__ == "__main__":
-    sys.exit(run(files(), "python -m tools.generate"))
+    sys.exit(run(files()))

@@ -1,12 +1,13 @@
-"""Write ``data/province_profiles.csv``: how the provinces differ from the country.
+"""The domain's ``data/province_profiles.csv``: how the provinces differ from the country.
 
-Run from the project root: ``python -m tools.make_profiles``. Deterministic. Figures
+Deterministic. Figures
 published for autumn 2025 stay as they are; the other provinces are spread inside low..high of
 the parameter, ranked by a hash of column and code, and shifted together until the mean equals
 the parameter. The mean is weighted by population for the volume, by dossiers for all shares.
 """
 
 import csv
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -79,8 +80,8 @@ def spread(column: Column, weights: Mapping[str, float], row: Mapping[str, str])
         drawn = {code: low + (high - low) / (1 + exp(-middle - column.spread * x)) for code, x in place.items()}
         return drawn | {code: value for code, (value, _, _) in column.published.items()}
 
-    def mean(found: Mapping[str, float]) -> float:
-        return sum(weights[code] * value for code, value in found.items()) / sum(weights.values())
+    def mean(shares: Mapping[str, float]) -> float:
+        return sum(weights[code] * value for code, value in shares.items()) / sum(weights.values())
 
     start = log((target - low) / (high - target))
     below, above = start - 10, start + 10
@@ -111,13 +112,11 @@ def _line(code: str, table: Mapping[str, Mapping[str, float]]) -> list[str]:
     return [*cells, "; ".join([*notes, SPREAD_BASIS])]
 
 
-def main() -> None:
+def files() -> Mapping[str, str]:
+    """Return the table by its path in the project."""
     parameters = {row["name"]: row for row in read("parameters.csv")}
     header = ["code", *(name for column in COLUMNS for name in (column.name, f"{column.name}_evidence")), "basis"]
     lines = profile_lines(read("provinces.csv"), parameters)
-    with (DATA / "province_profiles.csv").open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([header, *lines])
-
-
-if __name__ == "__main__":
-    main()
+    table = io.StringIO(newline="")
+    csv.writer(table, lineterminator="\n").writerows([header, *lines])
+    return {"domain/data/province_profiles.csv": table.getvalue()}

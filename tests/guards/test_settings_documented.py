@@ -6,7 +6,7 @@ import pytest
 from pydantic_settings import BaseSettings
 
 from tests.support.source import ROOT, modules
-from tools.generate import SETTINGS, settings_page
+from tools.settings_page import SETTINGS, settings_page
 
 
 def declared() -> set[type[BaseSettings]]:

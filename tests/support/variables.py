@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings
 from paperless.cli.main import app as paperless
 from paperless.cli.options import ClientSettings
 from paperless.verification.scoring_client import _ApiToken
-from tools.generate import SETTINGS
+from tools.settings_page import SETTINGS
 
 # Whatever a program is told by others' conventions, not by ours.
 FOREIGN = re.compile(r"(OTEL|KAFKA|POSTGRES|PG|PROMETHEUS|GF|COLLECTOR|PYTHON|TZ)")

@@ -1,21 +1,12 @@
-"""Writes what is derived from the contracts: JSON Schemas, the AsyncAPI document, the documentation's graph.
+"""The documentation's page on topics, from the registry and the roles."""
 
-`python -m tools.contract_files` writes the files; with `--check` it writes nothing and names those that differ.
-"""
-
-import argparse
-import json
-import sys
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 
 from contracts.roles import acl_table, roles
 from contracts.topics import ALL, DEFAULT_PARTITIONS, LOG_IDENTITY, Topic, dead_letter_topics
-from tools.asyncapi import Json, document, json_schema
 
-ROOT = Path(__file__).resolve().parent.parent
-TOPICS_PAGE = """\
+PAGE = """\
 # Topics
 
 Written by `make generate` from `contracts/topics.py`; do not edit.
@@ -46,22 +37,17 @@ Values: JSON by the schemas in `contracts/schemas/`, examples in `contracts/exam
 
 
 def files() -> Mapping[str, str]:
-    """Return the text of every derived file by its path in the project."""
-    schemas = {f"contracts/schemas/{topic.name}.json": _json(json_schema(topic)) for topic in ALL}
-    return {**schemas, "contracts/asyncapi.json": _json(document()), "docs/topics.md": topics_page()}
-
-
-def topics_page() -> str:
-    """Return the documentation's page on topics: graph and table."""
+    """Return the page by its path in the project: graph, table, rights."""
     table = [
         "| topic | key | produced by | consumed by | personal data | kept | partitions |",
         "|---|---|---|---|---|---|---|",
         *(_row(topic) for topic in ALL),
         *(_dead_letter_row(name, source) for name, source in dead_letter_topics()),
     ]
-    return TOPICS_PAGE.format(
+    page = PAGE.format(
         graph="\n".join(_graph()), table="\n".join(table), rights="\n".join(_rights()), log_identity=LOG_IDENTITY
     )
+    return {"docs/topics.md": page}
 
 
 def _row(topic: Topic) -> str:
@@ -77,7 +63,7 @@ def _dead_letter_row(name: str, source: Topic) -> str:
 
 
 def _rights() -> Iterator[str]:
-    users = [one.user for one in roles()]
+    users = [role.user for role in roles()]
     granted: defaultdict[tuple[str, str, str], str] = defaultdict(str)
     for grant in acl_table():
         granted[grant.resource, grant.name, grant.user] += grant.operation[0].upper()
@@ -98,36 +84,3 @@ def _graph() -> Iterator[str]:
             letters = topic.dead_letter(consumer)
             yield f"  {place} --> {consumer}"
             yield f"  {consumer} -.-> {letters.replace('.', '_')}([{letters}])"
-
-
-def _json(value: Json) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
-
-
-def publish(texts: Mapping[str, str], *, check: bool, root: Path = ROOT) -> list[str]:
-    """Write the texts to their paths below `root`, or only compare; return the paths that differed."""
-    differ = [path for path, text in texts.items() if _present(root / path) != text]
-    for path in [] if check else differ:
-        target = root / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(texts[path], "utf-8")
-    return differ
-
-
-def _present(path: Path) -> str | None:
-    return path.read_text("utf-8") if path.exists() else None
-
-
-def run(texts: Mapping[str, str], program: str, arguments: Sequence[str] | None = None) -> int:
-    """Publish as the command line says; return the exit code: 1 when `--check` finds a difference."""
-    parser = argparse.ArgumentParser(prog=program, description="Write the derived files of the project.")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a file is out of date")
-    check = parser.parse_args(arguments).check
-    differ = publish(texts, check=check)
-    for path in differ:
-        sys.stdout.write(f"{path}: {'out of date; run make generate' if check else 'written'}\n")
-    return 1 if check and differ else 0
-
-
-if __name__ == "__main__":
-    sys.exit(run(files(), "python -m tools.contract_files"))
