@@ -3,7 +3,6 @@
 import time
 from hashlib import sha256
 from hmac import compare_digest
-from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -14,6 +13,7 @@ from pydantic import SecretStr
 from starlette.responses import JSONResponse
 
 from runtime.errors import FatalError
+from runtime.problems import problem
 from runtime.settings import LOOPBACK
 
 # Address and headers of a request; a token and the longest address of the project have under 1 KB. The server bounds
@@ -82,17 +82,13 @@ class HttpGuard:
         if not await self._limiter.hit(self._rate, caller):
             wait_s = (await self._limiter.get_window_stats(self._rate, caller)).reset_time - time.time()
             text = f"over {self._rate.amount} requests a minute; ask again later"
-            return _problem(scope, 429, text, {"retry-after": f"{wait_s + 1:.0f}"})
+            return problem(429, text, {"retry-after": f"{wait_s + 1:.0f}"}, instance=scope["path"])
         pairs = [*scope["headers"], (scope["path"], scope["query_string"])]
         if sum(len(name) + len(value) for name, value in pairs) > MAX_HEAD_BYTES:
-            return _problem(scope, 431, f"address and headers: over {MAX_HEAD_BYTES} bytes; send less", {})
+            text = f"address and headers: over {MAX_HEAD_BYTES} bytes; send less"
+            return problem(431, text, instance=scope["path"])
         if known or not self._tokens:
             return None
         structlog.get_logger(__name__).warning("request without a known token", path=scope["path"], address=caller)
         text = "send the header `Authorization: Bearer TOKEN` with a token of this API"
-        return _problem(scope, 401, text, {"www-authenticate": 'Bearer realm="paperless"'})
-
-
-def _problem(scope: Any, status: int, detail: str, headers: dict[str, str]) -> JSONResponse:
-    about = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "instance": scope["path"]}
-    return JSONResponse({**about, "detail": detail}, status, headers, "application/problem+json")
+        return problem(401, text, {"www-authenticate": 'Bearer realm="paperless"'}, instance=scope["path"])

@@ -43,8 +43,8 @@ class StoreWriter(PartitionConsumer):
         self._transaction = {"db.system.name": engine, "db.operation.name": "apply", "db.collection.name": "outcome"}
 
     async def _start_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int | None]:
-        held = await self._stored(self._bind)
-        return {tp: held.get(tp.partition) for tp in partitions}
+        offsets = await self._stored(self._bind)
+        return {tp: offsets.get(tp.partition) for tp in partitions}
 
     def _bind(self) -> dict[int, int]:
         self._store.bind_log(self._identity())
@@ -105,11 +105,11 @@ class StoreWriter(PartitionConsumer):
             ):
                 with attempt:
                     # In a thread: a slow disk or network must not stop the heartbeats.
-                    found = await asyncio.to_thread(work, *arguments)
+                    result = await asyncio.to_thread(work, *arguments)
         except StoreError as error:
             raise FatalError(str(error)) from error
         self.trouble = None
-        return found
+        return result
 
     def _warn(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None

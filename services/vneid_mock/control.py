@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from runtime.problems import problem
 from services.vneid_mock.faults import FaultPlan
 from services.vneid_mock.plan_files import PlanError, UnknownPlanError, named_plan, named_plans, plan_of
 
@@ -131,19 +132,12 @@ async def _body(request: Request) -> bytes:
 
 
 async def _on_plan_error(_: Request, error: Exception) -> Response:
-    problems = error.problems if isinstance(error, PlanError) else ()
+    fields = error.problems if isinstance(error, PlanError) else ()
     status = HTTPStatus.NOT_FOUND if isinstance(error, UnknownPlanError) else HTTPStatus.UNPROCESSABLE_ENTITY
-    return _problem(status, str(error), errors=[problem._asdict() for problem in problems])
+    return problem(status, str(error), errors=[field._asdict() for field in fields])
 
 
 async def _on_http_error(_: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else HTTPStatus.INTERNAL_SERVER_ERROR
     headers = error.headers if isinstance(error, HTTPException) else None
-    return _problem(HTTPStatus(status), str(getattr(error, "detail", error)), headers)
-
-
-def _problem(
-    status: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None, **extensions: object
-) -> JSONResponse:
-    body = {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail, **extensions}
-    return JSONResponse(body, status.value, headers=headers, media_type="application/problem+json")
+    return problem(status, str(getattr(error, "detail", error)), headers)

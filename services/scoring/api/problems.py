@@ -11,10 +11,10 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from domain import Domain
-from services.scoring.api.models import FieldError, Problem
+from runtime.problems import problem
+from services.scoring.api.models import FieldError
 from services.scoring.store.errors import StoreError
 
-MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = "1"
 
 
@@ -26,18 +26,11 @@ class NotKnownError(Exception):
         self.status, self.field, self.detail = status, field, detail
 
 
-def problem(
+def _problem(
     request: Request, status: int, detail: str, errors: Sequence[FieldError] = (), headers: dict[str, str] | None = None
 ) -> Response:
-    """Return a problem response."""
-    body = Problem(
-        title=HTTPStatus(status).phrase,
-        status=status,
-        detail=detail,
-        instance=request.url.path,
-        errors=list(errors),
-    )
-    return Response(body.model_dump_json(), status, media_type=MEDIA_TYPE, headers=headers)
+    fields = [error.model_dump() for error in errors]
+    return problem(status, detail, headers, instance=request.url.path, errors=fields)
 
 
 def install(app: FastAPI) -> None:
@@ -45,7 +38,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(NotKnownError)
     def _(request: Request, error: NotKnownError) -> Response:
-        return problem(request, error.status, error.detail, [FieldError(field=error.field, detail=error.detail)])
+        return _problem(request, error.status, error.detail, [FieldError(field=error.field, detail=error.detail)])
 
     @app.exception_handler(RequestValidationError)
     def _(request: Request, error: RequestValidationError) -> Response:
@@ -56,20 +49,20 @@ def install(app: FastAPI) -> None:
             for entry in error.errors()
         ]
         detail = "; ".join(f"{each.field}: {each.detail}" for each in errors)
-        return problem(
+        return _problem(
             request, HTTPStatus.UNPROCESSABLE_ENTITY, f"{detail}; /openapi.json says what is allowed", errors
         )
 
     @app.exception_handler(HTTPException)
     def _(request: Request, error: HTTPException) -> Response:
-        return problem(
+        return _problem(
             request, error.status_code, f"{error.detail}: {request.url.path}; /openapi.json says what there is"
         )
 
     @app.exception_handler(StoreError)
     def _(request: Request, error: StoreError) -> Response:
         headers = {"retry-after": RETRY_AFTER_S}
-        return problem(request, HTTPStatus.SERVICE_UNAVAILABLE, str(error), headers=headers)
+        return _problem(request, HTTPStatus.SERVICE_UNAVAILABLE, str(error), headers=headers)
 
 
 def check_province(domain: Domain, province: str | None, status: HTTPStatus) -> None:

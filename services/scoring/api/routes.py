@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 from contracts.events import ApplicationId
 from domain import Domain
 from runtime.metrics import Metrics
-from services.scoring.api import problems as api_problems
+from runtime.problems import MEDIA_TYPE
 from services.scoring.api.csv_tables import rates_csv, why_csv
 from services.scoring.api.models import Application, Health, Problem, application_view
 from services.scoring.api.problems import NotKnownError, check_procedure, check_province
@@ -21,7 +21,7 @@ from services.scoring.rates.why import WhyTable, why_table
 from services.scoring.store.errors import StoreError
 from services.scoring.store.reader import StoreReader
 
-PROBLEM: dict[str, Any] = {"model": Problem, "content": {api_problems.MEDIA_TYPE: {}}}
+PROBLEM: dict[str, Any] = {"model": Problem, "content": {MEDIA_TYPE: {}}}
 REFUSALS: dict[int | str, dict[str, Any]] = {401: PROBLEM, 429: PROBLEM}
 RESPONSES = REFUSALS | {422: PROBLEM, 503: PROBLEM}
 # For the documentation; the guard in front of the routes does the work.
@@ -148,9 +148,9 @@ def operations(reader: StoreReader, metrics: Metrics) -> APIRouter:
     @router.get("/health", responses={503: {"model": Health}})
     def health(response: Response) -> Health:
         """Ready when the store can be read."""
-        found = _health(reader)
-        response.status_code = HTTPStatus.OK if found.ready else HTTPStatus.SERVICE_UNAVAILABLE
-        return found
+        answer = _health(reader)
+        response.status_code = HTTPStatus.OK if answer.ready else HTTPStatus.SERVICE_UNAVAILABLE
+        return answer
 
     @router.get("/metrics", response_class=Response)
     def exposition() -> Response:

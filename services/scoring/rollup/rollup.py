@@ -1,7 +1,7 @@
 """The roll-up: one outcome per application counts in one cell, whatever order outcomes arrive in.
 
 Pure. The live store, a recount of the log and the oracle share `deltas`, so one core decides what counts. All measures
-are integers: sums are exact, and equal readings are equal to the last digit.
+are integers: sums are exact, and equal snapshots are equal to the last digit.
 """
 
 from collections import Counter

@@ -1,4 +1,4 @@
-"""A reading: cells and fingerprints, from whichever of the three sources, and how two readings differ. Pure."""
+"""A snapshot: cells and fingerprints of one moment, of whichever of the three sources, and how two differ. Pure."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -60,7 +60,7 @@ def add_fingerprints(fingerprints: dict[int, Fingerprint], changes: Mapping[int,
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Cells and, per partition, a fingerprint. `counters` tell the story of the reading and are never compared:
+    """Cells and, per partition, a fingerprint. `counters` tell how it came about and are never compared:
     how often an outcome was delivered again depends on the run, what counts does not.
     """
 
@@ -69,7 +69,7 @@ class Snapshot:
     counters: Mapping[str, int] = field(default_factory=dict, compare=False)
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values in a fixed order, so that equal readings give equal bytes; hash sums as 16 hex digits."""
+        """Return plain values in a fixed order, so that equal snapshots give equal bytes; hash sums as hex digits."""
         return {
             "cells": [[*cell, *measures] for cell, measures in sorted(self.cells.items())],
             "fingerprints": {
@@ -81,7 +81,7 @@ class Snapshot:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Snapshot":
-        """Return the reading of `to_json`.
+        """Return the snapshot of `to_json`.
 
         Raises:
             ValueError: a field is missing or has another shape.
@@ -98,12 +98,12 @@ class Snapshot:
             )
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(
-                f"reading: {error!r}; expected cells and fingerprints as GET /reading gives them"
+                f"snapshot: {error!r}; expected cells and fingerprints as GET /reading gives them"
             ) from error
 
 
 class CellDifference(NamedTuple):
-    """One measure of one cell that two readings give differently; a missing cell reads 0."""
+    """One measure of one cell that two snapshots give differently; a missing cell reads 0."""
 
     cell: CellKey
     measure: str
@@ -132,7 +132,7 @@ Difference = CellDifference | PartitionDifference
 
 
 def difference(left: Snapshot, right: Snapshot) -> list[Difference]:
-    """Return where two readings differ, partitions first, each in order; empty means that they agree."""
+    """Return where two snapshots differ, partitions first, each in order; empty means that they agree."""
     return [*_partition_differences(left, right), *_cell_differences(left, right)]
 
 

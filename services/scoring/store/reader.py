@@ -93,7 +93,7 @@ class StoreReader:
             return dict(session.rows(schema.OUTCOME_COUNTS))
 
     def content_hashes(self, partition: int) -> dict[str, int]:
-        """Return the content hash of every application of a partition, to find the one by which two readings differ."""
+        """Return the content hash of every application of a partition: by it two snapshots are told apart."""
         with self._moment() as session:
             rows = session.rows(schema.CONTENT_HASHES, (partition,))
             return {name: unsigned(content_hash) for name, content_hash in rows}
