@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from contracts.topics import LOG_IDENTITY, dead_letter_topics
+from contracts.topics import dead_letter_topics
 from paperless.verification.checkers import DeadLetter, LoggedRecord
 from runtime.settings import KafkaAccess
 
@@ -78,13 +78,6 @@ class LogReader:
     async def _at_end(self, target: TopicPartition) -> bool:
         mark = self._consumer.highwater(target)
         return mark is not None and await self._consumer.position(target) >= mark
-
-
-async def read_identity(access: KafkaAccess) -> str | None:
-    """Return the log's id, None where its topic is empty; the caller bounds the time."""
-    async with LogReader(access) as log:
-        records = (await log.read([LOG_IDENTITY], 0))[LOG_IDENTITY]
-    return bytes(records[0].value).decode() if records else None
 
 
 def _dead_letter(record: Any, source: str, partition: int) -> DeadLetter:

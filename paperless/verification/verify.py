@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import httpx
 from aiokafka.errors import KafkaError
 
-from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED
+from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED, LOG_IDENTITY
 from domain import load_domain
 from paperless.verification.checkers import (
     PartitionAudit,
@@ -24,7 +24,7 @@ from paperless.verification.checkers import (
     judge,
     partitions_that_differ,
 )
-from paperless.verification.log_reader import LogReader, read_identity
+from paperless.verification.log_reader import LogReader
 from paperless.verification.members import ask_members, unowned
 from paperless.verification.oracle import Oracle
 from paperless.verification.scoring_client import (
@@ -36,6 +36,7 @@ from paperless.verification.scoring_client import (
     async_client,
     content_hashes,
 )
+from runtime.log_identity import read_log_identity
 from runtime.settings import KafkaAccess
 from services.intake.core import RuleBook
 from services.vneid_mock.core import Vneid
@@ -164,7 +165,7 @@ async def _check_log(target: Target, expected: str | None) -> None:
         return
     try:
         async with asyncio.timeout(IDENTITY_WITHIN_S):
-            served = await read_identity(target.kafka) or "without identity"
+            served = await read_log_identity(target.kafka, LOG_IDENTITY) or "without identity"
     except (KafkaError, TimeoutError) as error:
         raise VerifyError(f"broker {target.kafka.kafka_servers}: no answer ({error!r}); is it running?") from error
     if served != expected:
