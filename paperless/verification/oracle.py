@@ -30,7 +30,7 @@ class Oracle(NamedTuple):
     partitions: int
 
     def decide(self, record: Keyed) -> Decision:
-        """Return the final outcome of a submission.
+        """Return what intake must have decided about a submission once no answer is missing that ever comes.
 
         Raises:
             Reject: intake must dead-letter this record, with this reason.
@@ -44,7 +44,7 @@ class Oracle(NamedTuple):
         return decide(facts, answers, self.book)
 
     def outcome(self, record: Keyed) -> ApplicationOutcome:
-        """Return the final outcome as it is rolled up; see `decide` for errors."""
+        """Return the outcome of `decide` as scoring counts it, of the bytes that intake publishes; errors as there."""
         decision = self.decide(record)
         # A decision has the event's fields; building the event from it would cost more than deciding.
         return outcome_of(decision, decision.to_json())

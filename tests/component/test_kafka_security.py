@@ -326,8 +326,8 @@ async def send_and_verify(secured: Secured, services: dict[str, Service], identi
         health_urls={name: one.url for name, one in services.items() if name != "scoring_api"},
         api_url=services["scoring_api"].url,
     )
-    foresight = RunParameters(plan=load_plan("calm").model_dump(mode="json"), seed=SEED)
-    return sent.sent, await verify(target, partitions=PARTITIONS, parameters=foresight, log_identity=identity)
+    parameters = RunParameters(plan=load_plan("calm").model_dump(mode="json"), seed=SEED)
+    return sent.sent, await verify(target, partitions=PARTITIONS, parameters=parameters, log_identity=identity)
 
 
 async def test_the_whole_flow_runs_with_these_rights_and_verifies(secured: Secured, tmp_path: Path):

@@ -149,7 +149,7 @@ async def test_a_store_behind_the_log_is_compared_one_by_one(broker, identity, a
     assert "partitions 1 differ: comparing their applications one by one" in told
 
 
-async def test_without_foresight_the_recount_is_the_reference(broker, identity, api):
+async def test_without_parameters_the_recount_is_the_reference(broker, identity, api):
     log = Log.of(60)
     await write(broker, log)
     api.serve(log)

@@ -82,12 +82,12 @@ class Log:
     def outcomes(self) -> Iterable[LoggedRecord]:
         return (record for records in self.decided.values() for record in records)
 
-    def audit(self, number: int, *, with_content: bool = False, foreseen: bool = True) -> PartitionAudit:
+    def audit(self, number: int, *, with_content: bool = False, with_oracle: bool = True) -> PartitionAudit:
         auditor = PartitionAuditor(
             partition=number,
             partitions=PARTITIONS,
             dead_letters=[letter for letter in self.letters if letter.partition == number],
-            oracle=oracle() if foreseen else None,
+            oracle=oracle() if with_oracle else None,
         )
         for records in _in_pieces(self.decided[number]):
             auditor.decided(records)
@@ -96,13 +96,13 @@ class Log:
         return auditor.result(with_content=with_content)
 
     def verdict(
-        self, live: Snapshot, content: Mapping[int, Mapping[str, int]] | None = None, *, foreseen: bool = True
+        self, live: Snapshot, content: Mapping[int, Mapping[str, int]] | None = None, *, with_oracle: bool = True
     ) -> Verdict:
         """The verdict as `verify` reaches it: applications are compared only in partitions that differ."""
-        audits = {number: self.audit(number, foreseen=foreseen) for number in range(PARTITIONS)}
+        audits = {number: self.audit(number, with_oracle=with_oracle) for number in range(PARTITIONS)}
         held = content if content is not None else self.content()
         differing = partitions_that_differ(live, {number: len(names) for number, names in held.items()}, audits)
-        audits |= {number: self.audit(number, with_content=True, foreseen=foreseen) for number in differing}
+        audits |= {number: self.audit(number, with_content=True, with_oracle=with_oracle) for number in differing}
         return judge(live, audits, {number: held[number] for number in differing})
 
     def content(self) -> dict[int, dict[str, int]]:

@@ -44,8 +44,8 @@ class LiveStore:
         self.add(record, -1)
         del self.content[record.partition][name_of(record)]
 
-    def verdict(self, *, foreseen: bool = True) -> Verdict:
-        return self.log.verdict(Snapshot(self.cells, self.fingerprints), self.content, foreseen=foreseen)
+    def verdict(self, *, with_oracle: bool = True) -> Verdict:
+        return self.log.verdict(Snapshot(self.cells, self.fingerprints), self.content, with_oracle=with_oracle)
 
 
 def same_cell(log: Log) -> tuple[LoggedRecord, LoggedRecord]:
@@ -146,8 +146,8 @@ def test_an_outcome_from_nowhere_is_named():
     template = log.decided[0][0]
     forged = "0199bf9f-4fe8-7999-8999-999999999999"
     log.decide(forged.encode(), altered(template, application_id=forged))
-    for foreseen in (True, False):
-        verdict = log.verdict(log.live().snapshot(), foreseen=foreseen)
+    for with_oracle in (True, False):
+        verdict = log.verdict(log.live().snapshot(), with_oracle=with_oracle)
         assert not verdict.ok
         assert named(verdict, forged, "no submission")
 
@@ -216,7 +216,7 @@ def test_a_dead_letter_with_another_reason_is_named():
 def test_a_lost_position_is_named_even_without_an_oracle():
     log = Log.of()
     broken = log.submit(b"no id", None, partition=0)
-    verdict = log.verdict(log.live().snapshot(), foreseen=False)
+    verdict = log.verdict(log.live().snapshot(), with_oracle=False)
     assert (verdict.ok, verdict.lost, verdict.recount_equals_oracle) == (False, 1, None)
     assert named(verdict, f"{APPLICATIONS_SUBMITTED.name}/0/{broken.offset}", "no outcome")
 
