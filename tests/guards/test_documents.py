@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.source import PACKAGES, ROOT
+from tests.support.source import PACKAGES, ROOT, modules
 
 FOLDERS = {path.name for path in ROOT.iterdir() if path.is_dir() and path.name[0] not in "._" and path.name != "build"}
 PAGES = sorted([*ROOT.glob("*.md"), *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.md"))])
@@ -105,3 +105,13 @@ def test_what_has_moved_would_be_noticed():
     page = ROOT / "README.md"
     assert [name for name in named_files(text) if not is_there(name, page)] == ["runtime/window.py", "window.py"]
     assert [name for name in named_modules(text) if not resolves(name)] == ["runtime.window.Window"]
+
+
+def test_the_glossary_names_what_the_code_names():
+    """The last column has identifiers, values and paths; an old name would send a reader looking for nothing."""
+    rows = re.findall(r"^\| .* \| ([^|]+) \|$", (ROOT / "docs/glossary.md").read_text("utf-8"), re.MULTILINE)
+    names = {part for row in rows for name in re.findall(r"`([\w.]+)(?:\(\))?`", row) for part in name.split(".")}
+    texts = [path.read_text("utf-8") for path in modules()]
+    words = {word for text in texts for word in re.findall(r"\w+", text)}
+    assert len(names) > 80
+    assert names - words == set()
