@@ -64,10 +64,9 @@ def _worker_group(item: pytest.Item) -> str | None:
     return None
 
 
-def _rank(item: pytest.Item) -> int:
-    """Return when a test's turn is: what one worker must do alone begins first, so that all end together."""
-    names = [mark.name for mark in item.iter_markers()]
-    return -2 * ("system" in names) - ("container" in names)
+def _rank(item: pytest.Item) -> tuple[bool, ...]:
+    """Return when a test's turn is: what one worker must do alone, or takes long, begins first; so all end together."""
+    return tuple(item.get_closest_marker(name) is None for name in ("system", "container", "slow"))
 
 
 @functools.cache

@@ -228,6 +228,7 @@ def keep(table: str, path: Path) -> None:
     path.write_text(table, "utf-8")
 
 
+@pytest.mark.slow(reason="every user tries everything, on connections of its own")
 async def test_each_user_may_do_what_its_role_says_and_nothing_else(secured: Secured, tmp_path: Path):
     found = dict[Attempt, bool]()
     for one in roles():
@@ -330,6 +331,7 @@ async def send_and_verify(secured: Secured, services: dict[str, Service], identi
     return sent.sent, await verify(target, partitions=PARTITIONS, parameters=parameters, log_identity=identity)
 
 
+@pytest.mark.slow(reason="starts every service, with TLS and passwords")
 async def test_the_whole_flow_runs_with_these_rights_and_verifies(secured: Secured, tmp_path: Path):
     await wipe(**secured.admin.client_options())
     identity = (await ensure_topics(secured.of("topics"), partitions=PARTITIONS)).log_identity

@@ -112,6 +112,7 @@ def api(tmp_path) -> Iterator[int]:
     process.wait(20)
 
 
+@pytest.mark.slow(reason="starts Prometheus, which scrapes each process once a second")
 async def test_prometheus_has_every_declared_metric(embedded: Broker, api: int, tmp_path):
     async with flow_on(embedded, tmp_path) as flow:
         async with producer_of(flow) as producer:

@@ -114,6 +114,7 @@ def expected_sums(events: tuple[dict[str, Any], ...]) -> tuple[object, object]:
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.slow(reason="a group needs seconds to notice each member that joins, leaves or dies")
 async def test_a_member_that_joins_leaves_or_dies_loses_nothing(broker: Broker, tmp_path):
     async with flow_on(broker, tmp_path) as flow:
         first, mock, scoring = await flow.start_all()

@@ -103,6 +103,7 @@ async def test_every_sampled_application_is_one_whole_trace(embedded: Broker, tm
             assert_all_json(service, name)
 
 
+@pytest.mark.slow(reason="a stop waits for the viewer as long as tracing allows")
 @pytest.mark.usefixtures("sampled")
 async def test_a_viewer_that_does_not_answer_holds_nothing_up(embedded: Broker, tmp_path, monkeypatch):
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_on")

@@ -11,7 +11,7 @@ import pytest
 
 from tests.system.front_door import INTERRUPTED, System, alive, ctrl_c, eventually, start
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.slow(reason="each starts a whole system, and stops it")]
 
 
 class Run(NamedTuple):
