@@ -12,8 +12,7 @@ from paperless.population.arrivals import SimulatedDay, arrivals
 from paperless.population.population import Population
 from paperless.traffic.manifest import DaySent
 from paperless.traffic.sender import CHUNK, Sender, Tally
-from runtime.broker import ConsumerRecords
-from runtime.consumer import PartitionConsumer
+from runtime.consumer import ConsumerRecords, PartitionConsumer
 from runtime.publisher import Publisher
 from runtime.resources import ProcessResources
 from runtime.tracing import Tracing

@@ -30,8 +30,8 @@ from contracts.topics import APPLICATIONS_DECIDED
 from domain import VN, load_domain
 from paperless.cli.output import make_console, write_json
 from paperless.traffic.manifest import versions
+from services.scoring.rollup.cells import CellKey
 from services.scoring.rollup.outcome import ApplicationOutcome, decode
-from services.scoring.rollup.snapshot import CellKey
 from services.scoring.settings import ScoringSettings
 from services.scoring.store.store import Positioned, Store
 

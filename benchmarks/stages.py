@@ -31,8 +31,7 @@ from paperless.cli.output import make_console, write_json
 from paperless.population.arrivals import SimulatedDay, arrivals
 from paperless.population.population import Population
 from paperless.traffic.manifest import versions
-from runtime.broker import ConsumerRecords
-from runtime.consumer import PartitionConsumer
+from runtime.consumer import ConsumerRecords, PartitionConsumer
 from runtime.garbage_collector import tune_garbage_collector
 from runtime.messages import Effects, Record, State
 from runtime.metrics import KERNEL_METRICS

@@ -16,7 +16,8 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 
 from benchmarks.virtual_time import VirtualClock
-from runtime.broker import MAX_BATCH_BYTES, ConsumerRecords
+from runtime.broker import MAX_BATCH_BYTES
+from runtime.consumer import ConsumerRecords
 
 # One request there and back.
 REQUEST_S = 0.005

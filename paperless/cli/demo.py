@@ -79,7 +79,7 @@ class DemoRun(NamedTuple):
     within_s: float
 
 
-class Outcome(NamedTuple):
+class DemoResult(NamedTuple):
     """What a run came to: the verdict, the tables of the scoring API, and the figures of `timing` in the JSON."""
 
     verdict: Verdict
@@ -130,18 +130,18 @@ def demo(
             applications=sum(day.applications for day in sending.days()),
         )
         run = DemoRun(sending, named_mock(options.plan, options.seed), state / MANIFEST, within)
-        outcome, closing_hint = _on_own_system(run, options, keep=keep), _closing_hint(state, keep=keep)
+        result, closing_hint = _on_own_system(run, options, keep=keep), _closing_hint(state, keep=keep)
     else:
         system = find_system(state, kafka, api, health)
         mock = running_mock(system)
         check_mock(mock, seed=seed, plan=plan)
         sending = replace(sending, seed=mock["seed"], idempotent_producer=system.idempotent_producer)
-        outcome = _on_found_system(DemoRun(sending, mock, state / MANIFEST, within), system)
-    _show(outcome, json, closing_hint)
-    raise typer.Exit(0 if outcome.verdict.ok else 1)
+        result = _on_found_system(DemoRun(sending, mock, state / MANIFEST, within), system)
+    _show(result, json, closing_hint)
+    raise typer.Exit(0 if result.verdict.ok else 1)
 
 
-def _on_own_system(run: DemoRun, options: LocalOptions, *, keep: bool) -> Outcome:
+def _on_own_system(run: DemoRun, options: LocalOptions, *, keep: bool) -> DemoResult:
     _announce(run)
     started = time.monotonic()
     with _kept(options) if keep else running(options, COMMAND, make_console().print) as local:
@@ -159,7 +159,7 @@ def _kept(options: LocalOptions) -> Iterator[LocalSystem]:
         raise
 
 
-def _on_found_system(run: DemoRun, system: System) -> Outcome:
+def _on_found_system(run: DemoRun, system: System) -> DemoResult:
     _announce(run)
     started = time.monotonic()
     parts = sorted(system.target.health_urls)
@@ -180,7 +180,7 @@ def _announce(run: DemoRun) -> None:
     )
 
 
-def _play(run: DemoRun, system: System, how: str, parts: Iterable[str], started: float) -> Outcome:
+def _play(run: DemoRun, system: System, how: str, parts: Iterable[str], started: float) -> DemoResult:
     """Send, wait, verify and ask for the tables; `how` the system came to be, since `started` (monotonic seconds)."""
     start_s = time.monotonic() - started
     make_console().print(f"{how} in {start_s:.1f} s: {', '.join(parts)}")
@@ -188,7 +188,7 @@ def _play(run: DemoRun, system: System, how: str, parts: Iterable[str], started:
     with scoring_client.client(system.endpoints[API]) as api:
         rates = {name: ask(api, scoring_client.rates(authority=name)) for name in ("province", "all")}
         why = ask(api, scoring_client.why())
-    return Outcome(verdict, rates, why, {"start_s": round(start_s, 2), **timing})
+    return DemoResult(verdict, rates, why, {"start_s": round(start_s, 2), **timing})
 
 
 async def _send_and_verify(run: DemoRun, system: System) -> tuple[Verdict, dict[str, Any]]:
@@ -229,20 +229,20 @@ def _usage(before: Mapping[str, ProcessState], after: Mapping[str, ProcessState]
     }
 
 
-def _show(outcome: Outcome, json: Path | None, closing_hint: str) -> None:
-    console, timing = make_console(), outcome.timing
-    console.print(league_table(outcome.rates["province"]))
-    console.print(authority_table(outcome.rates["province"]))
-    head, reasons, *_ = why_text(outcome.why, limit=6)
+def _show(result: DemoResult, json: Path | None, closing_hint: str) -> None:
+    console, timing = make_console(), result.timing
+    console.print(league_table(result.rates["province"]))
+    console.print(authority_table(result.rates["province"]))
+    head, reasons, *_ = why_text(result.why, limit=6)
     console.print(head)
     console.print(reasons)
-    print_verdict(outcome.verdict)
+    print_verdict(result.verdict)
     console.print(
         f"{timing['sending']['sent']:,} applications in {timing['traffic_s']} s"
         f" ({timing['applications_per_s']:,.0f}/s), verified in {timing['verify_s']} s"
     )
-    rates = {name: asdict(table) for name, table in outcome.rates.items()}
-    write_json(json, {**verdict_json(outcome.verdict), "rates": rates, "timing": timing})
+    rates = {name: asdict(table) for name, table in result.rates.items()}
+    write_json(json, {**verdict_json(result.verdict), "rates": rates, "timing": timing})
     if json:
         console.print(f"the same as JSON: {json}")
     console.print(closing_hint, soft_wrap=True)

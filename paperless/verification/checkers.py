@@ -13,9 +13,7 @@ from typing import NamedTuple
 from contracts.errors import Reject
 from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED
 from paperless.verification.oracle import Oracle
-from services.scoring.rollup.outcome import ApplicationOutcome, decode
-from services.scoring.rollup.rollup import Rollup
-from services.scoring.rollup.snapshot import (
+from services.scoring.rollup.cells import (
     HASH_SPAN,
     CellKey,
     Fingerprint,
@@ -25,6 +23,8 @@ from services.scoring.rollup.snapshot import (
     add_fingerprints,
     difference,
 )
+from services.scoring.rollup.outcome import ApplicationOutcome, decode
+from services.scoring.rollup.rollup import Rollup
 
 # Enough to see what is wrong; a whole log of differences helps nobody.
 MAX_NAMED = 20

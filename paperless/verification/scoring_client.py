@@ -17,7 +17,7 @@ from runtime.settings import EnvironmentSettings
 from services.scoring.api.models import Health
 from services.scoring.rates.rates import RatesTable
 from services.scoring.rates.why import WhyTable
-from services.scoring.rollup.snapshot import Snapshot
+from services.scoring.rollup.cells import Snapshot
 
 A = TypeVar("A")
 

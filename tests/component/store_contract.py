@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from services.scoring.rollup.cells import CellKey, Measures
 from services.scoring.rollup.rollup import Rollup
-from services.scoring.rollup.snapshot import CellKey, Measures
 from services.scoring.store.errors import (
     ForeignLogError,
     SchemaVersionError,

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from runtime.http_guard import token_digests
 from services.scoring.api.app import create_app
-from services.scoring.rollup.snapshot import Snapshot
+from services.scoring.rollup.cells import Snapshot
 from services.scoring.store.reader import StoreReader
 from services.scoring.store.schema import newest_version
 from services.scoring.store.store import Store

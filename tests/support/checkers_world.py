@@ -20,9 +20,9 @@ from paperless.verification.checkers import (
 )
 from paperless.verification.oracle import Oracle
 from services.intake.core import RuleBook
+from services.scoring.rollup.cells import Snapshot
 from services.scoring.rollup.outcome import ApplicationOutcome, decode
 from services.scoring.rollup.rollup import Rollup
-from services.scoring.rollup.snapshot import Snapshot
 from services.vneid_mock.core import Vneid
 from services.vneid_mock.plan_files import load_plan
 from services.vneid_mock.registry import Registry

@@ -18,9 +18,9 @@ from runtime.partition_state import PartitionState, PendingOptions
 from services.intake.context import unseal
 from services.intake.core import answers_of
 from services.intake.handlers import IntakeHandlers
+from services.scoring.rollup.cells import Snapshot
 from services.scoring.rollup.outcome import decode
 from services.scoring.rollup.rollup import Rollup
-from services.scoring.rollup.snapshot import Snapshot
 from services.vneid_mock.control import PlanState
 from services.vneid_mock.core import Vneid
 from services.vneid_mock.faults import FaultPlan

@@ -6,7 +6,7 @@ from typing import Any
 
 from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED
 from paperless.verification.checkers import DeadLetter, LoggedRecord, Verdict, merged
-from services.scoring.rollup.snapshot import HASH_SPAN, CellKey, Fingerprint, Measures, Snapshot, add_cells
+from services.scoring.rollup.cells import HASH_SPAN, CellKey, Fingerprint, Measures, Snapshot, add_cells
 from tests.support.checkers_world import PARTITIONS, Log, decided, submissions
 
 

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from domain import load_domain
 from services.scoring.rates.definitions import MeasureName, published_for_country, published_for_province
 from services.scoring.rates.rates import Counts, count, province_rates, rates_of, rates_table, select
+from services.scoring.rollup.cells import Measures
 from services.scoring.rollup.outcome import ApplicationOutcome
 from services.scoring.rollup.rollup import Rollup
-from services.scoring.rollup.snapshot import Measures
 from tests.support.scoring_examples import BIRTH, MARRIAGE, RESIDENCE, component, decided, outcomes, partition
 
 FACTS = load_domain()

@@ -7,7 +7,7 @@ from typing import Any
 from aiokafka import TopicPartition
 from faststream.kafka import KafkaBroker
 
-from runtime.broker import BATCHES_APART_S, subscribe
+from runtime.consumer import BATCHES_APART_S, subscribe
 from runtime.settings import ServiceSettings
 from tests.support.fakes_runtime import stored
 

@@ -1,14 +1,15 @@
 """What the API answers beside the tables, which are plain values of `services.scoring.rates`."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from contracts.events import Authority, Cause, Channel, Outcome, Source
+from contracts.events import Authority, Cause, Channel, DecidedComponent, Outcome, Source
 from domain import VN, Domain
 from services.scoring.rates.why import component_names, reason_names
-from services.scoring.rollup.pattern import PatternComponent, parse_pattern
+from services.scoring.rollup.cells import parse_pattern
 from services.scoring.store.schema import StoredOutcome
 
 
@@ -124,6 +125,6 @@ def _reason(reason: str) -> ApplicationReason:
     return ApplicationReason(reason=reason, name_vi=name_vi, name_en=name_en)
 
 
-def _component(domain: Domain, procedure: str, part: PatternComponent) -> ApplicationComponent:
+def _component(domain: Domain, procedure: str, part: DecidedComponent) -> ApplicationComponent:
     name_vi, name_en = component_names(domain, procedure, part.component)
-    return ApplicationComponent(name_vi=name_vi, name_en=name_en, **part._asdict())
+    return ApplicationComponent(name_vi=name_vi, name_en=name_en, **asdict(part))

@@ -17,8 +17,7 @@ from services.scoring.rates.definitions import (
     published_for_country,
     published_for_province,
 )
-from services.scoring.rollup.pattern import parse_pattern
-from services.scoring.rollup.snapshot import CellKey, Measures
+from services.scoring.rollup.cells import CellKey, Measures, parse_pattern
 
 Cells = Mapping[CellKey, Measures]
 Group = TypeVar("Group", bound=Hashable)

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Final, NamedTuple
 
-from contracts.events import Cause, Outcome
+from contracts.events import Cause, DecidedComponent, Outcome
 from domain import Domain
 from services.scoring.rates.definitions import DESCRIBED, AuthorityFilter
 from services.scoring.rates.rates import Cells, Rate, rate, select
-from services.scoring.rollup.pattern import Pattern, PatternComponent, parse_pattern
+from services.scoring.rollup.cells import Pattern, parse_pattern
 
 SHOWN_PAIRS: Final = 5
 # What intake's rules say, for readers: Vietnamese, English.
@@ -144,11 +144,11 @@ class _Case(NamedTuple):
     def ended_end_to_end(self) -> bool:
         return self.pattern.outcome == "end_to_end"
 
-    def blocking(self) -> list[PatternComponent]:
+    def blocking(self) -> list[DecidedComponent]:
         """The components proved on paper or not at all; an upload keeps an application end to end."""
         return [part for part in self.pattern.components if part.source in BLOCKING_SOURCES]
 
-    def is_lifted_with(self, blocking: list[PatternComponent]) -> bool:
+    def is_lifted_with(self, blocking: list[DecidedComponent]) -> bool:
         """Whether data for these components would leave nothing in the way."""
         return self.blocking() == blocking and COMPONENT_REASONS.issuperset(self.pattern.reasons)
 
@@ -257,7 +257,7 @@ class _Cost:
     def __init__(self) -> None:
         self.applications = self.blocking = self.alone = 0
 
-    def add(self, case: _Case, components: list[PatternComponent]) -> None:
+    def add(self, case: _Case, components: list[DecidedComponent]) -> None:
         blocking = [part for part in components if part.source in BLOCKING_SOURCES]
         self.applications += case.n
         self.blocking += case.n if blocking else 0
@@ -314,7 +314,7 @@ def _database_rows(cases: list[_Case], domain: Domain) -> list[DatabaseRow]:
     return sorted(rows, key=lambda row: (-row.blocking, row.database))
 
 
-def _by_database(pattern: Pattern) -> Iterator[tuple[str, list[PatternComponent]]]:
+def _by_database(pattern: Pattern) -> Iterator[tuple[str, list[DecidedComponent]]]:
     for database in sorted({part.database for part in pattern.components if part.database}):
         yield database, [part for part in pattern.components if part.database == database]
 

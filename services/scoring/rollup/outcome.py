@@ -10,8 +10,7 @@ from contracts.errors import Reject
 from contracts.events import ApplicationDecided, Authority, Cause, Outcome, Source
 from contracts.records import Keyed, decode_event
 from domain import VN, Domain, load_domain
-from services.scoring.rollup.pattern import pattern_text
-from services.scoring.rollup.snapshot import CellKey, Measures
+from services.scoring.rollup.cells import CellKey, Measures, pattern_text
 
 # Seconds from the start of the calendar to 1970-01-01T00:00Z as a clock in Vietnam counts them.
 _EPOCH_IN_VIETNAM_S: Final = datetime(1970, 1, 1, tzinfo=VN).toordinal() * 86_400 + 7 * 3_600

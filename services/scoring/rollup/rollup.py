@@ -8,8 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import Literal, NamedTuple
 
-from services.scoring.rollup.outcome import ApplicationOutcome
-from services.scoring.rollup.snapshot import (
+from services.scoring.rollup.cells import (
     HASH_SPAN,
     CellKey,
     Fingerprint,
@@ -18,6 +17,7 @@ from services.scoring.rollup.snapshot import (
     add_cells,
     add_fingerprints,
 )
+from services.scoring.rollup.outcome import ApplicationOutcome
 
 CounterName = Literal["applied", "overruled", "ignored_equal", "ignored_weaker", "conflicts"]
 

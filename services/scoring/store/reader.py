@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from pydantic import SecretStr
 
 from contracts.topics import APPLICATIONS_DECIDED
-from services.scoring.rollup.snapshot import CellKey, Fingerprint, Measures, Snapshot
+from services.scoring.rollup.cells import CellKey, Fingerprint, Measures, Snapshot
 from services.scoring.store import schema
 from services.scoring.store.engines import open_session
 from services.scoring.store.schema import StoredOutcome, unsigned

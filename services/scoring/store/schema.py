@@ -9,8 +9,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Final, NamedTuple
 
+from services.scoring.rollup.cells import HASH_SPAN, CellKey, Measures
 from services.scoring.rollup.outcome import ApplicationOutcome
-from services.scoring.rollup.snapshot import HASH_SPAN, CellKey, Measures
 from services.scoring.store.errors import SchemaVersionError
 from services.scoring.store.session import Row, Session, Upsert, adding, replacing
 

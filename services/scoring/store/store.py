@@ -12,10 +12,10 @@ from typing import NamedTuple, Self
 from pydantic import SecretStr
 
 from contracts.topics import APPLICATIONS_DECIDED
+from services.scoring.rollup.cells import CellKey, Fingerprint, Snapshot, add_fingerprints
 from services.scoring.rollup.closed_months import open_only
 from services.scoring.rollup.outcome import ApplicationOutcome
 from services.scoring.rollup.rollup import Changes, deltas
-from services.scoring.rollup.snapshot import CellKey, Fingerprint, Snapshot, add_fingerprints
 from services.scoring.store import schema
 from services.scoring.store.engines import open_session
 from services.scoring.store.errors import ForeignLogError, StoreBehindError
