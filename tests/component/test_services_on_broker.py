@@ -48,6 +48,7 @@ def found_in(letter: ConsumerRecord) -> tuple[str, bytes | None]:
     return f"{reason} {partition}/{offset}", letter.value
 
 
+@pytest.mark.slow(reason="starts every service and reads every topic of dead letters")
 async def test_poison_of_every_kind_is_set_aside_and_the_flow_goes_on(broker: Broker, tmp_path):
     async with flow_on(broker, tmp_path) as flow, producer_of(flow) as producer:
         expected = await send_poison(producer)

@@ -68,6 +68,7 @@ async def answer_all(questions: Topic, producer: AIOKafkaProducer) -> None:
                 await producer.send_and_wait(ANSWERS, ANSWERED[key], key=key, partition=partition)
 
 
+@pytest.mark.slow(reason="a killed member keeps its partitions until its session times out")
 @pytest.mark.slow(reason="the partitions of a killed member are given away only after its session")
 async def test_every_order_gets_its_result_although_the_member_is_killed(embedded: Broker, producer, tmp_path):
     def start() -> Service:

@@ -87,6 +87,7 @@ def assert_all_json(service: Service, name: str) -> None:
     assert all(line["level"] and line["timestamp"].endswith("Z") and line["event"] for line in lines)
 
 
+@pytest.mark.slow(reason="starts every service, and six hundred applications pass through them")
 @pytest.mark.usefixtures("sampled")
 async def test_every_sampled_application_is_one_whole_trace(embedded: Broker, tmp_path, monkeypatch):
     with receiving() as receiver:
