@@ -142,7 +142,7 @@ class PartitionAuditor:
         if letter is not None:
             if self._oracle and verdict != letter.reason:
                 self._refused.append(f"{place}: dead letter {letter.reason}, the oracle says {verdict or 'decided'}")
-        elif self._recount.outcome(name) is None:
+        elif self._recount.revision(name) is None:
             self._lost.append(f"{place}: application {name} has no outcome")
         elif verdict is not None:
             self._lost.append(f"{place}: must be refused ({verdict}), but is no dead letter")

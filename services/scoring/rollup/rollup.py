@@ -123,8 +123,13 @@ def _fingerprint_deltas(
     return changes
 
 
+def _as_kept(outcome: ApplicationOutcome) -> ApplicationOutcome:
+    """Return what later outcomes of an application are compared with: without the times, a third less memory."""
+    return ApplicationOutcome(*outcome[:6], 0, 0, 0, "", 0)
+
+
 class Rollup:
-    """The roll-up in memory, about 0.5 KB per application: for a recount and for the oracle.
+    """The roll-up in memory, about 0.4 KB per application: for a recount and for the oracle.
 
     An application lives on one partition, so a log can be rolled up partition by partition, each in a roll-up of its
     own, and `merge` adds the results without the memory of the applications.
@@ -146,7 +151,7 @@ class Rollup:
         changes = deltas(batch, self._outcomes, self._conflicts)
         add_cells(self.cells, changes.cells)
         add_fingerprints(self.fingerprints, changes.fingerprints)
-        self._outcomes.update({name: outcome for name, (_, outcome) in changes.outcomes.items()})
+        self._outcomes.update({name: _as_kept(outcome) for name, (_, outcome) in changes.outcomes.items()})
         self._conflicts |= changes.conflicts
         for tally in changes.counters.values():
             self.counters.update(tally)
@@ -165,9 +170,10 @@ class Rollup:
         add_fingerprints(self.fingerprints, other.fingerprints)
         self.counters.update(other.counters)
 
-    def outcome(self, application_id: str) -> ApplicationOutcome | None:
-        """Return the current outcome of an application rolled up here, or None."""
-        return self._outcomes.get(application_id)
+    def revision(self, application_id: str) -> int | None:
+        """Return the revision of an application's current outcome; None if none was rolled up here."""
+        outcome = self._outcomes.get(application_id)
+        return None if outcome is None else outcome.revision
 
     def content_hashes(self) -> dict[str, int]:
         """Return the content hash of every application rolled up here, merged roll-ups not included."""
