@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain import VN
+from paperless.verification.checkers import merged
 from services.scoring.rollup.cells import Measures, Snapshot, difference, parse_pattern
 from services.scoring.rollup.outcome import ApplicationOutcome, outcome_of
 from services.scoring.rollup.rollup import Rollup
@@ -53,11 +54,11 @@ def test_how_a_log_is_cut_into_batches_changes_nothing(log, data):
 
 @given(LOGS)
 def test_partitions_rolled_up_apart_merge_to_the_whole(log):
-    whole, merged = rolled_up(log), Rollup()
-    for at in {partition(outcome) for outcome in log}:
-        merged.merge(rolled_up(outcome for outcome in log if partition(outcome) == at))
-    assert merged.snapshot() == whole.snapshot()
-    assert merged.counters == whole.counters
+    whole = rolled_up(log).snapshot()
+    apart = [rolled_up(each for each in log if partition(each) == at) for at in {partition(each) for each in log}]
+    total = merged(rollup.snapshot() for rollup in apart)
+    assert total == whole
+    assert total.counters == whole.counters
 
 
 @given(LOGS)
@@ -86,8 +87,8 @@ def test_a_conflict_is_not_forgotten_by_later_revisions():
 
 @given(LOGS)
 def test_a_reading_survives_its_json_form(log):
-    reading = rolled_up(log).snapshot()
-    assert Snapshot.from_json(reading.to_json()) == reading
+    snapshot = rolled_up(log).snapshot()
+    assert Snapshot.from_json(snapshot.to_json()) == snapshot
 
 
 def test_a_presumed_outcome_after_the_real_one_is_ignored():
@@ -148,22 +149,16 @@ def test_the_application_that_differs_can_be_found():
     assert {name for name, _ in differing} == {decided(2).application_id}
 
 
-def test_equal_readings_differ_in_nothing():
+def test_equal_snapshots_differ_in_nothing():
     assert difference(rolled_up([decided(1)]).snapshot(), rolled_up([decided(1), decided(1)]).snapshot()) == []
 
 
 def test_one_changed_cell_is_named_with_both_values():
     outcome = decided(1)
-    reading = rolled_up([outcome]).snapshot()
-    edited = Snapshot({outcome.cell: outcome.measures._replace(minutes=61)}, reading.fingerprints)
-    (found,) = difference(reading, edited)
+    snapshot = rolled_up([outcome]).snapshot()
+    edited = Snapshot({outcome.cell: outcome.measures._replace(minutes=61)}, snapshot.fingerprints)
+    (found,) = difference(snapshot, edited)
     assert (found.measure, found.left, found.right) == ("minutes", 60, 61)
-
-
-def test_merging_the_same_partition_twice_is_refused():
-    rollup = rolled_up([decided(1)])
-    with pytest.raises(ValueError, match="in both roll-ups"):
-        rollup.merge(rolled_up([decided(1)]))
 
 
 def test_a_pattern_does_not_depend_on_the_order_of_components():

@@ -1,4 +1,4 @@
-"""The read-only HTTP API over the store: rates, why not end to end, single applications, and the reading for verify.
+"""The read-only HTTP API over the store: rates, why not end to end, single applications, and the snapshot for verify.
 
 Every request reads one moment of the store and lets go of it: the writer never waits, and a table is consistent.
 """
@@ -24,7 +24,7 @@ from runtime.http_guard import MAX_HEAD_BYTES, HttpGuard, token_digests
 from runtime.logs import configure
 from runtime.metrics import Metric, Metrics
 from services.scoring.api import problems as api_problems
-from services.scoring.api.routes import applications, operations, readings, tables
+from services.scoring.api.routes import applications, operations, snapshots, tables
 from services.scoring.api.settings import ScoringApiSettings
 from services.scoring.store.reader import StoreReader
 
@@ -66,7 +66,7 @@ def create_app(
     api_problems.install(app)
     app.include_router(tables(reader, known))
     app.include_router(applications(reader, known))
-    app.include_router(readings(reader))
+    app.include_router(snapshots(reader))
     app.include_router(operations(reader, metrics))
     app.add_middleware(HttpGuard, tokens=tokens, per_minute=per_minute)
 

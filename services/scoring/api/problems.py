@@ -75,8 +75,8 @@ def check_province(domain: Domain, province: str | None, status: HTTPStatus) -> 
     if province is None or province in domain.provinces:
         return
     names: dict[str, str] = {}
-    for code, one in domain.provinces.items():
-        names |= {_folded(name): code for name in (one.name_vi, one.name_en, one.h_code, code)}
+    for code, listed in domain.provinces.items():
+        names |= {_folded(name): code for name in (listed.name_vi, listed.name_en, listed.h_code, code)}
     near = dict.fromkeys(names[name] for name in get_close_matches(_folded(province), names, n=3, cutoff=0.6))
     known = ", ".join(f"{code} ({domain.provinces[code].name_vi})" for code in near)
     advice = f"did you mean {known}?" if near else "GET /rates lists the 34 codes"

@@ -117,7 +117,7 @@ def applications(reader: StoreReader, domain: Domain) -> APIRouter:
     return router
 
 
-def readings(reader: StoreReader) -> APIRouter:
+def snapshots(reader: StoreReader) -> APIRouter:
     """Return the routes that verify asks."""
     router = APIRouter(tags=["operations"], responses=RESPONSES, dependencies=GUARDED)
 

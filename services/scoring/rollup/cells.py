@@ -106,8 +106,8 @@ def add_cells(cells: dict[CellKey, Measures], changes: Mapping[CellKey, Measures
 def add_fingerprints(fingerprints: dict[int, Fingerprint], changes: Mapping[int, Fingerprint]) -> None:
     """Add counts and hash sums to fingerprints in place; an empty partition is removed."""
     for partition, (applications, hash_sum) in changes.items():
-        held = fingerprints.get(partition, Fingerprint())
-        total = Fingerprint(held.applications + applications, (held.hash_sum + hash_sum) % HASH_SPAN)
+        before = fingerprints.get(partition, Fingerprint())
+        total = Fingerprint(before.applications + applications, (before.hash_sum + hash_sum) % HASH_SPAN)
         if any(total):
             fingerprints[partition] = total
         else:

@@ -80,10 +80,10 @@ def deltas(
 def _verdict(old: ApplicationOutcome | None, new: ApplicationOutcome) -> CounterName:
     if old is None:
         return "applied"
-    strength, held = new[1:4], old[1:4]
-    if strength > held:
+    strength, current = new[1:4], old[1:4]
+    if strength > current:
         return "overruled"
-    return "ignored_equal" if strength == held else "ignored_weaker"
+    return "ignored_equal" if strength == current else "ignored_weaker"
 
 
 def _cell_deltas(
@@ -132,7 +132,7 @@ class Rollup:
     """The roll-up in memory, about 0.4 KB per application: for a recount and for the oracle.
 
     An application lives on one partition, so a log can be rolled up partition by partition, each in a roll-up of its
-    own, and `merge` adds the results without the memory of the applications.
+    own, and their snapshots are added up without the memory of the applications.
     """
 
     def __init__(self) -> None:

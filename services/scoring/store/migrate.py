@@ -44,9 +44,9 @@ def upgrade(url: str, password: SecretStr | None = None) -> int:
     try:
         with session.errors(), _driver_errors(), _engine(session, url).begin() as work:
             work.exec_driver_sql(LOCKS[work.dialect.name])
-            found = schema.schema_version(session)
-            schema.check_not_newer(found)
-            if found < schema.newest_version():
+            version = schema.schema_version(session)
+            schema.check_not_newer(version)
+            if version < schema.newest_version():
                 config = _config()
                 config.attributes["connection"] = work
                 command.upgrade(config, HEAD)
@@ -111,12 +111,12 @@ def _check(url: str, password: SecretStr | None) -> None:
     session = open_session(url, password=password, application="scoring_migrate")
     try:
         with session.read_transaction():
-            found = schema.schema_version(session)
+            version = schema.schema_version(session)
     finally:
         session.close()
-    print(f"{session.name}: schema version {found} of {schema.newest_version()}")  # noqa: T201  a report
-    schema.check_not_newer(found)
-    if found < schema.newest_version():
+    print(f"{session.name}: schema version {version} of {schema.newest_version()}")  # noqa: T201  a report
+    schema.check_not_newer(version)
+    if version < schema.newest_version():
         raise typer.Exit(1)
 
 

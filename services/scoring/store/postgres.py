@@ -202,17 +202,17 @@ def _parameters(url: str, password: SecretStr | None, application: str) -> dict[
 
     """
     try:
-        found = {name: str(value) for name, value in conninfo_to_dict(url).items() if value is not None}
+        given = {name: str(value) for name, value in conninfo_to_dict(url).items() if value is not None}
     except psycopg.ProgrammingError:
-        found = {"host": "?"}
-    if not all(pattern.fullmatch(found.get(name, "")) for name, pattern in _PLAIN.items()):
+        given = {"host": "?"}
+    if not all(pattern.fullmatch(given.get(name, "")) for name, pattern in _PLAIN.items()):
         raise ValueError(
             "store postgresql:…: not an address of a store; expected postgresql://user@host:5432/database, with"
             " special characters of the password as %XX"
         )
     if password is not None:
-        found["password"] = password.get_secret_value()
-    return DEFAULTS | {"application_name": application} | found
+        given["password"] = password.get_secret_value()
+    return DEFAULTS | {"application_name": application} | given
 
 
 def _name(parameters: dict[str, str]) -> str:

@@ -71,10 +71,10 @@ class StoreReader:
         with self._moment() as session:
             # With its time of creation: another store may have been put in its place at the very same offsets.
             version = list(session.rows(schema.META, ("created_at",))), _offsets(session)
-            held = self._cells
-            if held is None or held[0] != version:
-                held = self._cells = version, cells_of(session)
-            return held[1]
+            kept = self._cells
+            if kept is None or kept[0] != version:
+                kept = self._cells = version, cells_of(session)
+            return kept[1]
 
     def application(self, application_id: str) -> StoredOutcome | None:
         """Return the current outcome of an application, or None if it was not decided (yet) or its month is closed."""

@@ -127,8 +127,8 @@ def schema_version(session: Session) -> int:
     """
     tables = session.tables()
     if "alembic_version" in tables:
-        found = list(session.rows("SELECT version_num FROM alembic_version"))
-        return int(found[0][0]) if found else 0
+        rows = list(session.rows("SELECT version_num FROM alembic_version"))
+        return int(rows[0][0]) if rows else 0
     if "meta" in tables:
         raise SchemaVersionError(
             f"store {session.name}: written by a program from before the migrations of today; there is no way from"

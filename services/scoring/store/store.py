@@ -234,9 +234,9 @@ class Store:
             return
         with self._writing():
             self._session.run_many(schema.PUT_PATTERN, [(text,) for text in new])
-            found = list(self._session.rows_of(schema.PATTERN_IDS, new))
-        self._pattern_ids |= dict(found)
-        self._pattern_texts |= {number: text for text, number in found}
+            known = list(self._session.rows_of(schema.PATTERN_IDS, new))
+        self._pattern_ids |= dict(known)
+        self._pattern_texts |= {number: text for text, number in known}
 
     def _pattern_text(self, pattern_id: int) -> str:
         """Return the text of a pattern that the store uses; its number is known from then on."""
