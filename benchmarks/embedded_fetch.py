@@ -28,10 +28,10 @@ async def measure(lengths: tuple[int, ...] = LENGTHS) -> dict[int, list[float]]:
     async with embedded_broker() as servers:
         await ensure_topics(KafkaAccess(kafka_servers=servers))
         async with AIOKafkaProducer(bootstrap_servers=servers) as producer:
-            held = 0
+            appended = 0
             for length in lengths:
-                await _append(producer, length - held)
-                held = length
+                await _append(producer, length - appended)
+                appended = length
                 costs[length] = [await _fetch_ms(producer, length, some + 1) for some in range(DEFAULT_PARTITIONS)]
     return costs
 

@@ -6,7 +6,7 @@ from functools import cache
 
 from benchmarks.log import create_topics, embedded_broker, write
 from benchmarks.peers.copying import SOURCE, TARGET, encoded, headers, hop_of
-from benchmarks.peers.job import Job, Snapshot
+from benchmarks.peers.job import Job, Measurement
 from benchmarks.rounds import turns
 from benchmarks.variants import PEERS_PYTHON, Variant, run
 from benchmarks.workload import PARTITIONS, ByPartition, by_partition
@@ -37,23 +37,23 @@ def log_of(records: int) -> ByPartition:
 
 async def measure(
     names: Sequence[str], *, records: int, rounds: int, tell: Tell = print
-) -> Mapping[str, list[Snapshot]]:
+) -> Mapping[str, list[Measurement]]:
     """Run some variants in turn, each round on a fresh broker, and return each one's rounds.
 
     Raises:
         VariantError: a variant is not installed or failed.
 
     """
-    snapshots: defaultdict[str, list[Snapshot]] = defaultdict(list)
+    measurements: defaultdict[str, list[Measurement]] = defaultdict(list)
     for turn, order in turns(names, rounds):
         async with embedded_broker() as servers:
             await create_topics(servers, [SOURCE, *[target_of(name) for name in order]])
             await write(servers, log_of(records))
             for name in order:
-                snapshot = await copy(name, servers, records)
-                snapshots[name].append(snapshot)
-                tell(f"round {turn + 1}, {name}: {snapshot.per_s:,.0f} records/s, {snapshot.cpu_us:.2f} µs CPU")
-    return snapshots
+                measured = await copy(name, servers, records)
+                measurements[name].append(measured)
+                tell(f"round {turn + 1}, {name}: {measured.per_s:,.0f} records/s, {measured.cpu_us:.2f} µs CPU")
+    return measurements
 
 
 def target_of(name: str) -> str:
@@ -61,7 +61,7 @@ def target_of(name: str) -> str:
     return f"{TARGET}.{name}"
 
 
-async def copy(name: str, servers: str, records: int) -> Snapshot:
+async def copy(name: str, servers: str, records: int) -> Measurement:
     """Let one variant copy its share of the log."""
     variant = VARIANTS[name]
     job = Job(

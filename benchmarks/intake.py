@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from benchmarks.log import create_topics, embedded_broker, write
-from benchmarks.peers.job import Job, Snapshot
+from benchmarks.peers.job import Job, Measurement
 from benchmarks.rounds import turns
 from benchmarks.variants import Variant, run
 from benchmarks.workload import PARTITIONS, by_partition, replies, submissions
@@ -31,7 +31,7 @@ class Intake(NamedTuple):
     cpu_us: float
 
     @staticmethod
-    def of(requests: Snapshot, outcomes: Snapshot, replies_per_application: float) -> "Intake":
+    def of(requests: Measurement, outcomes: Measurement, replies_per_application: float) -> "Intake":
         """Return what an application costs: one submission, and as many replies as come to one."""
         seconds = 1 / requests.per_s + replies_per_application / outcomes.per_s
         return Intake(1 / seconds, requests.cpu_us + replies_per_application * outcomes.cpu_us)
@@ -53,7 +53,7 @@ async def measure(
     return costs
 
 
-async def _hop(names: Sequence[str], log: Sequence[Message]) -> dict[str, Snapshot]:
+async def _hop(names: Sequence[str], log: Sequence[Message]) -> dict[str, Measurement]:
     """Let every variant take the same log."""
     async with embedded_broker() as servers:
         await create_topics(servers, [topic.name for topic in ALL])

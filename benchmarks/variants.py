@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.commands import ROOT
-from benchmarks.peers.job import Job, Snapshot
+from benchmarks.peers.job import Job, Measurement
 
 PEERS_PYTHON = ROOT / ".venv-peers" / "bin" / "python"
 # Many times what the slowest of them takes.
@@ -45,7 +45,7 @@ class Variant(NamedTuple):
             raise VariantError(f"{self.name}: {place} is missing; install it with `make {place}/.done`")
 
 
-async def run(variant: Variant, job: Job, within_s: float = WITHIN_S) -> Snapshot:
+async def run(variant: Variant, job: Job, within_s: float = WITHIN_S) -> Measurement:
     """Run a variant to its end and return what it measured.
 
     Raises:
@@ -67,7 +67,7 @@ async def run(variant: Variant, job: Job, within_s: float = WITHIN_S) -> Snapsho
             await process.wait()
     if process.returncode:
         raise VariantError(f"{variant.name} ended with {process.returncode}: {errors.decode()[-2_000:]}")
-    return Snapshot(**json.loads(output.decode().splitlines()[-1]))
+    return Measurement(**json.loads(output.decode().splitlines()[-1]))
 
 
 def _environment() -> Mapping[str, str]:

@@ -37,11 +37,11 @@ class Log:
 
     def append(self, topic: str, partition: int, data: bytearray) -> None:
         """Store a batch as the broker does: offsets and time are its own."""
-        held = self.records[topic, partition]
+        stored = self.records[topic, partition]
         # The first offset is outside the check sum.
-        struct.pack_into(">q", data, 0, len(held))
+        struct.pack_into(">q", data, 0, len(stored))
         place, batch, check_crcs = TopicPartition(topic, partition), MemoryRecords(bytes(data)), True
-        held.extend(PartitionRecords(place, batch, [], len(held), None, None, check_crcs, READ_UNCOMMITTED))
+        stored.extend(PartitionRecords(place, batch, [], len(stored), None, None, check_crcs, READ_UNCOMMITTED))
 
     def size(self) -> int:
         """Return how many records there are."""

@@ -72,17 +72,17 @@ def audit(lock: Path, ask: Ask, say: Callable[[str], None]) -> int:
     packages = {name for name, _ in locked(lock.read_text("utf-8"))}
     missing = packages
     for service in SERVICES:
-        found = read_report(service, ask(service, lock))
-        for line in found.findings:
+        report = read_report(service, ask(service, lock))
+        for line in report.findings:
             say(line)
-        if found.findings:
-            say(f"vulnerable: {len(found.findings)} known by {service}; renew the lock with make lock ARGS=--upgrade")
+        if report.findings:
+            say(f"vulnerable: {len(report.findings)} known by {service}; renew the lock with make lock ARGS=--upgrade")
             return VULNERABLE
-        missing = packages - found.audited
+        missing = packages - report.audited
         if not missing:
             say(f"audited by {service}: {len(packages)} packages of {lock.name}, none known to be vulnerable")
             return CLEAN
-        say(f"{service} answered for {len(packages) - len(missing)} of {len(packages)} packages: {found.trouble}")
+        say(f"{service} answered for {len(packages) - len(missing)} of {len(packages)} packages: {report.trouble}")
     say(f"not audited: no advisory service could be reached for {len(missing)} packages of {lock.name}")
     return NOT_AUDITED
 

@@ -76,7 +76,7 @@ def _now() -> tuple[float, float]:
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class Measurement:
     """One run, from the first record read to the last one published. `cpu_us` is per record, all threads."""
 
     per_s: float
@@ -121,13 +121,13 @@ class Meter:
             await broker.stop()
         self.report()
 
-    def reading(self) -> Snapshot:
+    def measurement(self) -> Measurement:
         """Return what was measured; `ValueError` where nothing was read."""
         if self._begin is None or not self.finished:
             raise ValueError("the run is not over: nothing was read, or not all of it was published")
         wall, cpu = (end - begin for begin, end in zip(self._begin, self._end, strict=True))
-        return Snapshot(self._records / wall, cpu / self._records * 1e6)
+        return Measurement(self._records / wall, cpu / self._records * 1e6)
 
     def report(self) -> None:
-        """Print the reading for whoever started this process."""
-        print(json.dumps(asdict(self.reading())), flush=True)
+        """Print the measurement for whoever started this process."""
+        print(json.dumps(asdict(self.measurement())), flush=True)

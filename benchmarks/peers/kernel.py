@@ -74,7 +74,7 @@ class Begun:
 
 
 async def run_kernel(kernel: StreamProcessor, resources: ProcessResources, meter: Meter) -> None:
-    """Run a kernel until enough is published, as a service's app does, and print the reading."""
+    """Run a kernel until enough is published, as a service's app does, and print the measurement."""
     broker = open_broker(resources.settings)
     kernel.attach(broker)
     await resources.producer.start()

@@ -32,13 +32,13 @@ async def test_a_hop_copies_every_record_to_its_partition(embedded: Broker, name
     await create_topics(servers, [SOURCE, target])
     await write(servers, log)
     job = Job(servers=servers, source=SOURCE, target=target, group=name, records=count, partitions=PARTITIONS)
-    reading = await run(VARIANTS[name], job)
+    measured = await run(VARIANTS[name], job)
     copies = await read(servers, target, count)
     assert {number: sorted((one.key, one.value) for one in rows) for number, rows in copies.items()} == {
         number: sorted((key, value) for _, key, value, _ in rows) for number, rows in log.items()
     }
-    assert reading.per_s > 0
-    assert reading.cpu_us > 0
+    assert measured.per_s > 0
+    assert measured.cpu_us > 0
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from benchmarks.containers import MIB, Memory, Sample
 from benchmarks.goals import GOALS, Goal
 from benchmarks.intake import Intake
-from benchmarks.peers.job import Job, Meter, Snapshot
+from benchmarks.peers.job import Job, Measurement, Meter
 from benchmarks.rounds import Spread, ratios, turns
 from benchmarks.suite import SUITE, chosen
 
@@ -36,19 +36,21 @@ def test_the_clock_runs_from_the_first_record_read_to_the_last_one_published():
     for published in (0, 700, 1_000, 1_200):
         meter.begin()
         meter.reached(published)
-    assert meter.reading() == Snapshot(per_s=500.0, cpu_us=500.0)
+    assert meter.measurement() == Measurement(per_s=500.0, cpu_us=500.0)
 
 
-def test_a_run_that_is_not_over_has_no_reading():
+def test_a_run_that_is_not_over_has_no_measurement():
     meter = Meter(10)
     meter.begin()
     meter.reached(9)
     with pytest.raises(ValueError, match="not over"):
-        meter.reading()
+        meter.measurement()
 
 
 def test_an_application_costs_a_submission_and_its_share_of_replies():
-    found = Intake.of(Snapshot(per_s=1_000, cpu_us=10), Snapshot(per_s=500, cpu_us=20), replies_per_application=0.5)
+    found = Intake.of(
+        Measurement(per_s=1_000, cpu_us=10), Measurement(per_s=500, cpu_us=20), replies_per_application=0.5
+    )
     assert found == (500.0, 20.0)
 
 
