@@ -18,8 +18,9 @@ async def ask_members(client: httpx.AsyncClient, urls: Mapping[str, str]) -> dic
 
     Names are resolved anew each time, so a member that came is asked and one that left is not.
     """
-    found = {name: await _member_urls(name, url) for name, url in urls.items()}
-    members = {member: url for ones in found.values() for member, url in ones.items()}
+    members: dict[str, str] = {}
+    for name, url in urls.items():
+        members |= await _member_urls(name, url)
     answers = await asyncio.gather(*(_health(client, url) for url in members.values()))
     return dict(zip(members, answers, strict=True))
 
@@ -32,14 +33,16 @@ async def _member_urls(name: str, url: str) -> dict[str, str]:
     loop = asyncio.get_running_loop()
     try:
         # IPv4 only: `localhost` has an IPv6 address too, at which the same member may not listen.
-        found = await loop.getaddrinfo(parts.hostname, parts.port or 80, family=socket.AF_INET, type=socket.SOCK_STREAM)
+        resolved = await loop.getaddrinfo(
+            parts.hostname, parts.port or 80, family=socket.AF_INET, type=socket.SOCK_STREAM
+        )
     except OSError:
         # The client finds out what is wrong with the name, or has another way to it.
         return {name: url}
-    addresses = sorted({str(address[0]) for *_, address in found})
+    addresses = sorted({str(address[0]) for *_, address in resolved})
     if len(addresses) == 1:
         return {name: url}
-    return {f"{name}@{one}": f"http://{one}:{parts.port or 80}{parts.path}" for one in addresses}
+    return {f"{name}@{address}": f"http://{address}:{parts.port or 80}{parts.path}" for address in addresses}
 
 
 async def _health(client: httpx.AsyncClient, url: str) -> Health:

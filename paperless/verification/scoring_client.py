@@ -151,8 +151,8 @@ def _answer(response: httpx.Response, question: Question[A]) -> A:
     try:
         return question.read(response.content)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        what = " ".join(str(error).split())[:200]
-        message = f"{_place(response)}: another answer than expected ({what}); is it a scoring API of this version?"
+        why = " ".join(str(error).split())[:200]
+        message = f"{_place(response)}: another answer than expected ({why}); is it of this version?"
         raise ScoringApiError(message) from error
 
 

@@ -207,8 +207,9 @@ async def _asked(api: httpx.AsyncClient, question: Question[A]) -> A:
     try:
         return await ask_async(api, question)
     except ScoringApiError as error:
-        url = str(api.base_url).rstrip("/")
-        raise VerifyError(f"the scoring API at {url} does not answer: {error}; is scoring_api running?") from error
+        url, cause = str(api.base_url).rstrip("/"), error.__cause__
+        why = repr(cause) if isinstance(cause, httpx.HTTPError) else error
+        raise VerifyError(f"the scoring API at {url} does not answer: {why}; is scoring_api running?") from error
 
 
 async def _audit(
