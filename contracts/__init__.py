@@ -1,1 +1,1 @@
-"""What crosses a boundary between services: events, the context, topics, partitioning and draws."""
+"""What crosses a boundary between services: events, how they become records, topics, roles and draws."""

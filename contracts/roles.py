@@ -11,7 +11,6 @@ from contracts.topics import ALL, LOG_IDENTITY, dead_letter_topics
 
 Resource = Literal["topic", "group"]
 Operation = Literal["read", "write", "create", "describe"]
-RESOURCES: tuple[Resource, ...] = ("topic", "group")
 OPERATIONS: tuple[Operation, ...] = ("read", "write", "create", "describe")
 
 

@@ -55,21 +55,21 @@ class Domain:
         return value
 
     def _parameter(self, name: str) -> Parameter:
-        found = self.parameters.get(name)
-        if found is None:
+        parameter = self.parameters.get(name)
+        if parameter is None:
             raise DomainError(
                 "parameters.csv", "-", "name", f"no parameter {name!r}", near_match(name, self.parameters)
             )
-        return found
+        return parameter
 
     def communes_of(self, province: str) -> tuple[Commune, ...]:
         """The province's communes in file order. Raises ``DomainError`` for an unknown code."""
-        found = self._communes_by_province.get(province)
-        if found is None:
+        communes = self._communes_by_province.get(province)
+        if communes is None:
             raise DomainError(
                 "provinces.csv", "-", "code", f"no province {province!r}", near_match(province, self.provinces)
             )
-        return found
+        return communes
 
     def published(
         self,

@@ -125,11 +125,11 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
         reliable = self._resources.settings.end_offsets_reliable
         end = await self.consumer.end_offsets(partitions) if reliable else {}
         starts = {}
-        for tp, held in (await self._start_offsets(partitions)).items():
-            starts[tp] = first[tp] if held is None else held
+        for tp, stored in (await self._start_offsets(partitions)).items():
+            starts[tp] = first[tp] if stored is None else stored
             if not first[tp] <= starts[tp] <= end.get(tp, starts[tp]):
                 place, log_is = f"{tp.topic}/{tp.partition}", f"{first[tp]} to {end.get(tp, 'its end')}"
-                raise FatalError(f"{place}: offset {held} is outside the log, which is {log_is}; {self.after_loss}")
+                raise FatalError(f"{place}: offset {stored} is outside the log, which is {log_is}; {self.after_loss}")
         return starts
 
     @property

@@ -44,16 +44,16 @@ def token_digests(prefix: str, host: str, tokens: SecretStr | None, *, open_to_a
         FatalError: a token can be guessed, or an API that others reach would be open.
 
     """
-    found = tokens.get_secret_value().split() if tokens is not None else None
-    if found is not None and min(map(len, found), default=0) < MIN_TOKEN_CHARACTERS:
+    given = tokens.get_secret_value().split() if tokens is not None else None
+    if given is not None and min(map(len, given), default=0) < MIN_TOKEN_CHARACTERS:
         raise FatalError(f"{prefix}_TOKENS: empty, or a token has under {MIN_TOKEN_CHARACTERS} characters; draw 32")
-    if not (found or open_to_all or host in LOOPBACK):
+    if not (given or open_to_all or host in LOOPBACK):
         raise FatalError(
             f"{prefix}: others reach {host}, and no token is asked for; name a file of tokens with {prefix}_TOKENS_FILE"
             " (one a line, each made by: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'), or say"
             f" {prefix}_OPEN=true if whoever reaches the port may use it"
         )
-    return tuple(sha256(token.encode()).digest() for token in found or ())
+    return tuple(sha256(token.encode()).digest() for token in given or ())
 
 
 class HttpGuard:

@@ -164,10 +164,11 @@ def _on_found_system(run: DemoRun, system: System) -> DemoResult:
     started = time.monotonic()
     parts = sorted(system.target.health_urls)
     log = asyncio.run(survey(system.broker, end_offsets_reliable=system.idempotent_producer))
-    held = earlier_submissions(log, run.mock, run.manifest)
-    if held:
+    logged = earlier_submissions(log, run.mock, run.manifest)
+    if logged:
         make_console().print(
-            f"the log already holds {held:,} submissions: what is filed again counts as re-delivered, and nothing twice"
+            f"the log already holds {logged:,} submissions:"
+            " what is filed again counts as re-delivered, and nothing twice"
         )
     return _play(run, system, "found", parts, started)
 

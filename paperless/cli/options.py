@@ -156,7 +156,7 @@ def find_system(state: Path, kafka: str | None, api: str | None, health: list[st
     """
     if kafka is None and api is None:
         return System.of(attach(state))
-    named = dict(_named(one) for one in health or [])
+    named = dict(map(_named, health or []))
     if api:
         named[API] = api.rstrip("/")
     return System(access_to(kafka) if kafka else None, named, idempotent_producer=True)

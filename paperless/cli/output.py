@@ -253,7 +253,7 @@ def print_verdict(verdict: Verdict) -> None:
 
 
 def agreement(verdict: Verdict) -> str:
-    """Return how the three readings compare, as one line."""
+    """Return how live store, recount and oracle compare, as one line."""
     live = "live = recount" if verdict.live_equals_recount else "live ≠ recount"
     if verdict.recount_equals_oracle is None:
         return f"{live} (the plan was changed by hand: no oracle)"

@@ -49,14 +49,14 @@ def topics(
         table.add_row(name, outcome)
     console = Console()
     console.print(table)
-    found = {"topics": dict(report.topics), "partitions": report.partitions, "log_identity": report.log_identity}
+    result = {"topics": dict(report.topics), "partitions": report.partitions, "log_identity": report.log_identity}
     if users is not None or acls:
         passwords = read_passwords(users) if users is not None else None
         secured = secure(access, passwords=passwords, rules=acls)
         for rows in _access_tables(secured):
             console.print(rows)
-        found |= secured.to_json()
-    write_json(json, found)
+        result |= secured.to_json()
+    write_json(json, result)
 
 
 def _access_tables(report: AccessReport) -> Iterator[Table]:

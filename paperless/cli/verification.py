@@ -44,8 +44,8 @@ def verify(
     """
     clear_json(json)
     system = find_system(state, kafka, api, health)
-    found = read_manifest(manifest or state / MANIFEST)
-    verdict = asyncio.run(check(system, found, within))
+    described = read_manifest(manifest or state / MANIFEST)
+    verdict = asyncio.run(check(system, described, within))
     print_verdict(verdict)
     write_json(json, verdict_json(verdict))
     if not verdict.ok:

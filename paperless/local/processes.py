@@ -64,7 +64,7 @@ class Child:
             self._process.send_signal(number)
 
     def sample(self) -> Usage:
-        """Read memory and CPU now; a dead child keeps its last reading."""
+        """Read memory and CPU now; a dead child keeps its last figures."""
         try:
             process = psutil.Process(self.pid)
             with process.oneshot():

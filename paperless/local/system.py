@@ -172,7 +172,7 @@ def stop(state_dir: Path, grace_s: float = 10.0, *, keep_reason: bool = False) -
     state = directory.read()
     if state is None:
         return ()
-    running = state.supervisor.alive
+    was_running = state.supervisor.alive
     try:
         _end_supervisor(state, grace_s + STOP_MARGIN_S)
     finally:
@@ -182,7 +182,7 @@ def stop(state_dir: Path, grace_s: float = 10.0, *, keep_reason: bool = False) -
         if not (keep_reason and newest.status is Status.FAILED):
             directory.forget()
         _launched[:] = [process for process in _launched if process.poll() is None]
-    return tuple(state.processes) if running or left else ()
+    return tuple(state.processes) if was_running or left else ()
 
 
 def _end_supervisor(state: RunState, within_s: float) -> None:

@@ -44,19 +44,19 @@ def read_passwords(folder: Path) -> dict[str, bytes]:
         AccessControlError: a file is missing, or a password is too short to be a secret.
 
     """
-    found = {}
+    passwords = {}
     for role in roles():
         path = folder / role.user / PASSWORD_FILE
         try:
-            found[role.user] = path.read_bytes().strip()
+            passwords[role.user] = path.read_bytes().strip()
         except OSError as error:
             raise AccessControlError(
                 f"password of {role.user}: {path}: {error.strerror}; `paperless secrets --dir {folder}"
                 f" {role.user}/{PASSWORD_FILE}` writes one"
             ) from error
-        if len(found[role.user]) < MIN_PASSWORD_LENGTH:
+        if len(passwords[role.user]) < MIN_PASSWORD_LENGTH:
             raise AccessControlError(f"password of {role.user}: {path}: fewer than {MIN_PASSWORD_LENGTH} characters")
-    return found
+    return passwords
 
 
 def secure(access: KafkaAccess, *, passwords: Mapping[str, bytes] | None, rules: bool) -> AccessReport:
@@ -113,15 +113,15 @@ def _set_passwords(admin: Any, passwords: Mapping[str, bytes]) -> dict[str, str]
 
 def _set_rules(admin: Any) -> dict[Grant, str]:
     wanted = {_binding(grant): grant for grant in acl_table()}
-    held = set[Any]()
+    present = set[Any]()
     for role in roles():
-        held |= set(admin.describe_acls(_rules_of(role), request_timeout=WITHIN_S).result(WITHIN_S))
-    surplus = held - wanted.keys()
-    missing = wanted.keys() - held
+        present |= set(admin.describe_acls(_rules_of(role), request_timeout=WITHIN_S).result(WITHIN_S))
+    surplus = present - wanted.keys()
+    missing = wanted.keys() - present
     if missing:
         _done(admin.create_acls(list(missing), request_timeout=WITHIN_S).values())
     if surplus:
-        _done(admin.delete_acls([_exactly(one) for one in surplus], request_timeout=WITHIN_S).values())
+        _done(admin.delete_acls(list(map(_exactly, surplus)), request_timeout=WITHIN_S).values())
     outcome = {grant: "created" if binding in missing else "present" for binding, grant in wanted.items()}
     return outcome | {_grant(binding): "removed" for binding in surplus}
 

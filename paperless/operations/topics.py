@@ -103,8 +103,8 @@ async def _create(admin: AIOKafkaAdminClient, topics: list[NewTopic]) -> dict[st
 
 
 async def _check(admin: AIOKafkaAdminClient, names: list[str], partitions: int) -> None:
-    for found in await _described(admin, names):
-        count, name = len(found["partitions"]), found["topic"]
+    for topic in await _described(admin, names):
+        count, name = len(topic["partitions"]), topic["topic"]
         expected = 1 if name == LOG_IDENTITY else partitions
         if count != expected:
             msg = (
@@ -118,10 +118,10 @@ async def _described(admin: AIOKafkaAdminClient, names: list[str]) -> list[dict[
     """Return the topics as the broker describes them; what its controller has just created it knows a moment later."""
     deadline = time.monotonic() + KNOWN_WITHIN_S
     while True:
-        found: list[dict[str, Any]] = await admin.describe_topics(names)
-        hidden = {one["topic"]: for_code(one["error_code"]).__name__ for one in found if not one["partitions"]}
+        topics: list[dict[str, Any]] = await admin.describe_topics(names)
+        hidden = {topic["topic"]: for_code(topic["error_code"]).__name__ for topic in topics if not topic["partitions"]}
         if not hidden:
-            return found
+            return topics
         if time.monotonic() > deadline:
             listed = ", ".join(f"{name} ({error})" for name, error in hidden.items())
             raise TopicsError(

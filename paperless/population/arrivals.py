@@ -19,7 +19,6 @@ from domain import Commune, Domain, Procedure
 from paperless.population.shares import Shares
 from paperless.population.time_of_day import SecondOf, counter_day, online_free_day, online_working_day
 
-DAY_SECONDS = 86_400
 # Wards are where the offices, firms and newcomers are; special zones are small islands. Assumed: nothing is published.
 KIND_WEIGHT: Mapping[str, float] = {"phuong": 1.6, "xa": 1.0, "dac_khu": 0.3}
 # Busiest published wards have 5-7 times the mean of a commune (volume.commune_mean_per_working_day, low and high).

@@ -51,8 +51,8 @@ class Scenario(BaseModel):
 
 def scenario_names() -> tuple[str, ...]:
     """Return the names of the packaged scenarios, the default first."""
-    found = sorted(entry.name.removesuffix(".toml") for entry in _folder().iterdir() if entry.name.endswith(".toml"))
-    return tuple(sorted(found, key=lambda name: name != DEFAULT_SCENARIO))
+    names = sorted(entry.name.removesuffix(".toml") for entry in _folder().iterdir() if entry.name.endswith(".toml"))
+    return tuple(sorted(names, key=lambda name: name != DEFAULT_SCENARIO))
 
 
 def load_scenario(name: str, domain: Domain) -> Scenario:

@@ -34,15 +34,15 @@ def earlier_submissions(log: LogSurvey, mock: Mapping[str, Any], manifest: Path)
         ManifestError: the log holds a run with another seed or fault plan.
 
     """
-    held = sum(log.start_offsets.values())
-    if not held or not manifest.exists() or mock.get("changed_by_hand"):
-        return held
+    earlier = sum(log.start_offsets.values())
+    if not earlier or not manifest.exists() or mock.get("changed_by_hand"):
+        return earlier
     before = read_manifest(manifest)
     same = (before.seed, before.plan_digest) == (mock["seed"], plan_digest(mock["plan"]))
     if before.log_identity == log.identity and not same:
         raise ManifestError(
-            f"the log holds {held:,} submissions that were answered with seed {before.seed}, fault plan"
+            f"the log holds {earlier:,} submissions that were answered with seed {before.seed}, fault plan"
             f" {before.plan_name}; the mock now has seed {mock['seed']}, fault plan {mock['plan']['name']}, and one log"
             " can be verified against one of them only: go back to the first, or start with an empty log"
         )
-    return held
+    return earlier

@@ -40,12 +40,12 @@ def contexts_of(records: Iterable[Record]) -> dict[int, Context]:
     """Return, by `id` of the record, what the traced ones' traces go on from."""
     # The only thing that is done for every record: 0.2 µs.
     marked = [(record, value) for record in records for name, value in record.headers if name == HEADER]
-    found = {}
+    contexts = {}
     for record, value in marked:
         context = _propagator.extract({HEADER: (value or b"").decode("ascii", "replace")})
         if get_current_span(context).get_span_context().trace_flags.sampled:
-            found[id(record)] = context
-    return found
+            contexts[id(record)] = context
+    return contexts
 
 
 def head_bound() -> int:
@@ -200,7 +200,7 @@ class _TracedHandler:
                 self._traces[pending.key] = context
         if effects.close is not None:
             self._traces.pop(effects.close, None)
-        return effects._replace(publish=tuple([self._sent(one, effects, context) for one in effects.publish]))
+        return effects._replace(publish=tuple([self._sent(message, effects, context) for message in effects.publish]))
 
     def _sent(self, message: Message, effects: Effects, context: Context) -> Message:
         # A retry may lack budget and not be sent after all: no span claims that it was, the deadline's own goes on.

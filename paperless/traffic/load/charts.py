@@ -31,17 +31,17 @@ _LABELS_WANTED = 12
 
 def latency_over_time(measured: Measured) -> str:
     """Return p50, p99 and maximum to the stored cell, by the second of the intended moment; logarithmic."""
-    series = [one for one in measured.series if one.p50 is not None]
+    series = [row for row in measured.series if row.p50 is not None]
     chart = _line("Latency to the stored cell, by intended second (ms)", series, logarithmic=True)
     for name in ("p50", "p99", "max"):
-        chart.add(name, [getattr(one, name) for one in series])
+        chart.add(name, [getattr(row, name) for row in series])
     return _svg(chart)
 
 
 def backlog_over_time(measured: Measured) -> str:
     """Return how many applications were sent and without an outcome at the end of each second."""
     chart = _line("Backlog: sent, without an outcome", measured.series)
-    chart.add("applications", [one.backlog for one in measured.series])
+    chart.add("applications", [row.backlog for row in measured.series])
     return _svg(chart)
 
 
@@ -49,7 +49,7 @@ def throughput_over_time(measured: Measured) -> str:
     """Return what was sent, decided and stored in each second."""
     chart = _line("Applications per second", measured.series)
     for name in ("sent", "decided", "stored"):
-        chart.add(name, [getattr(one, name) for one in measured.series])
+        chart.add(name, [getattr(row, name) for row in measured.series])
     return _svg(chart)
 
 
@@ -59,23 +59,23 @@ def percentile_curve(measured: Measured) -> str:
         **_options("Latency by percentile (ms)"), x_labels=[f"{at:g}" for at in _CURVE], logarithmic=True
     )
     named = (("append", measured.to_append), ("outcome", measured.to_outcome), ("stored cell", measured.to_stored))
-    for name, one in named:
-        chart.add(f"to {name}", _curve(one))
+    for name, latency in named:
+        chart.add(f"to {name}", _curve(latency))
     return _svg(chart)
 
 
-def _curve(one: Distribution) -> list[float | None]:
-    if not one.count:
+def _curve(latency: Distribution) -> list[float | None]:
+    if not latency.count:
         return [None] * len(_CURVE)
-    found = one.decoded.get_percentile_to_value_dict(list(_CURVE))
-    return [max(found.get(at, 0), 1) / 1000 for at in _CURVE]
+    values_us = latency.decoded.get_percentile_to_value_dict(list(_CURVE))
+    return [max(values_us.get(at, 0), 1) / 1000 for at in _CURVE]
 
 
 def _line(title: str, series: Sequence[Second], *, logarithmic: bool = False) -> pygal.Line:
     every = max(len(series) // _LABELS_WANTED, 1)
     return pygal.Line(
         **_options(title),
-        x_labels=[str(one.second) for one in series],
+        x_labels=[str(row.second) for row in series],
         x_labels_major_every=every,
         show_minor_x_labels=False,
         logarithmic=logarithmic,

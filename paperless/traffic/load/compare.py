@@ -40,9 +40,9 @@ def _rows(a: Measured, b: Measured) -> Iterator[Row]:
 FIGURES = (*(f"p{name:g}" for name in PERCENTILES), "max", "mean")
 
 
-def figures(one: Distribution) -> list[float]:
+def figures(latency: Distribution) -> list[float]:
     """Return a distribution's figures in the order of `FIGURES`, in ms."""
-    return [*(one.percentiles[f"{name:g}"] for name in PERCENTILES), one.max, one.mean]
+    return [*(latency.percentiles[f"{name:g}"] for name in PERCENTILES), latency.max, latency.mean]
 
 
 def differences(a: LoadResult, b: LoadResult) -> tuple[str, ...]:

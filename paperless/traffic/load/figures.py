@@ -43,19 +43,19 @@ class Outside(NamedTuple):
 def distribution(seconds: Iterable[float], *, unfinished: int = 0) -> Distribution:
     """Return the distribution of durations in seconds; below 1 µs counts as 1 µs, above 10 min as 10 min."""
     histogram = HdrHistogram(LOWEST_US, HIGHEST_US, DIGITS)
-    for us, number in Counter([round(one * 1e6) for one in seconds]).items():
+    for us, number in Counter([round(duration * 1e6) for duration in seconds]).items():
         histogram.record_value(min(max(us, LOWEST_US), HIGHEST_US), number)
     return described(histogram, unfinished=unfinished)
 
 
 def described(histogram: HdrHistogram, *, unfinished: int = 0) -> Distribution:
     """Return what a histogram in µs says."""
-    found = histogram.get_percentile_to_value_dict(PERCENTILES) if histogram.get_total_count() else {}
+    values_us = histogram.get_percentile_to_value_dict(PERCENTILES) if histogram.get_total_count() else {}
     return Distribution(
         count=histogram.get_total_count(),
         unfinished=unfinished,
         mean=_ms(histogram.get_mean_value()),
-        percentiles={f"{name:g}": _ms(found.get(name, 0)) for name in PERCENTILES},
+        percentiles={f"{name:g}": _ms(values_us.get(name, 0)) for name in PERCENTILES},
         max=_ms(histogram.get_max_value()),
         histogram=histogram.encode().decode("ascii"),
     )
@@ -109,16 +109,16 @@ def _series(recorder: Recorder, span: Span) -> Iterable[Second]:
     backlog = 0
     for second in range(max([*sent, *decided, *stored], default=-1) + 1):
         backlog += sent[second] - decided[second]
-        found = sorted(latencies[second])
+        ordered = sorted(latencies[second])
         yield Second(
             second=second,
             sent=sent[second],
             decided=decided[second],
             stored=stored[second],
             backlog=backlog,
-            p50=_at(found, 0.5),
-            p99=_at(found, 0.99),
-            max=_at(found, 1.0),
+            p50=_at(ordered, 0.5),
+            p99=_at(ordered, 0.99),
+            max=_at(ordered, 1.0),
         )
 
 
@@ -127,10 +127,10 @@ def _per_second(moments: Iterable[float], start: float) -> Counter[int]:
 
 
 def _latencies_by_second(recorder: Recorder, span: Span) -> defaultdict[int, list[float]]:
-    found: defaultdict[int, list[float]] = defaultdict(list)
+    latencies: defaultdict[int, list[float]] = defaultdict(list)
     for intended, at in zip(recorder.intended, recorder.stored, strict=True):
-        found[int(intended - span.start)].append((span.end if isnan(at) else at) - intended)
-    return found
+        latencies[int(intended - span.start)].append((span.end if isnan(at) else at) - intended)
+    return latencies
 
 
 def _at(ordered: Sequence[float], share: float) -> float | None:

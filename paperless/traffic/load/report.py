@@ -68,9 +68,9 @@ def _steps(result: LoadResult) -> str:
     if not result.steps:
         return ""
     rows = [
-        [f"{one.rate:,.0f}/s: {'sustained' if one.sustained else 'not sustained'}, {one.why}"]
-        + [f"{value:,.1f}" for value in figures(one.measured.to_stored)]
-        for one in result.steps
+        [f"{step.rate:,.0f}/s: {'sustained' if step.sustained else 'not sustained'}, {step.why}"]
+        + [f"{value:,.1f}" for value in figures(step.measured.to_stored)]
+        for step in result.steps
     ]
     return "<h2>Steps, to the stored cell (ms)</h2>" + _table(["step", *FIGURES], rows)
 

@@ -42,10 +42,10 @@ def backlog_growth(series: Sequence[Second]) -> float:
     """Return by how many applications a second the backlog grew: the slope of the straight line that fits best."""
     if len(series) < 3:
         return 0.0
-    mean_at = sum(one.second for one in series) / len(series)
-    mean = sum(one.backlog for one in series) / len(series)
-    spread = sum((one.second - mean_at) ** 2 for one in series)
-    return sum((one.second - mean_at) * (one.backlog - mean) for one in series) / spread
+    mean_at = sum(row.second for row in series) / len(series)
+    mean = sum(row.backlog for row in series) / len(series)
+    spread = sum((row.second - mean_at) ** 2 for row in series)
+    return sum((row.second - mean_at) * (row.backlog - mean) for row in series) / spread
 
 
 @dataclass(frozen=True, slots=True)

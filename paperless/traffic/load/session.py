@@ -27,17 +27,17 @@ _STOP_WITHIN_S = 3.0
 
 
 @dataclass(slots=True)
-class _Found:
-    """What a run has found until now."""
+class _Session:
+    """What was sent and measured until now; `log_length` counts the submissions in the log, earlier ones too."""
 
     log_length: int
     sent: int = 0
     measured: Measured | None = None
     steps: tuple[Step, ...] = ()
 
-    def add(self, one: Measured) -> None:
-        self.sent += one.counts.acknowledged
-        self.log_length += one.counts.sent
+    def add(self, run: Measured) -> None:
+        self.sent += run.counts.acknowledged
+        self.log_length += run.counts.sent
 
 
 async def load(
@@ -69,11 +69,11 @@ async def load(
     ceiling = await driver_ceiling(log.partitions)
     tell(f"driver ceiling on this machine: {_ceiling_text(ceiling)}")
     started = datetime.now(UTC)
-    found = _Found(sum(log.start_offsets.values()))
-    async with _recorded(plan, target, log, found, stop), _producer(target) as producer:
+    session = _Session(sum(log.start_offsets.values()))
+    async with _recorded(plan, target, log, session, stop), _producer(target) as producer:
         rig = Rig(target=target, partitions=log.partitions, producer=producer, show=show, stop=stop)
-        await (_search if plan.mode == "max" else _single)(plan, rig, found, tell)
-    return _result(plan, target, found, command=command, started=started, ceiling=ceiling, interrupted=stop.is_set())
+        await (_search if plan.mode == "max" else _single)(plan, rig, session, tell)
+    return _result(plan, target, session, command=command, started=started, ceiling=ceiling, interrupted=stop.is_set())
 
 
 def _ceiling_text(ceiling: Ceiling) -> str:
@@ -82,27 +82,27 @@ def _ceiling_text(ceiling: Ceiling) -> str:
     )
 
 
-async def _single(plan: LoadPlan, rig: Rig, found: _Found, tell: Tell) -> None:
+async def _single(plan: LoadPlan, rig: Rig, session: _Session, tell: Tell) -> None:
     tell(plan.pace)
     rate = None if plan.mode == "closed" else plan.rate
-    found.measured = await run_once(plan, Rate(0, rate, found.log_length), rig)
-    found.add(found.measured)
+    session.measured = await run_once(plan, Rate(0, rate, session.log_length), rig)
+    session.add(session.measured)
 
 
-async def _search(plan: LoadPlan, rig: Rig, found: _Found, tell: Tell) -> None:
+async def _search(plan: LoadPlan, rig: Rig, session: _Session, tell: Tell) -> None:
     search = Search(plan.rate)
     while (rate := search.next_rate()) and not rig.stop.is_set():
-        one = await run_once(plan, Rate(len(found.steps), rate, found.log_length), rig)
-        found.add(one)
-        sustained, why = judge(one, limit_p99_ms=plan.limit_p99_ms, warm_up_s=plan.warm_up_s)
+        run = await run_once(plan, Rate(len(session.steps), rate, session.log_length), rig)
+        session.add(run)
+        sustained, why = judge(run, limit_p99_ms=plan.limit_p99_ms, warm_up_s=plan.warm_up_s)
         if rig.stop.is_set():
-            found.measured = found.measured or one
+            session.measured = session.measured or run
             return
-        found.steps += (Step(rate=rate, sustained=sustained, why=why, measured=one),)
+        session.steps += (Step(rate=rate, sustained=sustained, why=why, measured=run),)
         search = search.after(rate, sustained=sustained)
-        found.measured = one if sustained else found.measured
+        session.measured = run if sustained else session.measured
         tell(f"{rate:>9,.0f}/s  {'sustained' if sustained else 'not sustained'}: {why}")
-        if one.counts.missing:
+        if run.counts.missing:
             tell("what is not stored after so long would disturb the next step; the search ends here")
             return
 
@@ -126,7 +126,7 @@ async def _producer(target: LoadTarget) -> AsyncIterator[RestartableProducer]:
 
 @asynccontextmanager
 async def _recorded(
-    plan: LoadPlan, target: LoadTarget, log: LogSurvey, found: _Found, stop: asyncio.Event
+    plan: LoadPlan, target: LoadTarget, log: LogSurvey, session: _Session, stop: asyncio.Event
 ) -> AsyncIterator[None]:
     """Write the manifest that `verify` reads, before the first record and at the end, however it ends."""
     scenario = load_scenario(DEFAULT_SCENARIO, load_domain())
@@ -148,14 +148,14 @@ async def _recorded(
         status = "stopped"
         raise
     finally:
-        days = tuple(day.model_copy(update={"sent": found.sent, "planned": found.sent}) for day in manifest.days)
+        days = tuple(day.model_copy(update={"sent": session.sent, "planned": session.sent}) for day in manifest.days)
         recording.end(manifest, status, days)
 
 
 def _result(
     plan: LoadPlan,
     target: LoadTarget,
-    found: _Found,
+    session: _Session,
     *,
     command: str,
     started: datetime,
@@ -167,7 +167,7 @@ def _result(
         command=command,
         mode=plan.mode,
         arrivals=plan.arrivals if plan.mode != "closed" else "as earlier ones end",
-        rate=found.measured.rate if found.measured else None,
+        rate=session.measured.rate if session.measured else None,
         in_flight=plan.in_flight or None,
         limit_p99_ms=plan.limit_p99_ms if plan.mode == "max" else None,
         seconds=plan.seconds,
@@ -182,7 +182,7 @@ def _result(
         started_at=started,
         ended_at=datetime.now(UTC),
         interrupted=interrupted,
-        notes=notes(plan, found.measured, ceiling, interrupted=interrupted),
-        measured=found.measured,
-        steps=found.steps,
+        notes=notes(plan, session.measured, ceiling, interrupted=interrupted),
+        measured=session.measured,
+        steps=session.steps,
     )
