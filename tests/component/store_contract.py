@@ -156,7 +156,7 @@ class StoreContract:
     @FEW
     @given(st.lists(outcomes(), max_size=30))
     def test_two_consumers_of_different_partitions_share_a_store(self, address, log):
-        """Each opened before the other wrote: patterns, cells and fingerprints of both end up in one reading."""
+        """Each opened before the other wrote: patterns, cells and fingerprints of both end up in one snapshot."""
         records = as_log(log)
         url = address()
         with Store(url) as even, Store(url) as odd:
@@ -190,10 +190,10 @@ class StoreContract:
         lost = data.draw(st.sampled_from(sorted(unique)))
         with Store(address()) as store:
             store.apply([record for record in records if record.outcome.application_id != lost])
-            reading = store.snapshot()
+            snapshot = store.snapshot()
         right = recounted(records).snapshot()
         at = partition(unique[lost].outcome)
-        assert reading.fingerprints.get(at) != right.fingerprints[at]
+        assert snapshot.fingerprints.get(at) != right.fingerprints[at]
 
     def test_a_store_killed_again_and_again_loses_and_doubles_nothing(self, address):
         """kill -9 after some batches: cells, rows and offsets are of one moment; the end is a full recount."""

@@ -188,8 +188,8 @@ async def observed(secured: Secured, one: Role) -> dict[Attempt, bool]:
     access = secured.of(one.user)
     found = dict[Attempt, bool]()
     described = await _described(access)
-    reading = AIOKafkaConsumer(**access.client_options(), fetch_max_wait_ms=50)
-    async with reading as consumer, _producer(access) as producer:
+    reader = AIOKafkaConsumer(**access.client_options(), fetch_max_wait_ms=50)
+    async with reader as consumer, _producer(access) as producer:
         for topic in TOPICS:
             found[Attempt(one.user, topic, "describe")] = topic in described
             found[Attempt(one.user, topic, "read")] = await _reads(consumer, topic)

@@ -148,8 +148,8 @@ def wait_for_sums(path: Path, expected: tuple[object, object]) -> None:
     found: tuple[object, object] = ({}, {})
     for _ in range(WITHIN_S * 10):
         with Store(f"sqlite:///{path}") as store:
-            reading = store.snapshot()
-        found = reading.cells, reading.fingerprints
+            snapshot = store.snapshot()
+        found = snapshot.cells, snapshot.fingerprints
         if found == expected:
             return
         time.sleep(0.1)

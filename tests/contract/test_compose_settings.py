@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.support.variables import ComposeLoader, interpolated, parsed, program_of, strangers
+from tests.support.variables import ComposeLoader, interpolated, parsed, program_of, unread_variables
 
 ROOT = Path(__file__).parents[2]
 BASE = ROOT / "docker-compose.yml"
@@ -40,7 +40,7 @@ def test_there_are_services_to_look_at():
 
 @pytest.mark.parametrize(("path", "name", "service"), SERVICES)
 def test_a_container_is_told_only_what_its_program_reads(path, name, service):
-    assert strangers(service.get("command") or COMMANDS[name], environment(service)) == set()
+    assert unread_variables(service.get("command") or COMMANDS[name], environment(service)) == set()
 
 
 @pytest.mark.parametrize("name", [name for name, command in COMMANDS.items() if "services." in program_of(command)])

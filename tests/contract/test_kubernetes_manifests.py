@@ -15,7 +15,7 @@ from contracts.roles import Grant, acl_table, role, roles
 from contracts.topics import ALL, DEFAULT_PARTITIONS, LOG_IDENTITY, dead_letter_topics
 from paperless.local.layout import ROOT
 from tests.contract.strimzi_schema import SCHEMAS
-from tests.support.variables import BY_PREFIX, READ_BY, parsed, program_of, strangers
+from tests.support.variables import BY_PREFIX, READ_BY, parsed, program_of, unread_variables
 
 FOLDER = ROOT / "deploy/kubernetes"
 # The oldest release that is still maintained when this was written, and the newest schema there is.
@@ -133,7 +133,7 @@ def test_a_pod_runs_what_there_is_with_settings_that_it_reads(template, tmp_path
     command = container(template)["command"]
     program = program_of(command)
     assert program == "paperless" or find_spec(program)
-    assert strangers(command, environment(template)) == set()
+    assert unread_variables(command, environment(template)) == set()
     if READ_BY[program] in BY_PREFIX:
         (tmp_path / "secret").write_text("a-secret-of-enough-characters", "utf-8")
         parsed(command, environment(template), tmp_path / "secret")

@@ -256,8 +256,8 @@ class World:
 
 
 def sums(rollup: Rollup) -> tuple[Any, Any]:
-    reading: Snapshot = rollup.snapshot()
-    return {cell: measures for cell, measures in reading.cells.items() if any(measures)}, reading.fingerprints
+    snapshot: Snapshot = rollup.snapshot()
+    return {cell: measures for cell, measures in snapshot.cells.items() if any(measures)}, snapshot.fingerprints
 
 
 def _duplicate(world: World, step: Step) -> None:

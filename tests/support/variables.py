@@ -63,7 +63,7 @@ def program_of(command: list[str]) -> str:
     return next((word for word in words if word in READ_BY), "")
 
 
-def strangers(command: list[str], environment: Mapping[str, str]) -> set[str]:
+def unread_variables(command: list[str], environment: Mapping[str, str]) -> set[str]:
     """Return the variables that the program of a container does not read."""
     prefix = READ_BY[program_of(command)]
     return {name for name in environment if not FOREIGN.match(name)} - known(prefix)

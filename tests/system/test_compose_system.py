@@ -40,7 +40,7 @@ def ended(sending: "subprocess.Popen[str]") -> None:
 
 
 def all_agree(system: Compose) -> dict[str, int]:
-    """`paperless verify` finds the three readings equal; its counts."""
+    """`paperless verify` finds live store, recount and oracle equal; its counts."""
     code, verdict = system.verify()
     assert (code, verdict["readings"]) == (0, "live = recount = oracle"), verdict
     counts: dict[str, int] = verdict["counts"]
@@ -157,7 +157,7 @@ def _count_of_a_cell(system: Compose, change: str) -> None:
     key = "month, province, procedure, channel, pattern_id"
     sql = f"UPDATE cell SET n = n {change} WHERE ({key}) = (SELECT {key} FROM cell ORDER BY {key} LIMIT 1)"
     system.must("exec", "--no-TTY", "postgres", *_psql(sql))
-    # The API keeps a reading until the store has moved on.
+    # The API keeps the cells until the store has moved on.
     system.must("restart", "scoring-api")
     system.wait_healthy()
 

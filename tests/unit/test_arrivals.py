@@ -14,12 +14,12 @@ from paperless.population.arrivals import Arrival, Mode, SimulatedDay, apportion
 from paperless.population.scenario import load_scenario, simulated_days
 from paperless.population.time_of_day import counter_day, online_working_day, played_share
 
-FACTS = load_domain()
+DOMAIN = load_domain()
 OFFICE = [(8 * 3600, 12 * 3600), (13 * 3600, 17 * 3600)]
 
 
 def day_of(scenario: str = "national-day", *, seed: int = 7, applications: int = 20_000) -> SimulatedDay:
-    return simulated_days(load_scenario(scenario, FACTS), FACTS, seed=seed, applications=applications)[0]
+    return simulated_days(load_scenario(scenario, DOMAIN), DOMAIN, seed=seed, applications=applications)[0]
 
 
 @pytest.fixture(scope="module")
@@ -88,9 +88,9 @@ def test_one_more_application_leaves_the_others_as_they_were(filed: list[Arrival
 
 def test_provinces_file_by_population_and_volume_factor(wednesday: SimulatedDay, filed: list[Arrival]):
     found = Counter(wednesday.communes[arrival.commune].province for arrival in filed)
-    whole = sum(province_weight(FACTS, code) for code in FACTS.provinces)
-    for code in FACTS.provinces:
-        assert abs(found[code] - len(filed) * province_weight(FACTS, code) / whole) <= 1.01
+    whole = sum(province_weight(DOMAIN, code) for code in DOMAIN.provinces)
+    for code in DOMAIN.provinces:
+        assert abs(found[code] - len(filed) * province_weight(DOMAIN, code) / whole) <= 1.01
 
 
 def test_wards_file_more_than_rural_communes(wednesday: SimulatedDay, filed: list[Arrival]):
@@ -117,7 +117,7 @@ def test_people_file_from_home_in_the_evening_too(filed: list[Arrival]):
 
 def test_four_fifths_of_a_day_come_before_the_cutoff(filed: list[Arrival]):
     before = sum(1 for arrival in filed if arrival.second < 15 * 3600)
-    assert_share(before, len(filed), FACTS.number("volume.share_before_cutoff"))
+    assert_share(before, len(filed), DOMAIN.number("volume.share_before_cutoff"))
 
 
 def test_the_morning_peak_is_busier_than_noon(filed: list[Arrival]):
@@ -156,8 +156,8 @@ def test_on_a_sunday_everything_is_filed_from_home():
 
 def test_on_a_working_saturday_the_counters_are_open():
     saturday = date(2025, 4, 26)
-    scenario = load_scenario("national-day", FACTS).model_copy(update={"days": (saturday,)})
-    day = simulated_days(scenario, FACTS, seed=7, applications=2_000)[0]
+    scenario = load_scenario("national-day", DOMAIN).model_copy(update={"days": (saturday,)})
+    day = simulated_days(scenario, DOMAIN, seed=7, applications=2_000)[0]
     assert Mode.DIRECT in {arrival.mode for arrival in arrivals(day)}
 
 
@@ -170,14 +170,14 @@ def test_too_many_applications_of_one_commune_are_refused():
 
 @given(st.floats(min_value=0, max_value=1, exclude_max=True))
 def test_a_time_of_day_lies_inside_its_hours(u: float):
-    assert 0 <= online_working_day(FACTS)(u) < 86_400
-    assert any(opens <= counter_day(FACTS)(u) < closes for opens, closes in OFFICE)
+    assert 0 <= online_working_day(DOMAIN)(u) < 86_400
+    assert any(opens <= counter_day(DOMAIN)(u) < closes for opens, closes in OFFICE)
 
 
 @given(st.floats(min_value=0, max_value=0.999), st.floats(min_value=0, max_value=0.999))
 def test_a_later_draw_is_a_later_time(first: float, second: float):
     low, high = sorted((first, second))
-    at = online_working_day(FACTS)
+    at = online_working_day(DOMAIN)
     assert at(low) <= at(high)
 
 

@@ -55,8 +55,8 @@ class Desk:
         await self.writer._on_batch(polled(records))
 
     def sums(self) -> Any:
-        reading = self.store.snapshot()
-        return reading.cells, reading.fingerprints
+        snapshot = self.store.snapshot()
+        return snapshot.cells, snapshot.fingerprints
 
 
 @pytest.fixture

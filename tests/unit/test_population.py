@@ -19,12 +19,12 @@ from paperless.population.population import Population
 from paperless.population.scenario import load_scenario, simulated_days
 from paperless.population.shares import NO_OVERRIDES, shares_of
 
-FACTS = load_domain()
+DOMAIN = load_domain()
 
 
 def day_of(shares: Mapping[str, float] = NO_OVERRIDES, *, applications: int = 12_000) -> SimulatedDay:
-    scenario = load_scenario("national-day", FACTS).model_copy(update={"shares": dict(shares)})
-    return simulated_days(scenario, FACTS, seed=7, applications=applications)[0]
+    scenario = load_scenario("national-day", DOMAIN).model_copy(update={"shares": dict(shares)})
+    return simulated_days(scenario, DOMAIN, seed=7, applications=applications)[0]
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ def test_the_dossier_code_names_province_commune_and_day():
 
 
 def test_no_citizen_has_the_number_of_a_persona(filed: list[dict[str, Any]]):
-    old_codes = {f"0{code}" for province in FACTS.provinces.values() for code in province.old_codes}
+    old_codes = {f"0{code}" for province in DOMAIN.provinces.values() for code in province.old_codes}
     assert all(event["citizen_number"][:3] in old_codes for event in filed)
     assert "999" not in old_codes
 
@@ -147,7 +147,7 @@ def test_paper_filers_bring_what_no_database_knows(filed: list[dict[str, Any]]):
         for event in filed
         if event["channel"] != "online"
         for slug, answer in event["components"].items()
-        if not FACTS.procedures[event["procedure"]].components[slug].replaceable
+        if not DOMAIN.procedures[event["procedure"]].components[slug].replaceable
     )
     assert set(answers) == {"paper"}
 
@@ -157,7 +157,7 @@ def test_online_filers_attach_what_no_database_knows(filed: list[dict[str, Any]]
         answer
         for event in online(filed)
         for slug, answer in event["components"].items()
-        if not (component := FACTS.procedures[event["procedure"]].components[slug]).replaceable
+        if not (component := DOMAIN.procedures[event["procedure"]].components[slug]).replaceable
         and component.fallback != "original"
     )
     assert set(answers) == {"upload"}
@@ -168,7 +168,7 @@ def test_an_original_is_brought_or_not_at_all(filed: list[dict[str, Any]]):
         answer
         for event in filed
         for slug, answer in event["components"].items()
-        if FACTS.procedures[event["procedure"]].components[slug].fallback == "original"
+        if DOMAIN.procedures[event["procedure"]].components[slug].fallback == "original"
     )
     assert set(answers) == {"paper", "none"}
 
@@ -176,7 +176,7 @@ def test_an_original_is_brought_or_not_at_all(filed: list[dict[str, Any]]):
 def test_an_original_that_no_database_knows_may_never_come(filed: list[dict[str, Any]]):
     # Certification of copies: the original has no database behind it, so who files online must still bring it.
     answers = Counter(event["components"]["ban_chinh"] for event in online(filed) if event["procedure"] == "X.900003")
-    assert_share(answers["none"], sum(answers.values()), FACTS.number("supplement.no_answer_share"))
+    assert_share(answers["none"], sum(answers.values()), DOMAIN.number("supplement.no_answer_share"))
 
 
 def asked(events: list[dict[str, Any]]) -> Counter[str]:
@@ -185,7 +185,7 @@ def asked(events: list[dict[str, Any]]) -> Counter[str]:
         answer
         for event in online(events)
         for slug, answer in event["components"].items()
-        if (component := FACTS.procedures[event["procedure"]].components[slug]).replaceable
+        if (component := DOMAIN.procedures[event["procedure"]].components[slug]).replaceable
         and component.fallback != "original"
     )
 
@@ -193,7 +193,7 @@ def asked(events: list[dict[str, Any]]) -> Counter[str]:
 def test_some_online_filers_answer_on_paper_or_never(filed: list[dict[str, Any]]):
     answers = asked(filed)
     whole = sum(answers.values())
-    no_answer = FACTS.number("supplement.no_answer_share")
+    no_answer = DOMAIN.number("supplement.no_answer_share")
     # Components of one application are silent together, so the bound is wider than for independent ones.
     assert abs(answers["none"] / whole - no_answer) < 0.02
     assert abs(answers["paper"] / (whole - answers["none"]) - mean("paper_answer_share")) < 0.03
@@ -201,7 +201,7 @@ def test_some_online_filers_answer_on_paper_or_never(filed: list[dict[str, Any]]
 
 def test_who_does_not_answer_answers_nothing(filed: list[dict[str, Any]]):
     for event in online(filed):
-        components = FACTS.procedures[event["procedure"]].components
+        components = DOMAIN.procedures[event["procedure"]].components
         answers = {answer for slug, answer in event["components"].items() if components[slug].replaceable}
         assert answers == {"none"} or "none" not in answers
 
@@ -210,13 +210,13 @@ def test_components_are_needed_at_their_rate(filed: list[dict[str, Any]]):
     code, slug = "1.004222", "quan_he_nhan_than"
     events = [event for event in filed if event["procedure"] == code]
     needed = sum(1 for event in events if slug in event["components"])
-    assert_share(needed, len(events), FACTS.procedures[code].components[slug].needed_rate)
+    assert_share(needed, len(events), DOMAIN.procedures[code].components[slug].needed_rate)
     assert all("mau_ct01" not in event["components"] for event in events)
 
 
 def test_fees_are_unknown_only_where_none_is_due(filed: list[dict[str, Any]]):
     for event in filed:
-        due = FACTS.procedures[event["procedure"]].fee_online_vnd > 0
+        due = DOMAIN.procedures[event["procedure"]].fee_online_vnd > 0
         assert (event["fee_paid_online"] is not None) == due
         assert event["channel"] == "online" or not event["fee_paid_online"]
 
@@ -227,7 +227,7 @@ def test_most_online_fees_are_paid_online(filed: list[dict[str, Any]]):
 
 
 def test_a_physical_result_is_never_returned_electronically(filed: list[dict[str, Any]]):
-    physical = [event for event in filed if not FACTS.procedures[event["procedure"]].electronic_result]
+    physical = [event for event in filed if not DOMAIN.procedures[event["procedure"]].electronic_result]
     assert physical
     assert not any(event["electronic_result"] for event in physical)
     assert {event["result_delivery"] for event in physical} == {"post", "counter"}
@@ -236,7 +236,7 @@ def test_a_physical_result_is_never_returned_electronically(filed: list[dict[str
 def test_an_electronic_result_is_fetched_on_paper_on_request(filed: list[dict[str, Any]]):
     electronic = [event for event in filed if event["electronic_result"]]
     delivered = sum(1 for event in electronic if event["result_delivery"] == "electronic")
-    assert_share(delivered, len(electronic), 1 - FACTS.number("result.paper_on_request_share"))
+    assert_share(delivered, len(electronic), 1 - DOMAIN.number("result.paper_on_request_share"))
 
 
 def test_offices_take_half_the_limit_in_the_median(filed: list[dict[str, Any]]):
@@ -256,9 +256,9 @@ def test_a_supplement_takes_three_working_days_in_the_median(filed: list[dict[st
 
 
 def test_before_october_more_offices_take_paper():
-    before, after = (shares_of(FACTS, "01", day).paper_taken_share for day in (date(2025, 9, 30), date(2025, 10, 1)))
-    assert before == FACTS.number("channel.paper_taken_share_before_oct_2025")
-    assert after == FACTS.profiles["01"].paper_taken_share < before
+    before, after = (shares_of(DOMAIN, "01", day).paper_taken_share for day in (date(2025, 9, 30), date(2025, 10, 1)))
+    assert before == DOMAIN.number("channel.paper_taken_share_before_oct_2025")
+    assert after == DOMAIN.profiles["01"].paper_taken_share < before
 
 
 @pytest.mark.parametrize(

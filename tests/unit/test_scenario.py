@@ -15,7 +15,7 @@ from paperless.population.scenario import (
     simulated_days,
 )
 
-FACTS = load_domain()
+DOMAIN = load_domain()
 GOOD = """
 name = "mine"
 title_vi = "Của tôi"
@@ -27,14 +27,14 @@ applications_per_day = 1000
 
 def refused(text: str) -> str:
     with pytest.raises(ScenarioError) as error:
-        parse_scenario(text, "mine.toml", FACTS)
+        parse_scenario(text, "mine.toml", DOMAIN)
     return str(error.value)
 
 
 @pytest.mark.parametrize("name", scenario_names())
 def test_every_packaged_scenario_can_be_played(name: str):
-    scenario = load_scenario(name, FACTS)
-    days = simulated_days(scenario, FACTS, seed=1)
+    scenario = load_scenario(name, DOMAIN)
+    days = simulated_days(scenario, DOMAIN, seed=1)
     assert scenario.name == name
     assert scenario.sentence.endswith(".")
     assert [day.date for day in days] == list(scenario.days)
@@ -54,67 +54,67 @@ def test_the_default_scenario_is_named_first():
 
 
 def test_the_national_day_is_what_the_counters_record():
-    [day] = simulated_days(load_scenario("national-day", FACTS), FACTS, seed=1)
-    assert day.applications == FACTS.number("volume.provinces_per_day") == 120_833
+    [day] = simulated_days(load_scenario("national-day", DOMAIN), DOMAIN, seed=1)
+    assert day.applications == DOMAIN.number("volume.provinces_per_day") == 120_833
     assert day.date == date(2025, 10, 8)
     assert len(day.communes) == 3_321
     assert sum(day.weights) == pytest.approx(1)
 
 
 def test_one_province_gets_its_part_of_the_country():
-    [day] = simulated_days(load_scenario("one-province", FACTS), FACTS, seed=1)
+    [day] = simulated_days(load_scenario("one-province", DOMAIN), DOMAIN, seed=1)
     assert {commune.province for commune in day.communes} == {"46"}
     assert 500 < day.applications < 4_000
 
 
 def test_weekends_bring_a_fraction_of_a_working_day():
-    days = simulated_days(load_scenario("week", FACTS), FACTS, seed=1)
+    days = simulated_days(load_scenario("week", DOMAIN), DOMAIN, seed=1)
     volumes = [day.applications for day in days]
-    assert volumes[:5] == [round(20_000 * FACTS.number("volume.working_day_factor"))] * 5
-    assert volumes[5:] == [round(20_000 * FACTS.number("volume.weekend_factor"))] * 2
+    assert volumes[:5] == [round(20_000 * DOMAIN.number("volume.working_day_factor"))] * 5
+    assert volumes[5:] == [round(20_000 * DOMAIN.number("volume.weekend_factor"))] * 2
     assert [day.office_open for day in days] == [True] * 5 + [False] * 2
 
 
 def test_an_exact_total_is_divided_over_the_days():
-    days = simulated_days(load_scenario("week", FACTS), FACTS, seed=1, applications=1_001)
+    days = simulated_days(load_scenario("week", DOMAIN), DOMAIN, seed=1, applications=1_001)
     assert sum(day.applications for day in days) == 1_001
     assert days[0].applications > 5 * days[6].applications
 
 
 def test_twenty_five_plays_the_listed_services_alone():
-    [day] = simulated_days(load_scenario("twenty-five", FACTS), FACTS, seed=1)
+    [day] = simulated_days(load_scenario("twenty-five", DOMAIN), DOMAIN, seed=1)
     assert len(day.procedures) == 25
     assert all(procedure.in_list_25 for procedure in day.procedures)
 
 
 def test_before_october_centres_still_take_paper():
-    [day] = simulated_days(load_scenario("before-october", FACTS), FACTS, seed=1)
+    [day] = simulated_days(load_scenario("before-october", DOMAIN), DOMAIN, seed=1)
     assert {shares.paper_taken_share for shares in day.shares.values()} == {0.3}
-    assert day.date < FACTS.day("date.no_paper_25_services")
+    assert day.date < DOMAIN.day("date.no_paper_25_services")
 
 
 def test_an_unknown_scenario_lists_the_known_ones_and_the_nearest():
     with pytest.raises(ScenarioError, match=r"'natinal-day' is unknown; did you mean 'national-day'\? Known: .*week"):
-        load_scenario("natinal-day", FACTS)
+        load_scenario("natinal-day", DOMAIN)
 
 
 def test_a_scenario_of_the_users_is_read_from_its_path(tmp_path: Path):
     path = tmp_path / "mine.toml"
     path.write_text(GOOD + '[procedures]\n"1.001193" = 3\n"1.000656" = 1\n', encoding="utf-8")
-    [day] = simulated_days(load_scenario(str(path), FACTS), FACTS, seed=1)
+    [day] = simulated_days(load_scenario(str(path), DOMAIN), DOMAIN, seed=1)
     assert (day.applications, [procedure.code for procedure in day.procedures]) == (1000, ["1.001193", "1.000656"])
 
 
 def test_a_missing_file_is_named_with_what_to_do(tmp_path: Path):
     with pytest.raises(ScenarioError, match=r"none\.toml: cannot be read .*check the path"):
-        load_scenario(str(tmp_path / "none.toml"), FACTS)
+        load_scenario(str(tmp_path / "none.toml"), DOMAIN)
 
 
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path):
     path = tmp_path / "mine.toml"
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(ScenarioError, match="not UTF-8"):
-        load_scenario(str(path), FACTS)
+        load_scenario(str(path), DOMAIN)
 
 
 @pytest.mark.parametrize(

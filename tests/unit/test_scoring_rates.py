@@ -12,7 +12,7 @@ from services.scoring.rollup.outcome import ApplicationOutcome
 from services.scoring.rollup.rollup import Rollup
 from tests.support.scoring_examples import BIRTH, MARRIAGE, RESIDENCE, component, decided, outcomes, partition
 
-FACTS = load_domain()
+DOMAIN = load_domain()
 ON_PAPER = {"outcome": "partly_online", "reasons": ("supplement_on_paper",)}
 
 
@@ -23,7 +23,7 @@ def cells(outcomes: Iterable[ApplicationOutcome]):
 
 
 def fraction(name: MeasureName, decisions: Iterable[ApplicationOutcome]) -> tuple[int, int]:
-    rate = rates_of(count(cells(decisions), FACTS))[name]
+    rate = rates_of(count(cells(decisions), DOMAIN))[name]
     return rate.numerator, rate.denominator
 
 
@@ -53,15 +53,15 @@ def test_a_paper_asked_anyway_counts_although_data_were_there():
 
 
 def test_only_papers_count_as_avoided_not_forms():
-    procedure = FACTS.procedures[BIRTH]
+    procedure = DOMAIN.procedures[BIRTH]
     parts = tuple(component(slug) for slug in procedure.components)
     papers = sum(one.kind == "paper" for one in procedure.components.values())
     assert 0 < papers < len(parts)
-    assert count(cells([decided(1, procedure=BIRTH, components=parts)]), FACTS).papers_avoided == papers
+    assert count(cells([decided(1, procedure=BIRTH, components=parts)]), DOMAIN).papers_avoided == papers
 
 
 def test_mean_time_is_minutes_over_applications():
-    rate = rates_of(count(cells([decided(1, minutes=10), decided(2, minutes=25)]), FACTS))["minutes_to_result"]
+    rate = rates_of(count(cells([decided(1, minutes=10), decided(2, minutes=25)]), DOMAIN))["minutes_to_result"]
     assert (rate.numerator, rate.denominator, rate.value) == (35, 2, 17.5)
 
 
@@ -70,13 +70,13 @@ def test_nothing_counted_gives_no_value():
 
 
 def test_the_table_shows_all_34_provinces_even_empty_ones():
-    table = rates_table(cells([decided(1, procedure=BIRTH)]), FACTS)
-    assert sorted(row.key for row in table.rows) == sorted(FACTS.provinces)
+    table = rates_table(cells([decided(1, procedure=BIRTH)]), DOMAIN)
+    assert sorted(row.key for row in table.rows) == sorted(DOMAIN.provinces)
     assert [row.rank for row in table.rows if row.applications == 0] == [None] * 33
 
 
 def test_the_default_table_leaves_ministry_run_applications_out():
-    table = rates_table(cells([decided(1, procedure=BIRTH), decided(2, procedure=RESIDENCE)]), FACTS)
+    table = rates_table(cells([decided(1, procedure=BIRTH), decided(2, procedure=RESIDENCE)]), DOMAIN)
     assert table.total.applications == 1
     assert [row.applications for row in table.by_authority] == [1, 1, 2]
 
@@ -87,12 +87,12 @@ def test_equal_rates_share_a_rank():
         decided(2, procedure=BIRTH, province="79"),
         decided(3, procedure=BIRTH, province="48", **ON_PAPER),
     ]
-    table = rates_table(cells(decisions), FACTS)
+    table = rates_table(cells(decisions), DOMAIN)
     assert [(row.key, row.rank) for row in table.rows[:3]] == [("01", 1), ("79", 1), ("48", 3)]
 
 
 def test_published_rates_stand_beside_the_simulated_ones():
-    table = rates_table(cells([decided(1)]), FACTS)
+    table = rates_table(cells([decided(1)]), DOMAIN)
     provinces, ministries, both = table.by_authority
     assert (provinces.published["d1"].value, ministries.published["d1"].value) == (0.1694, 0.5446)
     assert both.published == {}
@@ -101,7 +101,7 @@ def test_published_rates_stand_beside_the_simulated_ones():
 def test_the_country_is_compared_at_the_published_mix():
     table = rates_table(
         cells([decided(1, procedure=BIRTH), decided(2, procedure=BIRTH, **ON_PAPER), decided(3, procedure=RESIDENCE)]),
-        FACTS,
+        DOMAIN,
     )
     country = table.country_d1
     assert country is not None
@@ -111,29 +111,29 @@ def test_the_country_is_compared_at_the_published_mix():
 
 
 def test_without_ministries_the_country_has_no_rate():
-    country = rates_table(cells([decided(1, procedure=BIRTH)]), FACTS).country_d1
+    country = rates_table(cells([decided(1, procedure=BIRTH)]), DOMAIN).country_d1
     assert country is not None
     assert country.value is None
 
 
 def test_one_procedure_is_not_held_against_a_figure_of_all():
-    table = rates_table(cells([decided(1, procedure=BIRTH)]), FACTS, procedure=BIRTH)
+    table = rates_table(cells([decided(1, procedure=BIRTH)]), DOMAIN, procedure=BIRTH)
     assert table.total.published == {}
 
 
 def test_figures_of_2026_or_of_old_borders_are_not_used():
-    assert published_for_province(FACTS, "25", "province") == {}
-    assert published_for_province(FACTS, "79", "province")["online"].value == pytest.approx(0.965)
-    assert "2025" in (published_for_country(FACTS, "province")["d1"].period_end or "")
+    assert published_for_province(DOMAIN, "25", "province") == {}
+    assert published_for_province(DOMAIN, "79", "province")["online"].value == pytest.approx(0.965)
+    assert "2025" in (published_for_country(DOMAIN, "province")["d1"].period_end or "")
 
 
 def test_a_provinces_counters_are_not_held_against_ministries():
-    assert published_for_province(FACTS, "79", "ministry") == {}
+    assert published_for_province(DOMAIN, "79", "ministry") == {}
 
 
 def test_a_provinces_breakdowns_add_up_to_its_total():
     decisions = [decided(1, procedure=BIRTH), decided(2, procedure=RESIDENCE), decided(3, minutes=60_000)]
-    view = province_rates(cells(decisions), FACTS, "01")
+    view = province_rates(cells(decisions), DOMAIN, "01")
     assert sum(row.applications for row in view.by_month) == sum(row.applications for row in view.by_procedure) == 3
     assert view.by_authority[-1].applications == 3
 
@@ -141,14 +141,14 @@ def test_a_provinces_breakdowns_add_up_to_its_total():
 @given(st.lists(outcomes(), max_size=30))
 def test_every_filter_splits_the_applications_completely(decisions):
     everything = cells(decisions)
-    total = count(everything, FACTS)
-    by_province = [count(select(everything, province=code), FACTS) for code in FACTS.provinces]
-    by_procedure = [count(select(everything, procedure=code), FACTS) for code in FACTS.procedures]
+    total = count(everything, DOMAIN)
+    by_province = [count(select(everything, province=code), DOMAIN) for code in DOMAIN.provinces]
+    by_procedure = [count(select(everything, procedure=code), DOMAIN) for code in DOMAIN.procedures]
     for parts in (by_province, by_procedure):
         assert [sum(column) for column in zip(*parts, strict=True)] == list(total)
     assert total.applications == sum(measures.n for measures in everything.values())
 
 
 def test_an_empty_selection_counts_nothing():
-    assert count({}, FACTS) == Counts()
+    assert count({}, DOMAIN) == Counts()
     assert select({decided(1).cell: Measures(n=1)}, month="2024-01") == {}

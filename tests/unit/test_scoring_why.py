@@ -10,13 +10,13 @@ from services.scoring.rollup.outcome import ApplicationOutcome
 from services.scoring.rollup.rollup import Rollup
 from tests.support.scoring_examples import RESIDENCE, component, decided, outcomes, partition
 
-FACTS = load_domain()
+DOMAIN = load_domain()
 
 
 def why(decisions: Iterable[ApplicationOutcome], **filters):
     rollup = Rollup()
     rollup.apply_all([(partition(outcome), outcome) for outcome in decisions])
-    return why_table(rollup.cells, FACTS, **({"authority": "all"} | filters))
+    return why_table(rollup.cells, DOMAIN, **({"authority": "all"} | filters))
 
 
 def stopped_by(number: int, *reasons: str, **changes) -> ApplicationOutcome:
@@ -96,7 +96,7 @@ def test_nothing_decided_explains_nothing():
 def test_reasons_and_outcomes_add_up_to_the_cells(decisions):
     rollup = Rollup()
     rollup.apply_all([(partition(outcome), outcome) for outcome in decisions])
-    table = why_table(rollup.cells, FACTS, authority="all")
+    table = why_table(rollup.cells, DOMAIN, authority="all")
     assert table.applications == sum(measures.n for measures in rollup.cells.values())
     assert sum(table.outcomes.values()) == table.applications
     assert table.end_to_end + table.not_end_to_end == table.applications
