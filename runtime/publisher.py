@@ -85,31 +85,32 @@ class Publisher:
             else:
                 await self._send_all()
         except KafkaError as error:
-            self._failed(error)
-            await self._try_again()
+            await self._try_again(error)
         self.failing = False
         for end in ending:
             end()
 
-    async def _try_again(self) -> None:
+    async def _try_again(self, failure: KafkaError | None = None) -> None:
+        """Send until the broker has it; `failure` is that of a first try, after which there is a wait already."""
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(KafkaError),
             wait=wait_random_exponential(multiplier=0.1, max=5.0),
             before_sleep=self._warn,
         ):
             with attempt:
+                if failure is not None:
+                    first, failure = failure, None
+                    raise first
                 if self._ended and self._renew:
                     await self._renew()
                 self._ended = False
                 await self._send_all()
 
     def _warn(self, state: RetryCallState) -> None:
-        self._failed(state.outcome.exception() if state.outcome else None, state.attempt_number + 1)
-
-    def _failed(self, error: BaseException | None, attempt: int = 1) -> None:
+        error = state.outcome.exception() if state.outcome else None
         self.failing = True
         self._ended = self._ended or not getattr(error, "retriable", False)
-        log.warning("publishing failed, trying again", attempt=attempt, error=repr(error))
+        log.warning("publishing failed, trying again", attempt=state.attempt_number, error=repr(error))
 
     async def _send_all(self) -> None:
         sends = [self._send(target, messages) for target, messages in self._sending.items()]
