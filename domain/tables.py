@@ -135,12 +135,12 @@ def read_rows(folder: Folder, file: str, columns: Sequence[str]) -> list[Row]:
 
 def by_key(rows: Iterable[tuple[Row, T]], field: str, key: Callable[[T], str]) -> dict[str, T]:
     """Items by key in file order; a key that comes twice is an error of its second row."""
-    found: dict[str, T] = {}
+    items: dict[str, T] = {}
     for row, item in rows:
-        if key(item) in found:
+        if key(item) in items:
             row.fail(field, f"{key(item)!r} comes twice", "remove one of the rows")
-        found[key(item)] = item
-    return found
+        items[key(item)] = item
+    return items
 
 
 def _text(folder: Folder, file: str) -> str:

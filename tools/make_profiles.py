@@ -1,9 +1,8 @@
 """The domain's ``data/province_profiles.csv``: how the provinces differ from the country.
 
-Deterministic. Figures
-published for autumn 2025 stay as they are; the other provinces are spread inside low..high of
-the parameter, ranked by a hash of column and code, and shifted together until the mean equals
-the parameter. The mean is weighted by population for the volume, by dossiers for all shares.
+Deterministic. Figures published for autumn 2025 stay as they are; the other provinces are spread inside low..high of
+the parameter, ranked by a hash of column and code, and shifted together until the mean equals the parameter. The mean
+is weighted by population for the volume, by dossiers for all shares.
 """
 
 import csv

@@ -1,8 +1,8 @@
 """Hand-written on aiokafka: many records at once, closed batches out by partition, commits on a timer.
 
 At least once, as the kernel: offsets are committed after the broker has the copies. While it stores one batch, the next
-one is copied. What the kernel does beside that is
-left out: dead letters, rebalances, gaps, backoff, health, metrics. The ceiling of everything on this client.
+one is copied. What the kernel does beside that is left out: dead letters, rebalances, gaps, backoff, health, metrics.
+The ceiling of everything on this client.
 """
 
 import asyncio

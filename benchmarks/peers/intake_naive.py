@@ -1,7 +1,7 @@
 """Intake on FastStream as its first page shows it: a handler per message that calls the same core and publishes.
 
-The broker's own defaults (`AckPolicy.ACK_FIRST`), so a crash can lose applications; no pending, so silence is never
-noticed and each reply is decided from its context. Each is less work than the kernel's intake does.
+The broker's own defaults (`AckPolicy.ACK_FIRST`), so a crash can lose applications; nothing is pending, so silence is
+never noticed and each reply is decided from its context. Each is less work than the kernel's intake does.
 """
 
 import asyncio

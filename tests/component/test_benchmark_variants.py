@@ -48,8 +48,8 @@ async def test_a_hop_copies_every_record_to_its_partition(embedded: Broker, name
 )
 async def test_an_intake_does_all_its_work(embedded: Broker, name: str, count: int, replied: bool):
     log, servers = (replies if replied else submissions)(count), embedded.address
-    logic = handlers()
-    expected = [message for record in records(log) for message in published(logic.on_record(record, {}))]
+    handler = handlers()
+    expected = [message for record in records(log) for message in published(handler.on_record(record, {}))]
     await create_topics(servers, [topic.name for topic in ALL])
     await write(servers, by_partition(log))
     job = Job(servers=servers, source="", target="", group=name, records=len(expected), partitions=PARTITIONS)

@@ -11,7 +11,7 @@ KEYS = st.sampled_from([b"a", b"b", b"c", b"d", b"e"])
 DEADLINES = st.integers(0, 12).map(float)
 
 
-class WindowTwin(RuleBasedStateMachine):
+class PendingTwin(RuleBasedStateMachine):
     """Pending records beside the plainest thing that could do the same: a dictionary that is searched."""
 
     @initialize()
@@ -60,7 +60,7 @@ class WindowTwin(RuleBasedStateMachine):
         assert self.pending.next_deadline() == min((deadline for _, deadline, _ in self.twin.values()), default=None)
 
 
-TestWindowTwin = WindowTwin.TestCase
+TestPendingTwin = PendingTwin.TestCase
 
 
 def test_a_duplicate_moves_neither_offset_nor_deadline():

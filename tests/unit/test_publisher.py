@@ -128,7 +128,7 @@ async def test_a_flush_cut_short_keeps_its_messages(log):
     assert values(log) == [b"v"]
 
 
-async def test_an_empty_outbox_asks_for_no_producer():
+async def test_an_empty_publisher_asks_for_no_producer():
     def none():
         raise AssertionError("there is nothing to send")
 

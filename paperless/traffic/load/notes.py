@@ -11,9 +11,9 @@ LATE_MS = 10.0
 NEAR_CEILING = 0.5
 
 
-def notes(plan: LoadPlan, found: Measured | None, ceiling: Ceiling, *, interrupted: bool) -> tuple[str, ...]:
+def notes(plan: LoadPlan, measured: Measured | None, ceiling: Ceiling, *, interrupted: bool) -> tuple[str, ...]:
     """Return the sentences that belong beside the figures."""
-    return (*_of_the_run(plan, interrupted=interrupted), *(_of_the_figures(found, ceiling) if found else ()))
+    return (*_of_the_run(plan, interrupted=interrupted), *(_of_the_figures(measured, ceiling) if measured else ()))
 
 
 def _of_the_run(plan: LoadPlan, *, interrupted: bool) -> Iterator[str]:
@@ -26,24 +26,25 @@ def _of_the_run(plan: LoadPlan, *, interrupted: bool) -> Iterator[str]:
         )
 
 
-def _of_the_figures(found: Measured, ceiling: Ceiling) -> Iterator[str]:
-    slip = found.slip.percentiles["99"]
+def _of_the_figures(measured: Measured, ceiling: Ceiling) -> Iterator[str]:
+    slip = measured.slip.percentiles["99"]
     if slip > LATE_MS:
         yield f"slip p99 {slip:,.1f} ms: the figures include the generator's own lateness"
-    if found.rate and found.rate > NEAR_CEILING * min(ceiling.handed_per_s, ceiling.made_per_s):
+    if measured.rate and measured.rate > NEAR_CEILING * min(ceiling.handed_per_s, ceiling.made_per_s):
         yield "the rate is more than half of the driver's own ceiling: the driver may be the limit"
-    if found.to_stored.unfinished:
+    if measured.to_stored.unfinished:
         yield (
-            f"{found.to_stored.unfinished:,} of the measured applications were not stored when the run ended; they"
+            f"{measured.to_stored.unfinished:,} of the measured applications were not stored when the run ended; they"
             " count with the time that they had waited"
         )
-    gap = found.observation.gap
+    observation = measured.observation
+    gap = observation.gap
     if gap.count:
         yield (
             f"resolution: the store's position was asked every {gap.percentiles['50']:,.1f} ms (p50;"
             f" p99 {gap.percentiles['99']:,.1f}), so a stored moment is seen up to that late, never early"
         )
-    if found.observation.failed:
-        yield f"the scoring API did not answer {found.observation.failed:,} of {found.observation.polls:,} questions"
-    if found.counts.foreign:
-        yield f"{found.counts.foreign:,} outcomes were of others: somebody else files at the same time"
+    if observation.failed:
+        yield f"the scoring API did not answer {observation.failed:,} of {observation.polls:,} questions"
+    if measured.counts.foreign:
+        yield f"{measured.counts.foreign:,} outcomes were of others: somebody else files at the same time"
