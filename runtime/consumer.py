@@ -290,8 +290,8 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
         if partitions:
             (self.consumer.resume if resume else self.consumer.pause)(*partitions)
 
-    def _stop_on(self, error: Exception, what: str) -> None:
-        self.fatal = str(error) if isinstance(error, FatalError) else f"{what}: {error!r}"
+    def _stop_on(self, error: Exception, consequence: str) -> None:
+        self.fatal = str(error) if isinstance(error, FatalError) else f"{consequence}: {error!r}"
         # A batch that waits for an assignment would hold up the stop.
         self._assigned.set()
         self.publisher.discard()

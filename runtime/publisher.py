@@ -37,7 +37,7 @@ class Publisher:
         self, producer: Callable[[], Any], renew: Callable[[], Awaitable[None]] | None = None, sent: Tally | None = None
     ) -> None:
         self._producer, self._renew = producer, renew
-        self._ended = False
+        self._producer_ended = False
         self._queued: defaultdict[Target, list[Message]] = defaultdict(list)
         self._sending: dict[Target, list[Message]] = {}
         self._flight: asyncio.Task[None] | None = None
@@ -80,7 +80,7 @@ class Publisher:
     async def _deliver(self, ending: Iterable[Callable[[], object]]) -> None:
         try:
             # Nearly always the only try; preparing for others costs several times as much.
-            if self._ended:
+            if self._producer_ended:
                 await self._try_again()
             else:
                 await self._send_all()
@@ -101,15 +101,15 @@ class Publisher:
                 if failure is not None:
                     first, failure = failure, None
                     raise first
-                if self._ended and self._renew:
+                if self._producer_ended and self._renew:
                     await self._renew()
-                self._ended = False
+                self._producer_ended = False
                 await self._send_all()
 
     def _warn(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         self.failing = True
-        self._ended = self._ended or not getattr(error, "retriable", False)
+        self._producer_ended = self._producer_ended or not getattr(error, "retriable", False)
         log.warning("publishing failed, trying again", attempt=state.attempt_number, error=repr(error))
 
     async def _send_all(self) -> None:

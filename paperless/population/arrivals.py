@@ -141,9 +141,9 @@ def _packed(day: SimulatedDay) -> Iterator[int]:
                 yield second << 40 | position << 28 | (first + offset + 1) << 8 | procedure << 2 | mode
 
 
-def _check_fits(what: str, count: int, limit: int) -> None:
+def _check_fits(counted: str, count: int, limit: int) -> None:
     if count > limit:
-        raise ValueError(f"{count} {what} on one day do not fit; give at most {limit}")
+        raise ValueError(f"{count} {counted} on one day do not fit; give at most {limit}")
 
 
 def _mode(u: float, ends: _Modes, fileable: bool) -> int:  # noqa: FBT001  positional: once per application

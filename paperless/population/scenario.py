@@ -19,7 +19,6 @@ from paperless.population.arrivals import SimulatedDay, apportion, province_weig
 from paperless.population.shares import Share, Shares, shares_of
 
 DEFAULT_SCENARIO = "national-day"
-_SATURDAY = 5
 
 
 class ScenarioError(ValueError):
