@@ -58,10 +58,8 @@ def _worker_group(item: pytest.Item) -> str | None:
     system = item.get_closest_marker("system") is not None
     if item.get_closest_marker("container"):
         return "compose" if system else "containers"
-    if system:
-        # Those of a module share a system; `served` is several modules'.
-        return "served" if "served" in getattr(item, "fixturenames", ()) else item.path.stem
-    return None
+    # Those of a module share a system.
+    return item.path.stem if system else None
 
 
 def _rank(item: pytest.Item) -> tuple[bool, ...]:

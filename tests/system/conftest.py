@@ -14,7 +14,8 @@ APPLICATIONS = 1_500
 IMAGE = f"paperless:test-{crc32(str(ROOT).encode()):08x}"
 
 
-@pytest.fixture(scope="session")
+# Of a module, not of the session: an idle system takes a third of a processor, and the worker's last test is far away.
+@pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """A system that has taken 1,500 applications."""
     system = System(tmp_path_factory.mktemp("served"))
