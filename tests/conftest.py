@@ -26,6 +26,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 SYSTEM = Path(__file__).parent / "system"
+# Whole demos and measured loads: beside the systems of docker compose, both would run out of processor time.
+BUSY = ("test_demo", "test_load_stalls")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -56,8 +58,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
 def _worker_group(item: pytest.Item) -> str | None:
     """Return the name of the tests that one worker runs, one after the other; None: any worker takes it."""
     system = item.get_closest_marker("system") is not None
-    if item.get_closest_marker("container"):
-        return "compose" if system else "containers"
+    container = item.get_closest_marker("container") is not None
+    if system and (container or item.path.stem in BUSY):
+        return "compose"
+    if container:
+        return "containers"
     # Those of a module share a system.
     return item.path.stem if system else None
 

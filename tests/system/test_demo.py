@@ -47,9 +47,9 @@ def play(folder: Path, *options: object) -> Demo:
 
 @pytest.fixture(scope="module")
 def demos(tmp_path_factory) -> Iterator[dict[str, Demo]]:
-    """One demo for each of the runs, three at a time: most of a run is waiting."""
+    """One demo for each of the runs, two at a time: most of a run is waiting."""
     folders = {name: tmp_path_factory.mktemp(name) for name in RUNS}
-    with ThreadPoolExecutor(3) as pool:
+    with ThreadPoolExecutor(2) as pool:
         runs = {name: pool.submit(play, folders[name], *options) for name, options in RUNS.items()}
         yield {name: run.result() for name, run in runs.items()}
 
