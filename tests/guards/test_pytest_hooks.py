@@ -45,7 +45,8 @@ def run(tmp_path):
     def run(tests: str, *options: object) -> subprocess.CompletedProcess[str]:
         (tmp_path / "test_it.py").write_text(tests)
         command = [sys.executable, "-m", "pytest", "-p", "xdist", "--rootdir", tmp_path, *map(str, options), tmp_path]
-        env = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(ROOT)}
+        own = {"PYTEST_ADDOPTS": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(ROOT)}
+        env = {**os.environ, **own}
         return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=50, check=False)
 
     return run
