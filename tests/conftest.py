@@ -28,8 +28,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 SYSTEM = Path(__file__).parent / "system"
 # Whole demos and measured loads: beside the systems of docker compose, both would run out of processor time.
 BUSY = ("test_demo", "test_load_stalls")
-# Has a system of its own, of three brokers, and waits for them most of the time.
-CLUSTER = "test_faults_cluster"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -61,10 +59,8 @@ def _worker_group(item: pytest.Item) -> str | None:
     """Return the name of the tests that one worker runs, one after the other; None: any worker takes it."""
     system = item.get_closest_marker("system") is not None
     container = item.get_closest_marker("container") is not None
-    if container and not system:
+    if container or (system and item.path.stem in BUSY):
         return "containers"
-    if system and item.path.stem != CLUSTER and (container or item.path.stem in BUSY):
-        return "compose"
     # Those of a module share a system.
     return item.path.stem if system else None
 
