@@ -115,18 +115,7 @@ async def until(holds: Callable[[], bool]) -> None:
 
 
 async def read(broker: Broker, topic: str, count: int) -> list[ConsumerRecord]:
-    consumer = AIOKafkaConsumer(bootstrap_servers=broker.address, auto_offset_reset="earliest", group_id=None)
-    await consumer.start()
-    try:
-        consumer.assign([TopicPartition(topic, number) for number in range(PARTITIONS)])
-        found: list[ConsumerRecord] = []
-        async with asyncio.timeout(WITHIN_S):
-            while len(found) < count:
-                for records in (await consumer.getmany(timeout_ms=100)).values():
-                    found += records
-        return found
-    finally:
-        await consumer.stop()
+    return await broker.read(topic, count, partitions=PARTITIONS, within_s=WITHIN_S)
 
 
 async def committed(broker: Broker, topics: Topics, topic: str, partition: int = 0) -> int | None:

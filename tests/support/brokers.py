@@ -1,6 +1,9 @@
 """A broker as component tests know it, whichever it is."""
 
+import asyncio
 from dataclasses import dataclass
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from paperless.local.broker import Capabilities
 from runtime.settings import KafkaAccess
@@ -29,3 +32,18 @@ class Broker:
             "fetch_max_wait_ms": self.capabilities.fetch_max_wait_ms,
             "session_timeout_ms": 2_000,
         }
+
+    async def read(self, topic: str, count: int, *, partitions: int, within_s: float) -> list[ConsumerRecord]:
+        """Return at least so many records of a topic, from its start, outside any group."""
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.address, auto_offset_reset="earliest", group_id=None)
+        await consumer.start()
+        try:
+            consumer.assign([TopicPartition(topic, number) for number in range(partitions)])
+            records: list[ConsumerRecord] = []
+            async with asyncio.timeout(within_s):
+                while len(records) < count:
+                    for fetched in (await consumer.getmany(timeout_ms=100)).values():
+                        records += fetched
+            return records
+        finally:
+            await consumer.stop()

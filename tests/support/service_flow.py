@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaProducer, ConsumerRecord
 
 from contracts.events import ApplicationSubmitted
 from contracts.records import partition_of
@@ -59,18 +59,7 @@ class Flow:
         return services
 
     async def read(self, topic: str, count: int) -> list[ConsumerRecord]:
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.broker.address, auto_offset_reset="earliest", group_id=None)
-        await consumer.start()
-        try:
-            consumer.assign([TopicPartition(topic, number) for number in range(PARTITIONS)])
-            found: list[ConsumerRecord] = []
-            async with asyncio.timeout(WITHIN_S):
-                while len(found) < count:
-                    for records in (await consumer.getmany(timeout_ms=100)).values():
-                        found += records
-            return found
-        finally:
-            await consumer.stop()
+        return await self.broker.read(topic, count, partitions=PARTITIONS, within_s=WITHIN_S)
 
 
 @asynccontextmanager
