@@ -31,7 +31,8 @@ BUSY = ("test_demo", "test_load_stalls")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--slow-limit", type=float, metavar="S", help="fail if a test not marked slow takes longer than S")
+    limit = "name tests not marked slow that take longer than S; fail if one takes five times as long"
+    parser.addoption("--slow-limit", type=float, metavar="S", help=limit)
 
 
 def pytest_configure(config: pytest.Config) -> None:

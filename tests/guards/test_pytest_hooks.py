@@ -14,7 +14,7 @@ from tests.conftest import pytest_addoption, pytest_collection_modifyitems, pyte
 """
 LIMIT_S = 10.0
 # Time passes without waiting: pytest times a test by this clock.
-AGEING = f"""
+AGEING = """
 import pytest, _pytest.timing as timing
 
 def ages(seconds):
@@ -22,9 +22,9 @@ def ages(seconds):
     timing.perf_counter = lambda: real() + seconds
 
 def test_quick(): pass
-def test_unmarked(): ages({LIMIT_S + 1})
+def test_unmarked(): ages({seconds})
 @pytest.mark.slow(reason="it is")
-def test_marked(): ages({LIMIT_S + 1})
+def test_marked(): ages({seconds})
 """
 IN_CONTAINERS = """
 import pytest
@@ -53,12 +53,23 @@ def run(tmp_path):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_slow_test_that_is_not_marked_fails_the_run_and_is_named(run, workers):
-    ran = run(AGEING, "--numprocesses", workers, "--slow-limit", LIMIT_S)
-    assert ran.returncode == pytest.ExitCode.TESTS_FAILED, ran.stdout + ran.stderr
+@pytest.mark.parametrize(
+    ("seconds", "code"),
+    [
+        (LIMIT_S + 1, pytest.ExitCode.OK),
+        (5 * LIMIT_S - 1, pytest.ExitCode.OK),
+        (5 * LIMIT_S + 1, pytest.ExitCode.TESTS_FAILED),
+    ],
+)
+def test_a_slow_test_that_is_not_marked_is_named_and_fails_the_run_over_five_times_the_limit(
+    run, seconds, code, workers
+):
+    ran = run(AGEING.format(seconds=seconds), "--numprocesses", workers, "--slow-limit", LIMIT_S)
+    assert ran.returncode == code, ran.stdout + ran.stderr
     assert "3 passed" in ran.stdout
-    [line] = [line for line in ran.stdout.splitlines() if line.rstrip().endswith("::test_unmarked")]
-    assert line.split()[:2] == [str(LIMIT_S + 1), "s"]
+    [line] = [line for line in ran.stdout.splitlines() if "::test_unmarked" in line]
+    assert line.split()[:3] == ["warning:", str(seconds), "s"]
+    assert ("fails the run: over 50 s" in line) == (code != pytest.ExitCode.OK)
     assert "::test_marked" not in ran.stdout
 
 
