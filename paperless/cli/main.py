@@ -11,6 +11,7 @@ from rich.console import Console
 from domain import DomainError
 from paperless.cli import demo, load, secrets, send, system, tables, topics, verification
 from paperless.cli.options import EXIT_INTERRUPTED
+from paperless.http_client import CertificateError
 from paperless.local.errors import LocalSystemError
 from paperless.operations.access_control import AccessControlError
 from paperless.operations.secrets import SecretError
@@ -27,6 +28,7 @@ EXIT_ERROR = 2
 # What a user can cause or mend; anything else is our own bug and shows its traceback.
 EXPECTED = (
     AccessControlError,
+    CertificateError,
     DomainError,
     KafkaError,
     LoadError,

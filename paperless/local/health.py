@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 
+from paperless.http_client import async_http_client
 from paperless.local.errors import NotReadyError
 from paperless.local.layout import ServiceSpec
 from paperless.local.processes import with_tail
@@ -37,7 +38,7 @@ def _reasons(answer: httpx.Response) -> str:
 async def wait_ready(services: Sequence[ServiceSpec], log_of: Callable[[str], Path], within_s: float) -> None:
     """Return when all are ready; raises `NotReadyError` naming each that is not, why, and the end of its log."""
     deadline = time.monotonic() + within_s
-    async with httpx.AsyncClient(timeout=REQUEST_TIMEOUT_S, trust_env=False) as client:
+    async with async_http_client(timeout_s=REQUEST_TIMEOUT_S) as client:
         while True:
             answers = await asyncio.gather(*(why_unready(client, service) for service in services))
             unready = {service.name: why for service, why in zip(services, answers, strict=True) if why}

@@ -13,6 +13,7 @@ import httpx
 from pydantic import SecretStr, TypeAdapter, ValidationError
 from pydantic_settings import SettingsConfigDict
 
+from paperless.http_client import async_http_client, http_client
 from runtime.settings import EnvironmentSettings
 from services.scoring.api.models import Health
 from services.scoring.rates.rates import RatesTable
@@ -107,14 +108,15 @@ def client(url: str, *, timeout_s: float = 30) -> httpx.Client:
 
     Raises:
         ApiTokenError: the token cannot be read.
+        CertificateError: the certificates for an https address cannot be read.
 
     """
-    return httpx.Client(base_url=url, headers=authorization(), timeout=timeout_s)
+    return http_client(url, headers=authorization(), timeout_s=timeout_s)
 
 
 def async_client(url: str, *, timeout_s: float = 30) -> httpx.AsyncClient:
     """Return a client for `ask_async`; otherwise as `client`."""
-    return httpx.AsyncClient(base_url=url, headers=authorization(), timeout=timeout_s)
+    return async_http_client(url, headers=authorization(), timeout_s=timeout_s)
 
 
 def ask(api: httpx.Client, question: Question[A]) -> A:

@@ -17,6 +17,7 @@ from aiokafka.errors import KafkaError
 
 from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED, LOG_IDENTITY
 from domain import load_domain
+from paperless.http_client import async_http_client
 from paperless.verification.checkers import (
     PartitionAudit,
     PartitionAuditor,
@@ -88,7 +89,7 @@ async def wait_for_quiescence(
     """
     deadline = time.monotonic() + within_s
     quiet = 0
-    async with httpx.AsyncClient(timeout=5) as client:
+    async with async_http_client(timeout_s=5, urls=target.health_urls.values()) as client:
         while True:
             health = await ask_members(client, target.health_urls)
             moving = [line for name, body in health.items() for line in _moving(name, body)]

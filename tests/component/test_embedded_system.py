@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from paperless.http_client import http_client
 from paperless.local.errors import (
     AlreadyRunningError,
     BrokerError,
@@ -110,7 +111,8 @@ async def test_a_system_becomes_ready_and_cancelling_its_supervisor_leaves_nothi
 
 def answers(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/health", trust_env=False).status_code == 200
+        with http_client(url, timeout_s=5) as client:
+            return client.get("/health").status_code == 200
     except httpx.HTTPError:
         return False
 

@@ -15,6 +15,7 @@ import yaml
 from testcontainers.core.container import DockerContainer
 
 from contracts.topics import APPLICATIONS_DECIDED
+from paperless.http_client import async_http_client
 from paperless.local.ports import Ports
 from runtime.metrics import metric_name
 from tests.support.brokers import Broker
@@ -35,7 +36,7 @@ class Prometheus:
         self.address = f"http://127.0.0.1:{port}"
 
     async def get(self, path: str, **parameters: str) -> Any:
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with async_http_client(timeout_s=5) as client:
             answer = await client.get(f"{self.address}{path}", params=parameters)
         return answer.json()["data"] if answer.status_code == 200 else None
 
@@ -123,7 +124,7 @@ async def test_prometheus_has_every_declared_metric(embedded: Broker, api: int, 
         await flow.read(APPLICATIONS_DECIDED.name, len(EVENTS))
         with prometheus_of({**ports, "scoring_api": api}) as prometheus:
             await prometheus.eventually("up == 1", len(JOBS))
-            async with httpx.AsyncClient(trust_env=False) as client:
+            async with async_http_client(timeout_s=5) as client:
                 await client.get(f"http://127.0.0.1:{api}/rates")
             for process in sorted(JOBS):
                 await all_of(process, prometheus)

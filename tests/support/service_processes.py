@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from paperless.http_client import async_http_client
 from paperless.local.ports import Ports
 
 PREFIX = {
@@ -45,7 +46,7 @@ class Service:
 
     async def health(self) -> dict[str, Any]:
         try:
-            async with httpx.AsyncClient(trust_env=False) as client:
+            async with async_http_client(timeout_s=5) as client:
                 answer = await client.get(f"{self.url}/health")
         except httpx.TransportError:
             return {"ready": False, "partitions": [], "lag": {}, "open": -1}

@@ -22,6 +22,7 @@ from typing import Any, Self
 
 import httpx
 
+from paperless.http_client import http_client
 from tests.system.front_door import Ended, eventually
 
 ROOT = Path(__file__).parents[2]
@@ -30,6 +31,11 @@ CLUSTER = "deploy/compose/cluster.yml"
 # Kafka's and PostgreSQL's first start on a machine that does other things too.
 WITHIN_S = 240.0
 LABEL = "label=com.docker.compose"
+# What /health of this port of a container says, where it is ready.
+READ_HEALTH = """
+from paperless.http_client import http_client
+print(http_client("http://127.0.0.1:{}", timeout_s=5).get("/health").raise_for_status().text)
+"""
 # Kills every child of the container's init process: what `kill -9` on the machine would do, so it counts as a crash.
 CRASH = """
 import os, pathlib, signal
@@ -214,7 +220,8 @@ class Compose:
     def get(self, path: str, *, port: int | None = None) -> Any:
         """The JSON that the scoring API (or another published port) answers, None while it does not."""
         try:
-            answer = httpx.get(f"http://127.0.0.1:{port or self.api_port}{path}", timeout=10, trust_env=False)
+            with http_client(f"http://127.0.0.1:{port or self.api_port}", timeout_s=10) as client:
+                answer = client.get(path)
         except httpx.HTTPError:
             return None
         return answer.json() if answer.is_success else None

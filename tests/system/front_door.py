@@ -14,11 +14,17 @@ from typing import Any, NamedTuple
 import httpx
 import psutil
 
+from paperless.http_client import http_client
+
 COMMAND = Path(sys.executable).with_name("paperless")
 # Generous: a shared machine stalls, and what hangs must still end before the test does.
 WITHIN_S = 60.0
 POLL_S = 0.05
 INTERRUPTED = 130
+# A proxy that leads nowhere, for every command of these tests: what it calls on this machine goes past it.
+_DEAD = "127.0.0.1:1"
+PROXIES = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), f"http://{_DEAD}")
+PROXIES |= dict.fromkeys(("ALL_PROXY", "all_proxy"), f"socks://{_DEAD}")
 
 
 class Ended(NamedTuple):
@@ -30,7 +36,12 @@ class Ended(NamedTuple):
 def paperless(*arguments: object, within_s: float = WITHIN_S) -> Ended:
     """Run the command to its end."""
     done = subprocess.run(
-        [COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=within_s, check=False
+        [COMMAND, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=within_s,
+        check=False,
+        env={**os.environ, **PROXIES},
     )
     return Ended(done.returncode, done.stdout, done.stderr)
 
@@ -39,7 +50,12 @@ def start(*arguments: object, out: Path) -> subprocess.Popen[bytes]:
     """Start the command as a terminal does, in a process group of its own; its output goes to a file."""
     with out.open("wb") as file:
         return subprocess.Popen(
-            [COMMAND, *map(str, arguments)], stdout=file, stderr=file, stdin=subprocess.DEVNULL, start_new_session=True
+            [COMMAND, *map(str, arguments)],
+            stdout=file,
+            stderr=file,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            env={**os.environ, **PROXIES},
         )
 
 
@@ -111,7 +127,8 @@ class System:
     def get(self, service: str, path: str) -> Any:
         """The JSON that a service answers, None while it does not."""
         try:
-            answer = httpx.get(self.state["endpoints"][service] + path, timeout=5, trust_env=False)
+            with http_client(self.state["endpoints"][service], timeout_s=5) as client:
+                answer = client.get(path)
         except httpx.HTTPError:
             return None
         return answer.json() if answer.is_success else None

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.system.compose import Compose
+from tests.system.compose import READ_HEALTH, Compose
 from tests.system.front_door import eventually
 
 pytestmark = [
@@ -19,7 +19,6 @@ OURS = ("intake", "vneid-mock", "scoring", "scoring-api")
 PROVINCE = ("--scenario", "one-province", "--pace", "max")
 # As fast as it goes, the traffic would be over before the first fault; so its day takes this long.
 SECONDS = 15
-READ_HEALTH = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:{}/health', timeout=5).read().decode())"
 
 
 def in_traffic(system: Compose, scenario: str) -> "subprocess.Popen[str]":

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.system.compose import Compose, docker
+from tests.system.compose import READ_HEALTH, Compose, docker
 from tests.system.front_door import eventually
 from tests.system.traffic import RECOVERED_WITHIN_S, traffic
 
@@ -17,7 +17,6 @@ pytestmark = [
 ]
 
 PORTS = {"intake": 8101, "scoring": 8103}
-READ_HEALTH = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:{}/health', timeout=5).read().decode())"
 HOLDER = "test_lock"
 # Scoring writes outcomes first, then cells: with this lock it stops in the middle of its transaction.
 HOLD = "BEGIN; LOCK TABLE cell IN SHARE MODE; SELECT pg_sleep(120)"

@@ -7,9 +7,9 @@ import os
 import subprocess
 from collections.abc import Iterator
 
-import httpx
 import pytest
 
+from paperless.http_client import http_client
 from tests.system.conftest import APPLICATIONS
 from tests.system.front_door import COMMAND, Ended, System, alive, eventually, paperless
 
@@ -155,7 +155,8 @@ def test_two_systems_side_by_side_do_not_meet(served, beside):
 
 def test_a_plan_changed_by_hand_makes_the_recount_the_reference(beside):
     mock = beside.state["endpoints"]["vneid_mock"]
-    changed = httpx.patch(f"{mock}/plan", json={"duplicate_share": 0.5}, timeout=10, trust_env=False)
+    with http_client(mock, timeout_s=10) as control:
+        changed = control.patch("/plan", json={"duplicate_share": 0.5})
     assert changed.status_code == 200
     ended = beside.run("verify")
     assert ended.code == 0, ended

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from paperless.http_client import async_http_client
 from paperless.verification import verify as verification
 from paperless.verification.members import ask_members, unowned
 from paperless.verification.verify import Target, VerifyError, wait_for_quiescence
@@ -58,7 +59,7 @@ def members(monkeypatch) -> Callable[[list[Answers]], None]:
 
 
 async def ask() -> dict[str, Any]:
-    async with httpx.AsyncClient() as client:
+    async with async_http_client(timeout_s=5) as client:
         return await ask_members(client, URLS)
 
 
