@@ -47,8 +47,3 @@ def draws(seed: int, *subject: str | int) -> tuple[float, ...]:
 @lru_cache(maxsize=16)
 def _keyed(seed: int) -> blake2b:
     return blake2b(key=seed.to_bytes(8, "little"), digest_size=64)
-
-
-def short_digest(value: bytes) -> str:
-    """Return 16 hexadecimal digits that name these bytes (64 bits of blake2b)."""
-    return blake2b(value, digest_size=8).hexdigest()

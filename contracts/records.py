@@ -4,6 +4,7 @@ Headers are CloudEvents 1.0 attributes in Kafka's binary mode: the four that the
 """
 
 from collections.abc import Callable
+from hashlib import blake2b
 from typing import Protocol, TypeVar
 from zlib import crc32
 
@@ -24,6 +25,11 @@ def partition_of(key: bytes, partitions: int) -> int:
     and every record is checked at every hop.
     """
     return crc32(key) % partitions
+
+
+def short_digest(value: bytes) -> str:
+    """Return 16 hexadecimal digits that name a record's value (64 bits of blake2b)."""
+    return blake2b(value, digest_size=8).hexdigest()
 
 
 def header_maker(source: str, event_type: str) -> Callable[[str], Headers]:

@@ -6,9 +6,8 @@ of them is wrong.
 
 from typing import NamedTuple
 
-from contracts.draws import short_digest
 from contracts.events import ApplicationSubmitted
-from contracts.records import Keyed, decode_event
+from contracts.records import Keyed, decode_event, short_digest
 from services.intake.context import facts_of
 from services.intake.core import Decision, RuleBook, check, decide, look_ups
 from services.scoring.rollup.outcome import ApplicationOutcome, outcome_of

@@ -6,10 +6,9 @@ from typing import cast
 
 import orjson
 
-from contracts.draws import short_digest
 from contracts.errors import Reject
 from contracts.events import ApplicationSubmitted, DocumentsProvided
-from contracts.records import decode_event, header_maker
+from contracts.records import decode_event, header_maker, short_digest
 from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED, DOCUMENTS_PROVIDED, DOCUMENTS_REQUESTED
 from domain import CalendarRangeError
 from runtime.messages import NOTHING, Effects, HandlerResult, Message, PendingRecord, Record, State

@@ -7,10 +7,10 @@ another order, who dies and when, which deadline fires. Whatever the script, `fi
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from contracts.draws import draws, short_digest
+from contracts.draws import draws
 from contracts.errors import Reject
 from contracts.events import ApplicationDecided, DocumentsProvided
-from contracts.records import partition_of
+from contracts.records import partition_of, short_digest
 from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED, DOCUMENTS_PROVIDED, DOCUMENTS_REQUESTED
 from paperless.verification.oracle import Oracle
 from runtime.messages import Message, RecordHandler

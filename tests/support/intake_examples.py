@@ -6,8 +6,8 @@ from datetime import datetime, time
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from contracts.draws import short_digest
 from contracts.events import Answer, ApplicationSubmitted, Cause, DecidedComponent, DocumentAnswer, Source
+from contracts.records import short_digest
 from domain import VN, load_domain
 from services.intake.context import SubmissionFacts, facts_of
 from services.intake.core import RuleBook

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.draws import DRAWS_PER_DIGEST, draws, short_digest
-from contracts.records import partition_of
+from contracts.draws import DRAWS_PER_DIGEST, draws
+from contracts.records import partition_of, short_digest
 from contracts.topics import DEFAULT_PARTITIONS
 
 seeds = st.integers(0, 2**64 - 1)

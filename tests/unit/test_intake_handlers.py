@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import given
 
-from contracts.draws import short_digest
 from contracts.errors import Reject
 from contracts.events import (
     ApplicationDecided,
@@ -15,7 +14,7 @@ from contracts.events import (
     DocumentsProvided,
     DocumentsRequested,
 )
-from contracts.records import partition_of
+from contracts.records import partition_of, short_digest
 from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED, DOCUMENTS_PROVIDED, DOCUMENTS_REQUESTED
 from domain import VN
 from runtime.messages import NOTHING, Effects, State
