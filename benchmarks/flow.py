@@ -119,7 +119,7 @@ async def _send(day: SimulatedDay, log: Log, clock: VirtualClock) -> None:
     sender = Sender(Publisher(lambda: producer), log.partitions, tally, clock, lambda: None)
     population = Population(day)
     for arrival in arrivals(day):
-        if sender.add(day.date, population.submission(arrival)):
+        if sender.add(day.date, arrival.second, population.submission(arrival)):
             await sender.hand_over()
             await asyncio.sleep(CHUNK / APPLICATIONS_PER_S)
     await sender.hand_over()

@@ -10,7 +10,7 @@ from contracts.records import header_maker, partition_of
 from contracts.topics import APPLICATIONS_SUBMITTED, DEFAULT_PARTITIONS, DOCUMENTS_PROVIDED, DOCUMENTS_REQUESTED
 from domain import load_domain
 from paperless.population.arrivals import SimulatedDay, arrivals
-from paperless.population.population import Population, Submission
+from paperless.population.population import Population
 from paperless.population.scenario import load_scenario, simulated_days
 from runtime.messages import Effects, HandlerResult, Message
 from services.intake.core import RuleBook
@@ -67,10 +67,10 @@ def submissions(applications: int) -> tuple[Message, ...]:
     return tuple(map(submitted, map(Population(day).submission, arrivals(day))))
 
 
-def submitted(submission: Submission) -> Message:
+def submitted(submission: tuple[bytes, bytes]) -> Message:
     """Return the message that the driver sends."""
-    headers = _submitted(f"{submission.application_id}/submitted")
-    return APPLICATIONS_SUBMITTED.name, submission.key, submission.value, headers
+    key, value = submission
+    return APPLICATIONS_SUBMITTED.name, key, value, _submitted(f"{key.decode()}/submitted")
 
 
 @cache

@@ -31,15 +31,6 @@ _WORD = 1 << 32
 _ASSISTED = int(Mode.ASSISTED)
 
 
-class Submission(NamedTuple):
-    """A record of `applications.submitted`: its key (the application id), its value, and its second of the day."""
-
-    application_id: str
-    key: bytes
-    value: bytes
-    second: int
-
-
 class Population:
     """The people and offices of one simulated day; `submission` depends on its arrival and the day's seed only."""
 
@@ -60,22 +51,21 @@ class Population:
         self._supplement = [_minutes(median * factor) for factor in _log_normal(SUPPLEMENT_SIGMA)]
         self._youngest = day.date.year - _YOUNGEST
 
-    def submission(self, arrival: Arrival) -> Submission:
-        """Return the record of one arrival."""
-        application_id, event = self._event(arrival)
-        return Submission(application_id, application_id.encode(), orjson.dumps(event), arrival.second)
+    def submission(self, arrival: Arrival) -> tuple[bytes, bytes]:
+        """Return key (the application id) and value of the record of one arrival."""
+        event = self._event(arrival)
+        return event["application_id"].encode(), orjson.dumps(event)
 
-    def _event(self, arrival: Arrival) -> tuple[str, dict[str, Any]]:
+    def _event(self, arrival: Arrival) -> dict[str, Any]:
         second, position, number, kind, mode = arrival
         place, procedure = self._places[position], self._procedures[kind]
         shares = place.shares
         u = draws(self._day.seed, "application", self._date, place.commune, str(number))
         online = mode <= _ASSISTED
-        application_id = self._application_id(second, number, u[14], u[15])
         home = self._home(u[2], place.province, shares.elsewhere_share)
         electronic = procedure.electronic_result and u[7] < shares.electronic_result_share
-        return application_id, {
-            "application_id": application_id,
+        return {
+            "application_id": self._application_id(second, number, u[14], u[15]),
             "dossier_code": f"{place.code_prefix}{number:04d}",
             "citizen_number": self._citizen_number(home, u[3], u[4], u[5]),
             "account_level": _account_level(u[0], shares, online=online),

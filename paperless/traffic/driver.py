@@ -201,7 +201,7 @@ class _Run:
                     await self._wait_until(due, sender)
             if self._stop.is_set():
                 return
-            if sender.add(day.date, population.submission(arrival), due):
+            if sender.add(day.date, arrival.second, population.submission(arrival), due):
                 await sender.hand_over()
             elif count % _TURN == 0:
                 await asyncio.sleep(0)

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
 from contracts.records import header_maker, partition_of
 from contracts.topics import APPLICATIONS_SUBMITTED
-from paperless.population.population import Submission, submitted_at
+from paperless.population.population import submitted_at
 from paperless.traffic.manifest import DaySent
 from runtime.clock import Clock
 from runtime.messages import Message
@@ -36,14 +36,15 @@ class Tally:
     slip_max_s: float = 0.0
     slip_sum_s: float = 0.0
 
-    def acknowledge(self, day: date, submissions: list[Submission]) -> None:
+    def acknowledge(self, day: date, seconds: Sequence[int], value_bytes: int) -> None:
+        """Count the submissions of these seconds of a day, in their order."""
         row = self.days[day]
-        self.at = submitted_at(day, submissions[-1].second)
-        first = row.first_at or submitted_at(day, submissions[0].second)
-        sent = row.sent + len(submissions)
+        self.at = submitted_at(day, seconds[-1])
+        first = row.first_at or submitted_at(day, seconds[0])
+        sent = row.sent + len(seconds)
         self.days[day] = row.model_copy(update={"sent": sent, "first_at": first, "last_at": self.at})
-        self.sent += len(submissions)
-        self.value_bytes += sum([len(submission.value) for submission in submissions])
+        self.sent += len(seconds)
+        self.value_bytes += value_bytes
 
     def slipped(self, due: Iterable[float], now: float) -> None:
         late = [max(now - moment, 0.0) for moment in due]
@@ -78,16 +79,25 @@ class Sender:
         self._publisher, self._tracing = publisher, tracing or Tracing()
         self._partitions, self._tally, self._clock, self._delivered = partitions, tally, clock, delivered
         self._day = date.min
-        self._chunk: list[Submission] = []
+        self._chunk: list[tuple[bytes, bytes]] = []
+        self._seconds: list[int] = []
         self._due: list[float] = []
 
-    def add(self, day: date, submission: Submission, due: float | None = None) -> bool:
-        """Take a submission of a day, with the moment at which it should be sent; true when it is time to hand over.
+    def add(self, day: date, second: int, submission: tuple[bytes, bytes], due: float | None = None) -> bool:
+        """Take a submission, and return whether it is time to hand over.
 
         A day's last submission must be handed over before the next day's first is added.
+
+        Args:
+            day: the simulated day.
+            second: of the day, at which it is filed.
+            submission: key and value of its record.
+            due: the moment of the clock at which it should be sent.
+
         """
         self._day = day
         self._chunk.append(submission)
+        self._seconds.append(second)
         if due is not None:
             self._due.append(due)
         return len(self._chunk) >= CHUNK
@@ -97,25 +107,26 @@ class Sender:
         if not self._chunk:
             return
         await self._publisher.flush()
-        day, chunk, due = self._day, self._chunk, self._due
-        self._chunk, self._due = [], []
+        day, seconds, chunk, due = self._day, self._seconds, self._chunk, self._due
+        self._seconds, self._chunk, self._due = [], [], []
         by_partition: defaultdict[int, list[Message]] = defaultdict(list)
-        for submission in chunk:
-            by_partition[partition_of(submission.key, self._partitions)].append(self._message(submission))
+        value_bytes = 0
+        for key, value in chunk:
+            by_partition[partition_of(key, self._partitions)].append(self._message(key, value))
+            value_bytes += len(value)
         for partition, messages in by_partition.items():
             self._publisher.add(messages, partition)
-        self._publisher.when_sent.append(lambda: self._acknowledge(day, chunk))
+        self._publisher.when_sent.append(lambda: self._acknowledge(day, seconds, value_bytes))
         self._tally.slipped(due, self._clock.now())
         await self._publisher.hand_over()
         await asyncio.sleep(0)
 
-    def _message(self, submission: Submission) -> Message:
-        headers = _headers(f"{submission.application_id}/submitted")
-        message = (APPLICATIONS_SUBMITTED.name, submission.key, submission.value, headers)
+    def _message(self, key: bytes, value: bytes) -> Message:
+        message = (APPLICATIONS_SUBMITTED.name, key, value, _headers(f"{key.decode()}/submitted"))
         return self._tracing.begin(message, self._publisher)
 
-    def _acknowledge(self, day: date, chunk: list[Submission]) -> None:
-        self._tally.acknowledge(day, chunk)
+    def _acknowledge(self, day: date, seconds: Sequence[int], value_bytes: int) -> None:
+        self._tally.acknowledge(day, seconds, value_bytes)
         self._delivered()
 
     async def drain(self) -> None:

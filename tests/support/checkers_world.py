@@ -43,8 +43,7 @@ def submissions(count: int = 400) -> tuple[tuple[bytes, bytes], ...]:
     scenario = load_scenario("one-province", load_domain())
     [day] = simulated_days(scenario, load_domain(), seed=SEED, applications=count)
     population = Population(day)
-    found = [population.submission(arrival) for arrival in arrivals(day)]
-    return tuple((one.key, one.value) for one in found)
+    return tuple(population.submission(arrival) for arrival in arrivals(day))
 
 
 def outcome_of(record: LoggedRecord) -> bytes:

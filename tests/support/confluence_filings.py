@@ -56,7 +56,7 @@ def filed(seed: int) -> tuple[dict[str, Any], ...]:
     scenario = load_scenario("national-day", load_domain())
     [day] = simulated_days(scenario, load_domain(), seed=seed, applications=300)
     population = Population(day)
-    events = [json.loads(population.submission(arrival).value) for arrival in arrivals(day)]
+    events = [json.loads(value) for _, value in map(population.submission, arrivals(day))]
     return tuple(sorted(events, key=lambda event: (-len(event["components"]), event["application_id"]))[:60])
 
 

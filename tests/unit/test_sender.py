@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from contracts.records import partition_of
-from paperless.population.population import Submission
+from paperless.population.population import submitted_at
 from paperless.traffic import sender as sending
 from paperless.traffic.manifest import DaySent
 from paperless.traffic.sender import CHUNK, Sender, Tally
@@ -16,8 +16,13 @@ from tests.support.sending_fakes import Broker
 DAY = date(2025, 10, 8)
 
 
-def submissions(count: int) -> list[Submission]:
-    return [Submission(f"a-{n}", f"a-{n}".encode(), b"{}", n) for n in range(count)]
+def keys(count: int) -> list[bytes]:
+    return [f"a-{number}".encode() for number in range(count)]
+
+
+def fill(sender: Sender, count: int) -> list[bool]:
+    """Add submissions of successive seconds; what each `add` said."""
+    return [sender.add(DAY, second, (key, b"{}")) for second, key in enumerate(keys(count))]
 
 
 def sender_to(broker: Broker) -> tuple[Sender, Tally]:
@@ -28,22 +33,22 @@ def sender_to(broker: Broker) -> tuple[Sender, Tally]:
 async def test_each_application_goes_to_the_partition_of_its_key():
     broker = Broker()
     sender, _ = sender_to(broker)
-    for submission in submissions(50):
-        sender.add(DAY, submission)
+    fill(sender, 50)
     await sender.hand_over()
     await sender.drain()
-    assert sorted(broker.stored) == sorted((partition_of(s.key, 3), s.key) for s in submissions(50))
+    assert sorted(broker.stored) == sorted((partition_of(key, 3), key) for key in keys(50))
 
 
 async def test_a_failed_send_is_repeated_until_it_is_stored():
     broker = Broker(failures=2)
     sender, tally = sender_to(broker)
-    for submission in submissions(5):
-        sender.add(DAY, submission)
+    fill(sender, 5)
     await sender.hand_over()
     await sender.drain()
-    assert {key for _, key in broker.stored} == {s.key for s in submissions(5)}
+    assert {key for _, key in broker.stored} == set(keys(5))
     assert tally.sent == tally.days[DAY].sent == 5
+    assert tally.value_bytes == 5 * len(b"{}")
+    assert (tally.days[DAY].first_at, tally.at) == (submitted_at(DAY, 0), submitted_at(DAY, 4))
 
 
 async def test_nothing_counts_before_the_broker_has_it(monkeypatch: pytest.MonkeyPatch):
@@ -51,7 +56,7 @@ async def test_nothing_counts_before_the_broker_has_it(monkeypatch: pytest.Monke
     broker = Broker()
     broker.open.clear()
     sender, tally = sender_to(broker)
-    sender.add(DAY, submissions(1)[0])
+    fill(sender, 1)
     await sender.hand_over()
     await sender.drain()
     assert (tally.sent, broker.stored) == (0, [])
@@ -60,15 +65,14 @@ async def test_nothing_counts_before_the_broker_has_it(monkeypatch: pytest.Monke
 async def test_what_was_not_handed_over_is_not_counted():
     broker = Broker()
     sender, tally = sender_to(broker)
-    sender.add(DAY, submissions(1)[0])
+    fill(sender, 1)
     await sender.drain()
     assert (tally.sent, broker.stored) == (0, [])
 
 
 async def test_a_full_chunk_asks_to_be_handed_over():
     sender, _ = sender_to(Broker())
-    asked = [sender.add(DAY, submission) for submission in submissions(CHUNK)]
-    assert asked == [False] * (CHUNK - 1) + [True]
+    assert fill(sender, CHUNK) == [False] * (CHUNK - 1) + [True]
 
 
 async def test_lateness_is_counted_only_behind_the_moment():
@@ -81,9 +85,9 @@ async def test_lateness_is_counted_only_behind_the_moment():
 
     tally = Tally({DAY: DaySent(day=DAY, planned=2)})
     sender = Sender(Publisher(Broker), 3, tally, Noon(), lambda: None)
-    late, early = submissions(2)
-    sender.add(DAY, late, due=7.5)
-    sender.add(DAY, early, due=11.0)
+    late, early = keys(2)
+    sender.add(DAY, 0, (late, b"{}"), due=7.5)
+    sender.add(DAY, 1, (early, b"{}"), due=11.0)
     await sender.hand_over()
     await sender.drain()
     assert (tally.slip_max_s, tally.slip_sum_s) == (2.5, 2.5)

@@ -86,5 +86,5 @@ class Supply:
         return simulated_days(scenario, load_domain(), seed=seed + self._blocks, applications=self._block)[0]
 
     def _record(self, population: Population, arrival: Arrival) -> Ready:
-        application_id, key, value, _ = population.submission(arrival)
-        return Ready(partition_of(key, self._partitions), key, value, _headers(f"{application_id}/submitted"))
+        key, value = population.submission(arrival)
+        return Ready(partition_of(key, self._partitions), key, value, _headers(f"{key.decode()}/submitted"))
