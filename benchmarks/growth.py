@@ -67,7 +67,7 @@ class Outcomes:
         for number in range(self._number, self._number + size):
             decided = self._outcome(number)
             at = partition_of(decided.application_id.encode(), PARTITIONS)
-            batch.append(Positioned(at, self._offsets[at], decided))
+            batch.append((at, self._offsets[at], decided))
             self._offsets[at] += 1
         self._number += size
         return batch

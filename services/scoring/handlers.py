@@ -70,7 +70,7 @@ class StoreWriter(PartitionConsumer):
         domain, partitions = load_domain(), self._partitions_total
         for record in batch.records:
             try:
-                positioned.append(Positioned(batch.partition, record.offset, decode(record, partitions, domain)))
+                positioned.append((batch.partition, record.offset, decode(record, partitions, domain)))
             except Exception as error:  # noqa: BLE001  whatever it is, one record must not stop its partition
                 self._refuse(record, error, refused)
             else:

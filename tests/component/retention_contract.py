@@ -9,9 +9,9 @@ from services.scoring.rollup.outcome import ApplicationOutcome
 from services.scoring.store.engines import open_session
 from services.scoring.store.reader import StoreReader
 from services.scoring.store.retention import RetentionError, close_months
-from services.scoring.store.store import Positioned, Store
+from services.scoring.store.store import Store
 from tests.component.store_contract import cells_of_rows
-from tests.support.scoring_examples import application_id, as_log, decided
+from tests.support.scoring_examples import Positioned, application_id, as_log, decided
 
 MINUTES_A_DAY = 24 * 60
 REFUSED = {"closed_month": 1}

@@ -23,8 +23,8 @@ from services.scoring.store.errors import (
     StoreUnavailableError,
 )
 from services.scoring.store.reader import StoreReader
-from services.scoring.store.store import Positioned, Store
-from tests.support.scoring_examples import BIRTH, application_id, as_log, decided, outcomes, partition
+from services.scoring.store.store import Store
+from tests.support.scoring_examples import BIRTH, Positioned, application_id, as_log, decided, outcomes, partition
 
 # One suite for all stores: that its tests run in several classes is the point.
 ACCEPTED = [HealthCheck.function_scoped_fixture, HealthCheck.differing_executors]

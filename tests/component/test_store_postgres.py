@@ -15,12 +15,12 @@ from services.scoring.store import migrate
 from services.scoring.store.engines import open_session
 from services.scoring.store.errors import StoreForbiddenError, StoreUnavailableError
 from services.scoring.store.reader import StoreReader
-from services.scoring.store.store import Positioned, Store
+from services.scoring.store.store import Store
 from tests.component.migration_contract import MigrationContract
 from tests.component.retention_contract import RetentionContract, close, in_month, later_than
 from tests.component.store_contract import ROOT, StoreContract, cells_of_rows, long_log, recounted
 from tests.containers.postgres import PostgresServer
-from tests.support.scoring_examples import PARTITIONS, application_id, as_log, decided
+from tests.support.scoring_examples import PARTITIONS, Positioned, application_id, as_log, decided
 
 pytestmark = [pytest.mark.container, pytest.mark.timeout(120)]
 TABLES = "meta, pattern, outcome, cell, consumer_offset, fingerprint, counter"

@@ -1,7 +1,7 @@
 """Outcomes for tests of the roll-up, the store and the tables over them."""
 
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from hypothesis import strategies as st
 
@@ -9,7 +9,6 @@ from contracts.events import ApplicationDecided, Cause, DecidedComponent, Source
 from contracts.records import partition_of
 from domain import VN
 from services.scoring.rollup.outcome import ApplicationOutcome, outcome_of
-from services.scoring.store.store import Positioned
 
 PARTITIONS = 3
 MONDAY = datetime(2025, 10, 6, 8, tzinfo=VN)
@@ -61,6 +60,14 @@ def decided(number: int = 1, **changes: Any) -> ApplicationOutcome:
 
 def partition(outcome: ApplicationOutcome) -> int:
     return partition_of(outcome.application_id.encode(), PARTITIONS)
+
+
+class Positioned(NamedTuple):
+    """What a store applies, with names."""
+
+    partition: int
+    offset: int
+    outcome: ApplicationOutcome
 
 
 def as_log(outcomes: list[ApplicationOutcome]) -> list[Positioned]:

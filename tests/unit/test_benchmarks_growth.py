@@ -18,19 +18,19 @@ def pool():
 
 def test_generated_outcomes_have_new_ids_in_the_order_of_time_on_their_partitions(pool):
     batch = Outcomes(pool).batch(2_000)
-    names = [one.outcome.application_id for one in batch]
+    names = [outcome.application_id for *_, outcome in batch]
     assert names == sorted(set(names))
     assert all(UUID7.fullmatch(name) for name in names)
-    assert all(one.partition == partition_of(one.outcome.application_id.encode(), 6) for one in batch)
-    assert len({one.outcome.content_hash for one in batch}) == 2_000
+    assert all(at == partition_of(outcome.application_id.encode(), 6) for at, _, outcome in batch)
+    assert len({outcome.content_hash for *_, outcome in batch}) == 2_000
 
 
 def test_weeks_later_outcomes_count_in_later_months(pool):
     outcomes = Outcomes(pool)
     outcomes._number = 60 * PER_DAY
-    (later,) = outcomes.batch(1)
-    assert later.outcome.cell.month == "2025-12"
-    assert later.outcome.cell[1:] == pool[60 * PER_DAY % len(pool)].cell[1:]
+    ((_, _, later),) = outcomes.batch(1)
+    assert later.cell.month == "2025-12"
+    assert later.cell[1:] == pool[60 * PER_DAY % len(pool)].cell[1:]
 
 
 def test_a_store_is_filled_through_its_own_write_path(pool):

@@ -30,12 +30,10 @@ def open_only(batch: Outcomes, known: Collection[str], closed_before: str) -> tu
     Args:
         batch: (partition, outcome) in the order of the log.
         known: the applications that the store holds in open months.
-        closed_before: the first open month, YYYY-MM; empty if none was ever closed.
+        closed_before: the first open month, YYYY-MM.
 
     """
     refused: Counter[int] = Counter()
-    if not closed_before:
-        return batch, refused
     opens_at = _start_of(closed_before)
     accepted: list[tuple[int, ApplicationOutcome]] = []
     # Also those of this batch: what is accepted must not depend on where a batch ends.
