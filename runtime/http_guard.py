@@ -21,12 +21,6 @@ from runtime.settings import LOOPBACK
 MAX_HEAD_BYTES = 16 * 1024
 # 96 bits of a URL-safe alphabet. Only digests are kept and compared, which is no help for a token that can be guessed.
 MIN_TOKEN_CHARACTERS = 16
-SAFE_HEADERS = (
-    (b"cache-control", b"no-store"),
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
-)
 
 
 def token_digests(prefix: str, host: str, tokens: SecretStr | None, *, open_to_all: bool) -> tuple[bytes, ...]:
@@ -56,7 +50,7 @@ def token_digests(prefix: str, host: str, tokens: SecretStr | None, *, open_to_a
     return tuple(sha256(token.encode()).digest() for token in given or ())
 
 
-class HttpGuard:
+class TokenGuard:
     """ASGI middleware that answers in the app's stead: 401 without a known token, 429 beyond a caller's rate, 431.
 
     A caller is a token or, without a known one, an address; so whoever tries tokens does not use up a known one's rate.
@@ -68,12 +62,9 @@ class HttpGuard:
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        async def send_safely(message: Any) -> None:
-            await send(message | ({"headers": [*message["headers"], *SAFE_HEADERS]} if "headers" in message else {}))
-
         # Probes and Prometheus hold no token, and neither page has personal data.
         asked = scope["type"] == "http" and scope["path"] not in {"/health", "/metrics"}
-        await ((asked and await self._refusal(scope)) or self._app)(scope, receive, send_safely)
+        await ((asked and await self._refusal(scope)) or self._app)(scope, receive, send)
 
     async def _refusal(self, scope: Any) -> JSONResponse | None:
         digest = sha256(dict(scope["headers"]).get(b"authorization", b"").partition(b" ")[2]).digest()

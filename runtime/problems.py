@@ -4,9 +4,22 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
 
+from pydantic import BaseModel, ConfigDict
 from starlette.responses import JSONResponse
 
 MEDIA_TYPE: Final = "application/problem+json"
+
+
+class Problem(BaseModel):
+    """An error (RFC 9457): `detail` says what to do, `instance` is the path that was asked for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    instance: str
 
 
 def problem(status: int, detail: str, headers: Mapping[str, str] | None = None, **members: object) -> JSONResponse:

@@ -4,7 +4,7 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -17,6 +17,7 @@ from runtime.consumer import PartitionConsumer
 from runtime.errors import FatalError
 from runtime.garbage_collector import tune_garbage_collector
 from runtime.health import measure, unready_reasons
+from runtime.host_guard import HostGuard
 from runtime.metrics import Metrics
 from runtime.resources import ProcessResources
 from runtime.settings import ServiceSettings
@@ -25,7 +26,21 @@ log = structlog.get_logger(__name__)
 
 # EX_CONFIG of sysexits.h: a supervisor must not restart the process, the cause would still be there.
 EXIT_FATAL = 78
-Route = tuple[str, Any]
+
+
+class ServiceApp(AsgiFastStream):
+    """A FastStream app behind a `HostGuard`; what is none of its routes goes to `api`, where there is one."""
+
+    def __init__(self, *brokers: Any, allowed_hosts: str, api: Any, **options: Any) -> None:
+        super().__init__(*brokers, **options)
+        self._api, self._guard = api, HostGuard(super().__call__, allowed_hosts)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self._guard(scope, receive, send)
+
+    async def not_found(self, scope: Any, receive: Any, send: Any) -> None:
+        answer = self._api if self._api and scope["type"] == "http" else super().not_found
+        await answer(scope, receive, send)
 
 
 def build_app(
@@ -35,7 +50,7 @@ def build_app(
     topics: Iterable[str],
     partitions: int,
     details: Callable[[], dict[str, object]] = dict,
-    routes: Sequence[Route] = (),
+    api: Any = None,
     ready: Callable[[], Awaitable[None]] | None = None,
 ) -> AsgiFastStream:
     """Return the app of a service: producer first, consumer, ticker; on the way down drain before the client stops.
@@ -46,7 +61,7 @@ def build_app(
         topics: all it consumes or produces; they must have `partitions` partitions each.
         partitions: the partition count of the log.
         details: what /health says beside the consumer's own state.
-        routes: further paths of the HTTP port.
+        api: an ASGI app for the other paths of the HTTP port.
         ready: a last check before anything is consumed; may raise `FatalError`.
 
     """
@@ -64,12 +79,13 @@ def build_app(
             await resources.producer.stop()
             raise
 
-    return AsgiFastStream(
+    return ServiceApp(
         broker,
+        allowed_hosts=resources.settings.allowed_hosts,
+        api=api,
         asgi_routes=[
             ("/health", _health(consumer, details)),
             ("/metrics", _metrics(consumer, resources.metrics)),
-            *routes,
         ],
         logger=None,
         on_startup=[resources.producer.start, check],

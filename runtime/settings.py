@@ -10,6 +10,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 # Whom an address of this kind reaches: processes of this machine, and nobody else.
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+ALLOWED_HOSTS = (
+    "Names by which the port may be called beside loopback's and its own address, comma-separated; others are refused."
+)
 # What may come from a file instead of a variable, as container secrets are mounted.
 SECRETS = (SecretStr, SecretStr | None)
 
@@ -81,6 +84,7 @@ class ServiceSettings(EnvironmentSettings, KafkaAccess):
     )
     http_host: str = Field(default="127.0.0.1", description="Address of /health and /metrics.")
     http_port: int = Field(default=0, ge=0, le=65535, description="Port of /health and /metrics; 0 picks a free one.")
+    allowed_hosts: str = Field(default="", description=ALLOWED_HOSTS)
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level logged.")
     idempotent_producer: bool = Field(
         default=True, description="The broker drops a producer's own repeats; the embedded broker cannot."

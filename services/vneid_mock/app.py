@@ -7,7 +7,7 @@ from faststream.asgi import AsgiFastStream
 from contracts.topics import DOCUMENTS_PROVIDED, DOCUMENTS_REQUESTED, by_name
 from domain import load_domain
 from runtime.clock import Clock
-from runtime.http_guard import HttpGuard, token_digests
+from runtime.http_guard import token_digests
 from runtime.metrics import KERNEL_METRICS, Metric
 from runtime.partition_state import PendingOptions
 from runtime.process import Shutdown, build_app
@@ -27,7 +27,6 @@ METRICS = (
     Metric("counter", "replies_total", "Replies by what became of them: sent, scheduled, silent.", ("kind",)),
     Metric("counter", "look_ups_total", "Look-ups by database and what it said.", ("database", "answer")),
 )
-CONTROL_PATHS = ("/plan", "/plans", "/plan/reset", "/plan/schema")
 
 
 class VneidMock(NamedTuple):
@@ -62,14 +61,13 @@ def build(settings: VneidSettings, clock: Clock | None = None, tracing: Tracing 
         pending=PendingOptions(opens=DOCUMENTS_REQUESTED.name, max_open=settings.max_open),
         dead_letter_topic=lambda topic: by_name(topic).dead_letter("vneid_mock"),
     )
-    control = HttpGuard(control_app(plan), tokens, settings.control_per_minute)
     app = build_app(
         kernel,
         resources,
         topics=[topic.name for topic in (*CONSUMES, *PRODUCES)],
         partitions=settings.partitions,
         details=lambda: {"plan": plan.plan.name, "seed": plan.seed, "plan_changed_by_hand": plan.changed_by_hand},
-        routes=[(path, control) for path in CONTROL_PATHS],
+        api=control_app(plan, tokens, settings.control_per_minute),
     )
     return VneidMock(app, kernel, shutdown, plan)
 

@@ -6,18 +6,18 @@ by hand cannot be predicted from its seed.
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
 import structlog
-from starlette.applications import Starlette
+from fastapi import APIRouter, FastAPI, Request, Response
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.responses import JSONResponse
 
-from runtime.problems import problem
+from runtime.http_api import create_api, guarded, problems
+from runtime.problems import Problem, problem
 from services.vneid_mock.faults import FaultPlan
 from services.vneid_mock.plan_files import PlanError, UnknownPlanError, named_plan, named_plans, plan_of
 
@@ -54,50 +54,121 @@ class PlanState:
         self.change(self._first)
 
 
-def control_app(state: PlanState, routes: Sequence[BaseRoute] = ()) -> Starlette:
-    """Return the ASGI app of the control API; `routes` are mounted beside it (health, metrics)."""
+class FieldError(BaseModel):
+    """One fault of a plan: the key (dotted; empty: the plan as a whole), what is wrong, and what to do."""
 
-    async def read_plan(_: Request) -> Response:
-        return _state(state)
+    key: str
+    what: str
+    remedy: str
 
-    async def read_schema(_: Request) -> Response:
-        return JSONResponse(FaultPlan.model_json_schema(), media_type="application/schema+json")
 
-    async def read_plans(_: Request) -> Response:
-        return JSONResponse({"plans": [plan.model_dump(mode="json") for plan in named_plans().values()]})
+class PlanProblem(Problem):
+    """An error, with the faults of the plan that was sent."""
 
-    async def replace_plan(request: Request) -> Response:
+    errors: tuple[FieldError, ...] = ()
+
+
+class PlanInForce(BaseModel):
+    """The plan in force, the seed of the run, and how often the plan was changed by hand since the start."""
+
+    plan: FaultPlan
+    seed: Annotated[int, Field(ge=0, lt=2**64)]
+    changed_by_hand: Annotated[int, Field(ge=0)]
+
+
+class Plans(BaseModel):
+    plans: list[FaultPlan]
+
+
+UNUSABLE = problems(400, 408, 413) | problems(422, model=PlanProblem)
+UNKNOWN_PLAN = problems(404, model=PlanProblem)
+
+
+def control_app(state: PlanState, tokens: tuple[bytes, ...] = (), per_minute: int = 120) -> FastAPI:
+    """Return the control API of this state, open to the holders of these tokens (none: to everybody), at this rate."""
+    app = create_api(
+        tokens=tokens,
+        per_minute=per_minute,
+        title="Paperless intake: VNeID mock",
+        version="1",
+        summary="The fault plan, read and changed while the mock runs.",
+        description="A change takes force with the next record, and is counted. /health and /metrics are beside it.",
+    )
+    app.add_exception_handler(PlanError, _on_plan_error)
+    app.include_router(_routes(state), **guarded(tokens))
+    return app
+
+
+def _routes(state: PlanState) -> APIRouter:
+    router = APIRouter(tags=["plan"])
+
+    @router.get("/plan")
+    async def read_plan() -> PlanInForce:
+        """The plan in force."""
+        return _in_force(state)
+
+    @router.put("/plan", responses=UNUSABLE | UNKNOWN_PLAN, openapi_extra=_declared(plan_schema()))
+    async def replace_plan(request: Request) -> PlanInForce:
+        """Put a packaged plan in force by its name alone, or a whole plan; what is not given is 0."""
         state.change(_whole_plan(await _fields(request)))
-        return _state(state)
+        return _in_force(state)
 
-    async def change_plan(request: Request) -> Response:
+    @router.patch("/plan", responses=UNUSABLE, openapi_extra=_declared(plan_schema() | {"required": []}))
+    async def change_plan(request: Request) -> PlanInForce:
+        """Change some fields of the plan in force."""
         changes = await _fields(request)
         # Nothing is awaited between this reading and the change, so two changes at once cannot undo each other.
         state.change(plan_of({**state.plan.model_dump(), **changes}, "body"))
-        return _state(state)
+        return _in_force(state)
 
-    async def reset_plan(_: Request) -> Response:
+    @router.post("/plan/reset")
+    async def reset_plan() -> PlanInForce:
+        """Put the plan of the start back in force."""
         state.reset()
-        return _state(state)
+        return _in_force(state)
 
-    return Starlette(
-        routes=[
-            Route("/plan", read_plan, methods=["GET"]),
-            Route("/plan", replace_plan, methods=["PUT"]),
-            Route("/plan", change_plan, methods=["PATCH"]),
-            Route("/plan/reset", reset_plan, methods=["POST"]),
-            Route("/plan/schema", read_schema, methods=["GET"]),
-            Route("/plans", read_plans, methods=["GET"]),
-            *routes,
-        ],
-        exception_handlers={PlanError: _on_plan_error, HTTPException: _on_http_error},
-    )
+    @router.get("/plan/schema", response_class=SchemaResponse)
+    async def read_schema() -> Response:
+        """JSON Schema of a plan."""
+        return SchemaResponse(plan_schema())
+
+    @router.get("/plans")
+    async def read_plans() -> Plans:
+        """The packaged plans, from the gentlest to the harshest."""
+        return Plans(plans=list(named_plans().values()))
+
+    return router
 
 
-def _state(state: PlanState) -> JSONResponse:
-    return JSONResponse(
-        {"plan": state.plan.model_dump(mode="json"), "seed": state.seed, "changed_by_hand": state.changed_by_hand}
-    )
+class SchemaResponse(JSONResponse):
+    media_type = "application/schema+json"
+
+
+def _in_force(state: PlanState) -> PlanInForce:
+    return PlanInForce(plan=state.plan, seed=state.seed, changed_by_hand=state.changed_by_hand)
+
+
+def plan_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a plan, in one piece: it is also shown as a part of another document."""
+    schema = FaultPlan.model_json_schema()
+    defined = schema.pop("$defs")
+
+    def inlined(part: Any) -> Any:
+        if isinstance(part, list):
+            return [inlined(each) for each in part]
+        if not isinstance(part, dict):
+            return part
+        if "$ref" in part:
+            return inlined(defined[part["$ref"].rpartition("/")[2]])
+        return {key: inlined(value) for key, value in part.items()}
+
+    whole: dict[str, Any] = inlined(schema)
+    return whole
+
+
+def _declared(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the declaration of a body that a route reads itself, so that it can be bounded in size and time."""
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
 def _whole_plan(fields: Mapping[str, Any]) -> FaultPlan:
@@ -131,13 +202,7 @@ async def _body(request: Request) -> bytes:
     return body
 
 
-async def _on_plan_error(_: Request, error: Exception) -> Response:
+async def _on_plan_error(request: Request, error: Exception) -> Response:
     fields = error.problems if isinstance(error, PlanError) else ()
     status = HTTPStatus.NOT_FOUND if isinstance(error, UnknownPlanError) else HTTPStatus.UNPROCESSABLE_ENTITY
-    return problem(status, str(error), errors=[field._asdict() for field in fields])
-
-
-async def _on_http_error(_: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else HTTPStatus.INTERNAL_SERVER_ERROR
-    headers = error.headers if isinstance(error, HTTPException) else None
-    return problem(status, str(getattr(error, "detail", error)), headers)
+    return problem(status, str(error), instance=request.url.path, errors=[field._asdict() for field in fields])

@@ -13,6 +13,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
+from contracts.codes import listed
 from contracts.draws import DRAWS_PER_DIGEST, draws
 from contracts.events import ApplicationSubmitted, DocumentsRequested, ProvinceCode, Slug
 from domain import load_domain
@@ -22,7 +23,8 @@ from services.vneid_mock.registry import AT_ONCE, PERSONAS
 Subject = ApplicationSubmitted | DocumentsRequested
 Share = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(strict=True, ge=0, le=600, allow_inf_nan=False)]
-CitizenPrefix = Annotated[str, StringConstraints(pattern=r"^\d{1,12}$")]
+CitizenPrefix = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,12}$")]
+Database = Annotated[Slug, listed("databases")]
 FaultName = Literal[
     "late_answer_share",
     "very_late_answer_share",
@@ -79,8 +81,8 @@ class Faults(_Frozen):
 class Match(_Frozen):
     """Whom an override is for; every key that is given must fit."""
 
-    database: Slug | None = Field(default=None, description="The database at which the look-up starts.")
-    province: ProvinceCode | None = None
+    database: Database | None = Field(default=None, description="The database at which the look-up starts.")
+    province: Annotated[ProvinceCode, listed("provinces")] | None = None
     citizen: CitizenPrefix | None = Field(default=None, description="First digits of the citizen number.")
 
     @model_validator(mode="after")
@@ -117,7 +119,7 @@ class FaultPlan(Faults):
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,64}$")]
     sentence: Annotated[str, StringConstraints(max_length=400)] = ""
-    unreachable: Mapping[Slug, Share] = Field(default_factory=dict)
+    unreachable: Mapping[Database, Share] = Field(default_factory=dict)
     overrides: Annotated[tuple[Override, ...], Field(max_length=64)] = ()
 
     @field_validator("unreachable")

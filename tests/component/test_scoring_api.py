@@ -60,7 +60,7 @@ class Api:
 
     async def _get(self, address: str, headers: dict[str, str]) -> httpx.Response:
         transport = httpx.ASGITransport(self._app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             return await client.get(address, headers=headers)
 
 
@@ -139,6 +139,8 @@ def test_why_names_the_reason_and_the_database(api, store):
         ("/rates?provnce=01", "provnce"),
         ("/why?province=00", "province"),
         ("/applications/4711", "application_id"),
+        ("/rates?month=٢٠٢٥-10", "month"),
+        ("/reading/9223372036854775808", "partition"),
     ],
 )
 def test_a_wrong_request_is_answered_with_its_field(api, store, address, field):
@@ -219,6 +221,10 @@ def test_a_guarded_api_documents_how_to_call_it_and_shows_no_page_that_asks_for_
     document = guarded.get("/openapi.json", headers=token).raise_for_status().json()
     (scheme,) = document["components"]["securitySchemes"]
     assert document["components"]["securitySchemes"][scheme]["scheme"] == "bearer"
+    open_document = Api(create_app(StoreReader(url))).get("/openapi.json").json()
+    assert "securitySchemes" not in open_document["components"]
+    described = [item["get"] for item in open_document["paths"].values()]
+    assert not any("security" in route or "401" in route["responses"] for route in described)
     asking = {path for path, item in document["paths"].items() if item["get"].get("security")}
     assert asking == set(document["paths"]) - {"/health", "/metrics"}
     refusals = {path: guarded.get(path.format(province="01", application_id="x", partition=0)) for path in asking}

@@ -38,7 +38,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 def get(url: str, path: str) -> httpx.Response:
     async def ask() -> httpx.Response:
         transport = httpx.ASGITransport(create_app(StoreReader(url)))
-        async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             return await client.get(path)
 
     return asyncio.run(ask())
@@ -79,7 +79,7 @@ def test_rates_of_closed_months_stay_and_their_applications_are_gone(url):
 def live_store(url: str) -> LiveStore:
     async def asked() -> LiveStore:
         transport = httpx.ASGITransport(create_app(StoreReader(url)))
-        async with httpx.AsyncClient(transport=transport, base_url="http://api") as api:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as api:
             return await verify.live_store(api)
 
     return asyncio.run(asked())

@@ -12,7 +12,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from runtime.errors import FatalError
-from runtime.http_guard import HttpGuard, token_digests
+from runtime.host_guard import HostGuard
+from runtime.http_guard import TokenGuard, token_digests
 
 TOKEN = "first-token-of-an-operator"
 NEXT = "second-token-of-an-operator"
@@ -23,13 +24,13 @@ async def page(_: Request) -> Response:
     return PlainTextResponse("secret figures", headers={"etag": "1"})
 
 
-def guarded(*tokens: str, per_minute: int = 100) -> HttpGuard:
+def guarded(*tokens: str, per_minute: int = 100) -> HostGuard:
     app = Starlette(routes=[Route(path, page) for path in ("/rates", "/health", "/metrics")])
     digests = token_digests("ANY", OUTSIDE, SecretStr("\n".join(tokens)) if tokens else None, open_to_all=True)
-    return HttpGuard(app, digests, per_minute)
+    return HostGuard(TokenGuard(app, digests, per_minute), "api, api.example")
 
 
-def calling(guard: HttpGuard, address: str = "10.0.0.1") -> httpx.AsyncClient:
+def calling(guard: HostGuard, address: str = "10.0.0.1") -> httpx.AsyncClient:
     transport = httpx.ASGITransport(guard, client=(address, 4711))
     return httpx.AsyncClient(transport=transport, base_url="http://api")
 
@@ -128,6 +129,85 @@ async def test_every_answer_carries_the_safe_headers(client, path, token):
     assert response.headers["referrer-policy"] == "no-referrer"
 
 
+async def status_of(headers: list[tuple[bytes, bytes]], server: str = "10.0.0.7") -> int:
+    """Return the answer to a request as the server hands it on; a client would not send some of them."""
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    scope: dict[str, Any] = {"type": "http", "method": "GET", "path": "/health", "query_string": b"", "root_path": ""}
+    await guarded()(scope | {"headers": headers, "server": (server, 8104), "client": None}, receive, send)
+    status: int = sent[0]["status"]
+    return status
+
+
+@pytest.mark.parametrize(
+    "hosts",
+    [
+        [],
+        [""],
+        ["elsewhere.example"],
+        ["api.elsewhere.example"],
+        ["api@elsewhere.example"],
+        ["elsewhere.example@api"],
+        ["api:80:80"],
+        ["api/"],
+        ["[api"],
+        ["[::2]"],
+        ["10.9.9.9"],
+        ["api", "elsewhere.example"],
+        ["api", "api"],
+    ],
+    ids=str,
+)
+async def test_what_is_no_host_of_ours_is_misdirected(hosts):
+    assert await status_of([(b"host", host.encode()) for host in hosts]) == 421
+
+
+@pytest.mark.parametrize(
+    ("host", "server"),
+    [
+        ("api", "10.0.0.7"),
+        ("API.example:8104", "10.0.0.7"),
+        ("localhost:8104", "10.0.0.7"),
+        ("[::1]:8104", "10.0.0.7"),
+        ("10.0.0.7:8104", "10.0.0.7"),
+        ("10.0.0.7:8104", "::ffff:10.0.0.7"),
+        ("[fd00::7]:8104", "fd00::7"),
+    ],
+)
+async def test_loopback_the_called_address_and_the_allowed_names_are_hosts(host, server):
+    assert await status_of([(b"host", host.encode())], server) == 200
+
+
+@pytest.mark.parametrize("server", ["elsewhere.example", "/run/api.socket"])
+async def test_only_an_address_is_known_by_having_been_called(server):
+    assert await status_of([(b"host", b"elsewhere.example")], server) == 421
+
+
+@pytest.mark.parametrize(
+    ("origins", "status"),
+    [
+        (["http://api:8104"], 200),
+        (["https://API:8104"], 200),
+        (["http://api"], 403),
+        (["http://api:8105"], 403),
+        (["http://elsewhere.example"], 403),
+        (["null"], 403),
+        ([""], 403),
+        (["http://api:8104", "http://elsewhere.example"], 403),
+    ],
+    ids=str,
+)
+async def test_a_page_calls_its_own_origin_only(origins, status):
+    headers = [(b"host", b"api:8104"), *((b"origin", origin.encode()) for origin in origins)]
+    assert await status_of(headers) == status
+
+
 async def test_the_apps_own_headers_stay(client):
     assert (await client.get("/rates", headers=bearer(TOKEN))).headers["etag"] == "1"
 
@@ -159,4 +239,4 @@ def test_a_token_file_that_protects_nothing_is_refused_and_not_repeated(text):
 
 
 def test_a_token_is_kept_as_its_digest_only():
-    assert TOKEN not in repr(vars(guarded(TOKEN)))
+    assert TOKEN not in repr(vars(guarded(TOKEN)._app))

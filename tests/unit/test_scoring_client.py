@@ -5,7 +5,7 @@ import pytest
 from pydantic import SecretStr
 
 from paperless.verification.scoring_client import ApiTokenError, authorization
-from runtime.http_guard import HttpGuard, token_digests
+from runtime.http_guard import TokenGuard, token_digests
 
 TOKEN = "a-token-of-the-operator"
 
@@ -47,7 +47,7 @@ async def test_a_guarded_api_takes_what_the_command_shows(monkeypatch):
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body"})
 
-    guard = HttpGuard(app, token_digests("ANY", "0.0.0.0", SecretStr(TOKEN), open_to_all=False), 10)
+    guard = TokenGuard(app, token_digests("ANY", "0.0.0.0", SecretStr(TOKEN), open_to_all=False), 10)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(guard), base_url="http://api") as client:
         assert (await client.get("/rates")).status_code == 401
         assert (await client.get("/rates", headers=authorization())).status_code == 204

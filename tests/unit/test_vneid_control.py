@@ -8,9 +8,6 @@ import httpx
 import jsonschema
 import pytest
 from pydantic import SecretStr
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
 
 from runtime.errors import FatalError
 from services.vneid_mock import control
@@ -29,10 +26,7 @@ def state() -> PlanState:
 
 @pytest.fixture
 async def client(state: PlanState) -> AsyncIterator[httpx.AsyncClient]:
-    async def health(_: Request) -> Response:
-        return PlainTextResponse("ready")
-
-    app = control_app(state, [Route("/health", health)])
+    app = control_app(state)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://127.0.0.1") as client:
         yield client
 
@@ -138,12 +132,14 @@ async def test_a_body_that_is_no_plan_is_refused(client, body, status):
 async def test_a_wrong_method_or_path_is_a_problem_document_too(client):
     response = await client.delete("/plan")
     assert (response.status_code, problem(response)["title"]) == (405, "Method Not Allowed")
-    assert "GET" in response.headers["allow"]
+    assert response.headers["allow"] == "GET, PATCH, PUT"
     assert problem(await client.get("/nothing"))["title"] == "Not Found"
 
 
-async def test_health_is_served_beside_the_plan(client):
-    assert (await client.get("/health")).text == "ready"
+async def test_health_is_served_beside_the_plan():
+    async with mock() as client:
+        assert (await client.get("/health")).json()["plan"] == "mild"
+        assert "paperless_member_ready 0.0" in (await client.get("/metrics")).text
 
 
 def test_a_seed_beyond_64_bits_is_refused_at_the_start():
@@ -165,7 +161,7 @@ async def test_a_body_that_never_ends_is_given_up(client, monkeypatch):
 
 def mock(**settings: Any) -> httpx.AsyncClient:
     app: Any = build(VneidSettings(**settings)).app
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://mock")
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost")
 
 
 @pytest.mark.parametrize("path", ["/plan", "/plans", "/plan/reset", "/plan/schema"])

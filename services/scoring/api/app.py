@@ -15,12 +15,14 @@ from typing import NoReturn
 import structlog
 import typer
 import uvicorn
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from pydantic import ValidationError
 
-from domain import Domain, load_domain
+from domain import load_domain
 from runtime.errors import FatalError
-from runtime.http_guard import MAX_HEAD_BYTES, HttpGuard, token_digests
+from runtime.host_guard import HostGuard
+from runtime.http_api import HOST_REFUSALS, create_api, guarded, problems
+from runtime.http_guard import MAX_HEAD_BYTES, token_digests
 from runtime.logs import configure
 from runtime.metrics import Metric, Metrics
 from services.scoring.api import problems as api_problems
@@ -41,34 +43,34 @@ EXIT_FATAL = 78
 
 
 def create_app(
-    reader: StoreReader, domain: Domain | None = None, *, tokens: tuple[bytes, ...] = (), per_minute: int = 3_000
+    reader: StoreReader, *, tokens: tuple[bytes, ...] = (), per_minute: int = 3_000, allowed_hosts: str = ""
 ) -> FastAPI:
     """Return the API over a store; the store need not exist yet, then /health says so.
 
     Args:
         reader: of the store.
-        domain: the domain; by default the packaged one.
         tokens: digests of the tokens that open the API; none leaves it open.
         per_minute: requests by one token, or one address.
+        allowed_hosts: names by which it may be called, as `HostGuard` takes them.
 
     """
-    known = domain or load_domain()
+    known = load_domain()
     metrics = Metrics("scoring_api", METRICS)
-    app = FastAPI(
+    app = create_api(
+        tokens=tokens,
+        per_minute=per_minute,
         title="Paperless intake: scoring",
         version="1",
         summary="End-to-end rates of Vietnam's provinces, exactly what a recount would give.",
         description="Every rate has its numerator and denominator; see `definitions`. Times carry the offset +07:00.",
-        # Pages for a browser load scripts of others; where a token would be typed in, there are none.
-        docs_url=None if tokens else "/docs",
-        redoc_url=None,
     )
     api_problems.install(app)
-    app.include_router(tables(reader, known))
-    app.include_router(applications(reader, known))
-    app.include_router(snapshots(reader))
-    app.include_router(operations(reader, metrics))
-    app.add_middleware(HttpGuard, tokens=tokens, per_minute=per_minute)
+    behind_guard = APIRouter(**guarded(tokens))
+    for router in (tables(reader, known), applications(reader, known), snapshots(reader)):
+        behind_guard.include_router(router)
+    app.include_router(behind_guard)
+    app.include_router(operations(reader, metrics), responses=problems(*HOST_REFUSALS))
+    app.add_middleware(HostGuard, allowed_hosts=allowed_hosts)
 
     @app.middleware("http")
     async def _measure(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
@@ -94,7 +96,8 @@ def serve(settings: ScoringApiSettings) -> int:
     """
     tokens = token_digests("SCORING_API", settings.http_host, settings.tokens, open_to_all=settings.open)
     reader = StoreReader(settings.store, password=settings.store_password)
-    server = uvicorn.Server(_server_options(create_app(reader, tokens=tokens, per_minute=settings.per_minute)))
+    app = create_app(reader, tokens=tokens, per_minute=settings.per_minute, allowed_hosts=settings.allowed_hosts)
+    server = uvicorn.Server(_server_options(app))
     # uvicorn raises the signal again after a graceful stop; it must find a handler that leaves the exit code alone.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.events import Authority, Cause, Channel, DecidedComponent, Outcome, Source
 from domain import VN, Domain
+from runtime.problems import Problem
 from services.scoring.rates.why import component_names, reason_names
 from services.scoring.rollup.cells import parse_pattern
 from services.scoring.store.schema import StoredOutcome
@@ -76,15 +77,10 @@ class FieldError(View):
     detail: str
 
 
-class Problem(View):
-    """RFC 9457 problem details; `errors` names the fields."""
+class ApiProblem(Problem):
+    """An error, with the fields that it is about."""
 
-    type: str = "about:blank"
-    title: str
-    status: int
-    detail: str
-    instance: str
-    errors: list[FieldError] = []
+    errors: tuple[FieldError, ...] = ()
 
 
 def application_view(stored: StoredOutcome, domain: Domain) -> Application:

@@ -8,7 +8,6 @@ from http import HTTPStatus
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
-from starlette.exceptions import HTTPException
 
 from domain import Domain
 from runtime.problems import problem
@@ -34,7 +33,7 @@ def _problem(
 
 
 def install(app: FastAPI) -> None:
-    """Let every error of an app leave as a problem."""
+    """Let the errors of the routes leave as problems too."""
 
     @app.exception_handler(NotKnownError)
     def _(request: Request, error: NotKnownError) -> Response:
@@ -51,12 +50,6 @@ def install(app: FastAPI) -> None:
         detail = "; ".join(f"{each.field}: {each.detail}" for each in errors)
         return _problem(
             request, HTTPStatus.UNPROCESSABLE_ENTITY, f"{detail}; /openapi.json says what is allowed", errors
-        )
-
-    @app.exception_handler(HTTPException)
-    def _(request: Request, error: HTTPException) -> Response:
-        return _problem(
-            request, error.status_code, f"{error.detail}: {request.url.path}; /openapi.json says what there is"
         )
 
     @app.exception_handler(StoreError)

@@ -4,16 +4,16 @@ import json
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query, Request, Response, Security
-from fastapi.security import HTTPBearer
+from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
+from contracts.codes import listed
 from contracts.events import ApplicationId
 from domain import Domain
+from runtime.http_api import Responses, problems
 from runtime.metrics import Metrics
-from runtime.problems import MEDIA_TYPE
 from services.scoring.api.csv_tables import rates_csv, why_csv
-from services.scoring.api.models import Application, Health, Problem, application_view
+from services.scoring.api.models import ApiProblem, Application, Health, application_view
 from services.scoring.api.problems import NotKnownError, check_procedure, check_province
 from services.scoring.rates.definitions import AuthorityFilter
 from services.scoring.rates.rates import ProvinceRates, RatesTable, province_rates, rates_table
@@ -21,13 +21,17 @@ from services.scoring.rates.why import WhyTable, why_table
 from services.scoring.store.errors import StoreError
 from services.scoring.store.reader import StoreReader
 
-PROBLEM: dict[str, Any] = {"model": Problem, "content": {MEDIA_TYPE: {}}}
-REFUSALS: dict[int | str, dict[str, Any]] = {401: PROBLEM, 429: PROBLEM}
-RESPONSES = REFUSALS | {422: PROBLEM, 503: PROBLEM}
-# For the documentation; the guard in front of the routes does the work.
-GUARDED = [Security(HTTPBearer(auto_error=False, description="A token of the operator; none in the demo."))]
-CSV: dict[str, Any] = {"content": {"text/csv": {}}, "description": "JSON, or CSV by `Accept` or `format=csv`."}
-Month = Annotated[str, StringConstraints(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
+NOT_FOUND = problems(404, model=ApiProblem)
+UNPROCESSABLE = problems(422, model=ApiProblem)
+UNAVAILABLE = problems(503, model=ApiProblem)
+TABLE: Responses = {
+    200: {"content": {"text/csv": {}}, "description": "JSON, or CSV by `Accept` or `format=csv`."},
+}
+Month = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$")]
+# The number that a store keeps has 32 bits, as Kafka's.
+MAX_PARTITIONS = 2**31
+ProvinceCode = Annotated[str, listed("provinces")]
+ProcedureCode = Annotated[str, listed("procedures")]
 
 
 class _Query(BaseModel):
@@ -36,7 +40,7 @@ class _Query(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     month: Annotated[Month | None, Query(description="Month of the decision.", examples=["2025-10"])] = None
-    procedure: Annotated[str | None, Query(description="Procedure code.", examples=["1.001193"])] = None
+    procedure: Annotated[ProcedureCode | None, Query(description="Procedure code.", examples=["1.001193"])] = None
     format: Annotated[Literal["json", "csv"] | None, Query(description="Instead of the `Accept` header.")] = None
 
 
@@ -48,14 +52,14 @@ class RatesQuery(_Query):
 
 
 class WhyQuery(RatesQuery):
-    province: Annotated[str | None, Query(description="Province code.", examples=["01"])] = None
+    province: Annotated[ProvinceCode | None, Query(description="Province code.", examples=["01"])] = None
 
 
 def tables(reader: StoreReader, domain: Domain) -> APIRouter:
     """Return the routes of the league table and of why not end to end."""
-    router = APIRouter(tags=["tables"], responses=RESPONSES, dependencies=GUARDED)
+    router = APIRouter(tags=["tables"], responses=UNPROCESSABLE | UNAVAILABLE)
 
-    @router.get("/rates", response_model=RatesTable, responses={200: CSV})
+    @router.get("/rates", response_model=RatesTable, responses=TABLE)
     def rates(request: Request, query: Annotated[RatesQuery, Query()]) -> Any:
         """The league table: 34 provinces by D1, the country, and who runs the procedures."""
         check_procedure(domain, query.procedure)
@@ -68,10 +72,10 @@ def tables(reader: StoreReader, domain: Domain) -> APIRouter:
             )
         return table
 
-    @router.get("/rates/{province}", response_model=ProvinceRates, responses={200: CSV, 404: PROBLEM})
+    @router.get("/rates/{province}", response_model=ProvinceRates, responses=TABLE | NOT_FOUND)
     def rates_of_province(
         request: Request,
-        province: Annotated[str, Path(description="Province code.", examples=["01"])],
+        province: Annotated[ProvinceCode, Path(description="Province code.", examples=["01"])],
         query: Annotated[_Query, Query()],
     ) -> Any:
         """One province, by authority, month and procedure."""
@@ -83,7 +87,7 @@ def tables(reader: StoreReader, domain: Domain) -> APIRouter:
             return _csv(rates_csv(sections))
         return table
 
-    @router.get("/why", response_model=WhyTable, responses={200: CSV})
+    @router.get("/why", response_model=WhyTable, responses=TABLE)
     def why(request: Request, query: Annotated[WhyQuery, Query()]) -> Any:
         """Why not end to end: reasons, components, databases, and what lifting a reason would give."""
         check_province(domain, query.province, HTTPStatus.UNPROCESSABLE_ENTITY)
@@ -103,7 +107,7 @@ def tables(reader: StoreReader, domain: Domain) -> APIRouter:
 
 def applications(reader: StoreReader, domain: Domain) -> APIRouter:
     """Return the routes of single applications."""
-    router = APIRouter(tags=["applications"], responses=RESPONSES | {404: PROBLEM}, dependencies=GUARDED)
+    router = APIRouter(tags=["applications"], responses=NOT_FOUND | UNPROCESSABLE | UNAVAILABLE)
 
     @router.get("/applications/{application_id}")
     def application(application_id: Annotated[ApplicationId, Path(description="UUIDv7 text.")]) -> Application:
@@ -119,7 +123,7 @@ def applications(reader: StoreReader, domain: Domain) -> APIRouter:
 
 def snapshots(reader: StoreReader) -> APIRouter:
     """Return the routes that verify asks."""
-    router = APIRouter(tags=["operations"], responses=RESPONSES, dependencies=GUARDED)
+    router = APIRouter(tags=["operations"], responses=UNAVAILABLE)
 
     @router.get("/reading", response_class=Response, responses={200: {"content": {"application/json": {}}}})
     def reading() -> Response:
@@ -133,8 +137,10 @@ def snapshots(reader: StoreReader) -> APIRouter:
         body = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
         return Response(body, media_type="application/json")
 
-    @router.get("/reading/{partition}")
-    def hashes(partition: Annotated[int, Path(ge=0, description="Partition number.")]) -> dict[str, str]:
+    @router.get("/reading/{partition}", responses=UNPROCESSABLE)
+    def hashes(
+        partition: Annotated[int, Path(ge=0, lt=MAX_PARTITIONS, description="Partition number.")],
+    ) -> dict[str, str]:
         """Content hash (16 hex digits) by application: which application makes two readings of a partition differ."""
         return {name: f"{content:016x}" for name, content in reader.content_hashes(partition).items()}
 
