@@ -28,18 +28,10 @@ from paperless.cli.options import (
     find_system,
     seconds_per_day,
 )
-from paperless.cli.output import (
-    authority_table,
-    clear_json,
-    league_table,
-    make_console,
-    print_verdict,
-    verdict_json,
-    why_text,
-    write_json,
-)
+from paperless.cli.output import clear_json, make_console, print_verdict, verdict_json, write_json
 from paperless.cli.send import MANIFEST, named_mock, play, running_mock, stopped_text, summary
 from paperless.cli.system import Members
+from paperless.cli.tables import authority_table, league_table, why_text
 from paperless.cli.verification import check
 from paperless.local.layout import LocalOptions
 from paperless.local.state import ProcessState

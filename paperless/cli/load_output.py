@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from rich.console import Console, RenderableType
 from rich.table import Table
 
-from paperless.cli.output import LINE_EVERY_S, LiveView, make_console
+from paperless.cli.output import make_console
+from paperless.cli.progress import LINE_EVERY_S, LiveView
 from paperless.traffic.load.compare import FIGURES, MEASURES, Row, figures
 from paperless.traffic.load.plan import Progress
 from paperless.traffic.load.result import LoadResult, Measured

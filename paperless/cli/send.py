@@ -27,7 +27,8 @@ from paperless.cli.options import (
     find_system,
     seconds_per_day,
 )
-from paperless.cli.output import SendingView, clear_json, make_console, write_json
+from paperless.cli.output import clear_json, make_console, write_json
+from paperless.cli.progress import SendingView
 from paperless.population.scenario import load_scenario
 from paperless.traffic.driver import DrivePlan, DriveResult, drive
 from paperless.traffic.recording import Recording

@@ -17,7 +17,8 @@ from paperless.cli.options import (
     Within,
     find_system,
 )
-from paperless.cli.output import clear_json, print_verdict, steps, verdict_json, write_json
+from paperless.cli.output import clear_json, print_verdict, verdict_json, write_json
+from paperless.cli.progress import steps
 from paperless.cli.send import MANIFEST
 from paperless.traffic.manifest import Manifest, read_manifest
 from paperless.verification.checkers import Verdict

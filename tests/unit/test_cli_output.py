@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from paperless.cli.options import System, find_system, seconds_per_day
-from paperless.cli.output import agreement, clear_json, percent, print_verdict, verdict_json, write_json
+from paperless.cli.output import agreement, clear_json, print_verdict, verdict_json, write_json
+from paperless.cli.tables import percent
 from paperless.traffic.manifest import ManifestError
 from paperless.verification.checkers import Verdict
 from paperless.verification.verify import VerifyError
