@@ -33,7 +33,10 @@ class TestSqliteRetention(RetentionContract):
 
 
 class TestSqliteMigrations(MigrationContract):
-    pass
+    @pytest.fixture(autouse=True)
+    def _patient(self, monkeypatch):
+        # Each of several starters waits for all migrations before its own, on a machine that may be busy.
+        monkeypatch.setattr("services.scoring.store.sqlite.BUSY_TIMEOUT_S", 60.0)
 
 
 def test_a_locked_store_is_unavailable_and_recovers(address, monkeypatch):
