@@ -1,27 +1,40 @@
 """Settings of a process: frozen classes, read from the environment, printed at start with secrets masked."""
 
 import os
+import re
 import ssl
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, Field, FilePath, SecretStr, model_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from runtime.errors import FatalError
+
+S = TypeVar("S", bound="EnvironmentSettings")
 
 # Whom an address of this kind reaches: processes of this machine, and nobody else.
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 ALLOWED_HOSTS = (
     "Names by which the port may be called beside loopback's and its own address, comma-separated; others are refused."
 )
+_SERVER = re.compile(r"(?:[^\s,:/\[\]]+|\[[0-9a-fA-F:.]+\]):([0-9]{1,5})")
 # What may come from a file instead of a variable, as container secrets are mounted.
 SECRETS = (SecretStr, SecretStr | None)
+
+
+# What Kafka allows for the names of groups and their members; other texts would be refused, or fit no length field.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
+# Empty would listen everywhere.
+Host = Annotated[str, Field(pattern=r"^[A-Za-z0-9.:_-]{1,253}$")]
 
 
 class EnvironmentSettings(BaseSettings):
     """Settings from the environment; errors repeat no value.
 
     Where the variable of a secret is not set, `<VARIABLE>_FILE` names a file that holds it; a file that cannot be read
-    raises `OSError` with its path.
+    raises `OSError` with this variable and the path.
     """
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -30,9 +43,38 @@ class EnvironmentSettings(BaseSettings):
     @classmethod
     def _secrets_from_files(cls, given: dict[str, Any]) -> dict[str, Any]:
         secrets = [name for name, field in cls.model_fields.items() if field.annotation in SECRETS]
-        files = {name: os.environ.get(f"{cls.model_config['env_prefix']}{name}_FILE".upper()) for name in secrets}
-        wanted = {name: file for name, file in files.items() if file and name not in given}
-        return given | {name: Path(file).read_text("utf-8").strip() for name, file in wanted.items()}
+        variables = {name: f"{cls.model_config['env_prefix']}{name}_FILE".upper() for name in secrets}
+        wanted = {name: each for name, each in variables.items() if os.environ.get(each) and name not in given}
+        return given | {name: _secret_of(variable) for name, variable in wanted.items()}
+
+
+def read_settings(kind: type[S], **given: Any) -> S:
+    """Return the settings that the environment holds, but for what is given.
+
+    Raises:
+        FatalError: a variable, or the file that it names, cannot be used; names each and repeats no value.
+
+    """
+    prefix = kind.model_config["env_prefix"]
+    try:
+        return kind(**given)
+    except ValidationError as error:
+        raise FatalError("; ".join(_refusal(prefix, each) for each in error.errors())) from error
+    except OSError as error:
+        raise FatalError(f"{error.strerror} ({error.filename})") from error
+
+
+def _refusal(prefix: str, details: ErrorDetails) -> str:
+    """Return what is wrong with one variable, or with several together; a text's "…" stands for the prefix."""
+    name = "_".join(map(str, details["loc"])).upper() or "*"
+    return f"{prefix}{name}: {details['msg'].removeprefix('Value error, ').replace('…', prefix)}"
+
+
+def _secret_of(variable: str) -> str:
+    try:
+        return Path(os.environ[variable]).read_text("utf-8").strip()
+    except OSError as error:
+        raise OSError(error.errno, f"{variable}: {error.strerror}", error.filename) from None
 
 
 class KafkaAccess(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True):
@@ -47,9 +89,27 @@ class KafkaAccess(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=T
     )
     kafka_username: str | None = Field(default=None, description="The broker's user, with SASL.")
     kafka_password: SecretStr | None = Field(default=None, description="The user's password, with SASL.")
-    kafka_ca_file: FilePath | None = Field(
+    kafka_ca_file: Path | None = Field(
         default=None, description="CA certificates (PEM) that vouch for the broker; by default the system's."
     )
+
+    @field_validator("kafka_servers")
+    @classmethod
+    def _hosts_and_ports(cls, servers: str) -> str:
+        parted = [server.strip() for server in servers.split(",")]
+        if not all((found := _SERVER.fullmatch(server)) and 0 < int(found[1]) < 65_536 for server in parted):
+            raise ValueError("expected host:port, several of them comma-separated, for example kafka:9092")
+        return ",".join(parted)
+
+    @field_validator("kafka_ca_file")
+    @classmethod
+    def _certificates(cls, file: Path | None) -> Path | None:
+        if file is not None:
+            try:
+                ssl.create_default_context(cafile=file)
+            except OSError as error:
+                raise ValueError(f"no CA certificates (PEM) can be read there: {error.strerror or error}") from None
+        return file
 
     @model_validator(mode="after")
     def _user_where_one_logs_in(self) -> Self:
@@ -77,12 +137,12 @@ class KafkaAccess(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=T
 class ServiceSettings(EnvironmentSettings, KafkaAccess):
     """What every consumer process is told; a service sets its own prefix and defaults."""
 
-    client_id: str = Field(default="paperless", description="Client id shown in the broker's logs.")
-    group_id: str = Field(default="paperless", description="Consumer group; its committed offsets are the state.")
-    group_instance_id: str | None = Field(
+    client_id: Name = Field(default="paperless", description="Client id shown in the broker's logs.")
+    group_id: Name = Field(default="paperless", description="Consumer group; its committed offsets are the state.")
+    group_instance_id: Name | None = Field(
         default=None, description="Static member id: a restart within the session time-out causes no rebalance."
     )
-    http_host: str = Field(default="127.0.0.1", description="Address of /health and /metrics.")
+    http_host: Host = Field(default="127.0.0.1", description="Address of /health and /metrics.")
     http_port: int = Field(default=0, ge=0, le=65535, description="Port of /health and /metrics; 0 picks a free one.")
     allowed_hosts: str = Field(default="", description=ALLOWED_HOSTS)
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level logged.")
@@ -93,10 +153,16 @@ class ServiceSettings(EnvironmentSettings, KafkaAccess):
         default=True, description="The broker knows the log's end; the embedded one's answer is too low."
     )
     session_timeout_ms: int = Field(
-        default=6_000, ge=1_000, description="Silence after which the group gives a member's partitions away."
+        default=6_000,
+        ge=1_000,
+        le=1_800_000,
+        description="Silence after which the group gives a member's partitions away; the broker has bounds too.",
     )
     fetch_max_wait_ms: int = Field(
-        default=100, ge=1, description="How long the broker may hold a fetch back; the embedded one wakes none earlier."
+        default=100,
+        ge=1,
+        le=10_000,
+        description="How long the broker may hold a fetch back; the embedded one wakes none earlier.",
     )
     max_records: int = Field(default=4_000, ge=1, description="Records per batch; as many as one fetch holds.")
 

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Self, TypeVar
 
 import typer
-from pydantic import ValidationError
 from pydantic_settings import SettingsConfigDict
 
 from paperless.local.state import ProcessState
 from paperless.local.system import LocalSystem, attach
 from paperless.verification.scoring_client import Question, ask, client
 from paperless.verification.verify import Target, VerifyError
-from runtime.settings import EnvironmentSettings, KafkaAccess
+from runtime.errors import FatalError
+from runtime.settings import EnvironmentSettings, KafkaAccess, read_settings
 
 DEFAULT_STATE = Path("build/run")
 API = "scoring_api"
@@ -142,9 +142,9 @@ def access_to(servers: str) -> KafkaAccess:
 
     """
     try:
-        return ClientSettings(kafka_servers=servers)
-    except (ValidationError, OSError) as error:
-        raise VerifyError(f"PAPERLESS_KAFKA_*: {error}") from error
+        return read_settings(ClientSettings, kafka_servers=servers)
+    except FatalError as error:
+        raise VerifyError(str(error)) from error
 
 
 def find_system(state: Path, kafka: str | None, api: str | None, health: list[str] | None) -> System:

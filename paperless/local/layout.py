@@ -26,15 +26,15 @@ class LocalOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     state_dir: Path = Path("build/run")
-    seed: int = 1
+    seed: int = Field(default=1, ge=0, lt=2**64)
     plan: str = "mild"
     intake_members: int = Field(default=1, ge=1)
     static_members: bool = False
     log_level: str = "INFO"
     ports: Mapping[str, int] = {}
     applications: int = Field(default=0, ge=0)
-    ready_within_s: float = Field(default=60, gt=0)
-    grace_s: float = Field(default=10, gt=0)
+    ready_within_s: float = Field(default=60, gt=0, le=3_600)
+    grace_s: float = Field(default=10, gt=0, le=3_600)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,11 +10,12 @@ from functools import cache
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import httpx
-from pydantic import SecretStr, TypeAdapter, ValidationError
+from pydantic import SecretStr, TypeAdapter
 from pydantic_settings import SettingsConfigDict
 
 from paperless.http_client import async_http_client, http_client
-from runtime.settings import EnvironmentSettings
+from runtime.errors import FatalError
+from runtime.settings import EnvironmentSettings, read_settings
 from services.scoring.api.models import Health
 from services.scoring.rates.rates import RatesTable
 from services.scoring.rates.why import WhyTable
@@ -187,9 +188,9 @@ def authorization() -> dict[str, str]:
 
     """
     try:
-        token = _ApiToken().api_token
-    except (OSError, ValidationError) as error:
-        raise ApiTokenError(f"PAPERLESS_API_TOKEN_FILE: {error}; name a file with a token of the API") from error
+        token = read_settings(_ApiToken).api_token
+    except FatalError as error:
+        raise ApiTokenError(f"{error}; name a file with a token of the API") from error
     if token is None:
         return {}
     words = token.get_secret_value().split()

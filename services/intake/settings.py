@@ -4,7 +4,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from contracts.topics import DEFAULT_PARTITIONS
-from runtime.settings import LOOPBACK, ServiceSettings
+from runtime.settings import LOOPBACK, Name, ServiceSettings
 
 
 class IntakeSettings(ServiceSettings):
@@ -12,8 +12,8 @@ class IntakeSettings(ServiceSettings):
 
     model_config = SettingsConfigDict(env_prefix="INTAKE_", frozen=True, extra="forbid")
 
-    client_id: str = Field(default="intake", description="Client id shown in the broker's logs.")
-    group_id: str = Field(default="intake", description="Consumer group; its committed offsets are the state.")
+    client_id: Name = Field(default="intake", description="Client id shown in the broker's logs.")
+    group_id: Name = Field(default="intake", description="Consumer group; its committed offsets are the state.")
     http_port: int = Field(
         default=8101, ge=0, le=65535, description="Port of /health and /metrics; 0 picks a free one."
     )
@@ -25,7 +25,7 @@ class IntakeSettings(ServiceSettings):
     )
     partitions: int = Field(default=DEFAULT_PARTITIONS, ge=1, description="Partition count of the log.")
     attempts: int = Field(default=3, ge=1, le=9, description="How often an application is asked for before presuming.")
-    patience_s: float = Field(default=1.5, gt=0, description="Wall seconds of silence until asking again.")
+    patience_s: float = Field(default=1.5, ge=0.01, le=3_600, description="Wall seconds of silence until asking again.")
     max_open: int = Field(
         default=1_000, ge=1, description="Open applications per partition; beyond it, reading pauses."
     )

@@ -2,8 +2,10 @@
 
 import sys
 
+from runtime.errors import FatalError
 from runtime.logs import configure
 from runtime.process import EXIT_FATAL, serve
+from runtime.settings import read_settings
 from services.scoring.app import build
 from services.scoring.settings import ScoringSettings
 from services.scoring.store.errors import StoreError, StoreUnavailableError
@@ -14,11 +16,11 @@ EXIT_TEMPORARY = 75
 
 def main() -> int:
     """Run until a signal; return the exit code."""
-    settings = ScoringSettings()
-    configure("scoring", settings.log_level)
     try:
+        settings = read_settings(ScoringSettings)
+        configure("scoring", settings.log_level)
         scoring = build(settings)
-    except (StoreError, ValueError) as error:
+    except (FatalError, StoreError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201  the last line an operator sees
         return EXIT_TEMPORARY if isinstance(error, StoreUnavailableError) else EXIT_FATAL
     return serve(scoring.app, settings, scoring.shutdown, lambda: scoring.writer.fatal)

@@ -4,7 +4,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from contracts.topics import DEFAULT_PARTITIONS
-from runtime.settings import ServiceSettings
+from runtime.settings import Name, ServiceSettings
 from services.scoring.store.engines import shown
 
 
@@ -13,8 +13,8 @@ class ScoringSettings(ServiceSettings):
 
     model_config = SettingsConfigDict(env_prefix="SCORING_", frozen=True, extra="forbid")
 
-    client_id: str = Field(default="scoring", description="Client id shown in the broker's logs.")
-    group_id: str = Field(default="scoring", description="Group that shares partitions; offsets are the store's.")
+    client_id: Name = Field(default="scoring", description="Client id shown in the broker's logs.")
+    group_id: Name = Field(default="scoring", description="Group that shares partitions; offsets are the store's.")
     http_port: int = Field(
         default=8103, ge=0, le=65535, description="Port of /health and /metrics; 0 picks a free one."
     )

@@ -5,6 +5,7 @@ import sys
 from runtime.errors import FatalError
 from runtime.logs import configure
 from runtime.process import EXIT_FATAL, serve
+from runtime.settings import read_settings
 from services.vneid_mock.app import build
 from services.vneid_mock.plan_files import PlanError
 from services.vneid_mock.settings import VneidSettings
@@ -12,9 +13,9 @@ from services.vneid_mock.settings import VneidSettings
 
 def main() -> int:
     """Run until a signal; return the exit code."""
-    settings = VneidSettings()
-    configure("vneid_mock", settings.log_level)
     try:
+        settings = read_settings(VneidSettings)
+        configure("vneid_mock", settings.log_level)
         mock = build(settings)
     except (PlanError, FatalError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201  the last line an operator sees

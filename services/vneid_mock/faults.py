@@ -252,9 +252,10 @@ def _delay(faults: Faults, kind: float, length: float) -> float:
         return faults.very_slow_delay_s
     if kind >= faults.very_slow_share + faults.slow_share or faults.slow_delay_s == 0:
         return 0.0
-    spread = log(faults.slow_delay_max_s / faults.slow_delay_s) / _P99
-    drawn = faults.slow_delay_s * exp(spread * NormalDist().inv_cdf(length + _HALF_STEP))
-    return min(drawn, faults.slow_delay_max_s)
+    # In logarithms, and the limit before `exp`: a median near 0 would make the quotient and the power overflow.
+    median, limit = log(faults.slow_delay_s), log(faults.slow_delay_max_s)
+    drawn = median + (limit - median) / _P99 * NormalDist().inv_cdf(length + _HALF_STEP)
+    return min(exp(min(drawn, limit)), faults.slow_delay_max_s)
 
 
 def _at_most_one(faults: Faults, *names: str) -> None:

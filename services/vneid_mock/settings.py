@@ -4,7 +4,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from contracts.topics import DEFAULT_PARTITIONS
-from runtime.settings import ServiceSettings
+from runtime.settings import Name, ServiceSettings
 
 
 class VneidSettings(ServiceSettings):
@@ -12,8 +12,8 @@ class VneidSettings(ServiceSettings):
 
     model_config = SettingsConfigDict(env_prefix="VNEID_", frozen=True, extra="forbid")
 
-    client_id: str = Field(default="vneid_mock", description="Client id shown in the broker's logs.")
-    group_id: str = Field(default="vneid_mock", description="Consumer group; its committed offsets are the state.")
+    client_id: Name = Field(default="vneid_mock", description="Client id shown in the broker's logs.")
+    group_id: Name = Field(default="vneid_mock", description="Consumer group; its committed offsets are the state.")
     http_port: int = Field(
         default=8102, ge=0, le=65535, description="Port of the control API, /health and /metrics; 0 picks a free one."
     )

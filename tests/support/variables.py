@@ -9,6 +9,7 @@ from unittest import mock
 
 import typer
 import yaml
+from certifi import where
 from pydantic_settings import BaseSettings
 
 from paperless.cli.main import app as paperless
@@ -71,7 +72,8 @@ def unread_variables(command: list[str], environment: Mapping[str, str]) -> set[
 
 def parsed(command: list[str], environment: Mapping[str, str], secret: Path) -> BaseSettings:
     """Return the settings that a container would have; `secret` stands for every file that it names."""
-    files = {name: str(secret) for name in environment if name.endswith("_FILE")}
+    certificates = {name for name in environment if name.endswith("_CA_FILE")}
+    files = {name: where() if name in certificates else str(secret) for name in environment if name.endswith("_FILE")}
     with mock.patch.dict(os.environ, {**environment, **files}):
         return BY_PREFIX[READ_BY[program_of(command)]]()
 

@@ -16,7 +16,6 @@ import structlog
 import typer
 import uvicorn
 from fastapi import APIRouter, FastAPI, Request, Response
-from pydantic import ValidationError
 
 from domain import load_domain
 from runtime.errors import FatalError
@@ -25,6 +24,7 @@ from runtime.http_api import HOST_REFUSALS, create_api, guarded, problems
 from runtime.http_guard import MAX_HEAD_BYTES, token_digests
 from runtime.logs import configure
 from runtime.metrics import Metric, Metrics
+from runtime.settings import read_settings
 from services.scoring.api import problems as api_problems
 from services.scoring.api.routes import applications, operations, snapshots, tables
 from services.scoring.api.settings import ScoringApiSettings
@@ -145,11 +145,9 @@ def main() -> None:
 
 def _settings() -> ScoringApiSettings:
     try:
-        return ScoringApiSettings()
-    except ValidationError as error:
-        _refuse("; ".join(f"SCORING_API_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()))
-    except OSError as error:
-        _refuse(f"a SCORING_API_*_FILE cannot be read: {error}")
+        return read_settings(ScoringApiSettings)
+    except FatalError as error:
+        _refuse(str(error))
 
 
 def _refuse(message: str, code: int = EXIT_USAGE) -> NoReturn:

@@ -3,7 +3,7 @@
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from runtime.settings import ALLOWED_HOSTS, EnvironmentSettings
+from runtime.settings import ALLOWED_HOSTS, EnvironmentSettings, Host
 
 
 class ScoringApiSettings(EnvironmentSettings):
@@ -19,7 +19,7 @@ class ScoringApiSettings(EnvironmentSettings):
     store_password: SecretStr | None = Field(
         default=None, description="Password of the PostgreSQL user, if neither the address nor PGPASSFILE has it."
     )
-    http_host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    http_host: Host = Field(default="127.0.0.1", description="Address to listen on.")
     http_port: int = Field(default=8104, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
     allowed_hosts: str = Field(default="", description=ALLOWED_HOSTS)
     tokens: SecretStr | None = Field(

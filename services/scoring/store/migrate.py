@@ -17,6 +17,8 @@ from alembic import command
 from alembic.config import Config
 from pydantic import SecretStr
 
+from runtime.errors import FatalError
+from runtime.settings import read_settings
 from services.scoring.settings import ScoringSettings
 from services.scoring.store import schema
 from services.scoring.store.engines import open_session, shown
@@ -93,7 +95,7 @@ def main(
     Example: python -m services.scoring.store.migrate postgresql://scoring_owner@127.0.0.1:5432/paperless
     """
     try:
-        settings = ScoringSettings()
+        settings = read_settings(ScoringSettings)
         address = url or settings.store
         if sql:
             _print_sql(address)
@@ -103,7 +105,7 @@ def main(
             print(f"{shown(address)}: schema version {upgrade(address, settings.store_password)}")  # noqa: T201  a report
     except StoreUnavailableError as error:
         _refuse(str(error), EXIT_TEMPORARY)
-    except (StoreError, ValueError) as error:
+    except (FatalError, StoreError, ValueError) as error:
         _refuse(str(error), EXIT_USAGE)
 
 

@@ -15,6 +15,8 @@ from typing import Annotated, Final
 import typer
 from pydantic import SecretStr
 
+from runtime.errors import FatalError
+from runtime.settings import read_settings
 from services.scoring.settings import ScoringSettings
 from services.scoring.store import schema
 from services.scoring.store.engines import open_session
@@ -27,7 +29,7 @@ SLICE: Final = 5_000
 EXIT_USAGE: Final = 2
 # EX_TEMPFAIL of sysexits.h: run it again.
 EXIT_TEMPORARY: Final = 75
-_MONTH: Final = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
+_MONTH: Final = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
 
 
 class RetentionError(ValueError):
@@ -111,11 +113,11 @@ def main(
     if before is not None and not _MONTH.fullmatch(before):
         _refuse(f"--before {before}: expected a month, for example 2025-10")
     try:
-        settings = ScoringSettings()
+        settings = read_settings(ScoringSettings)
         _run(url or settings.store, settings.store_password, before, keep_months)
     except StoreUnavailableError as error:
         _refuse(str(error), EXIT_TEMPORARY)
-    except (StoreError, ValueError) as error:
+    except (FatalError, StoreError, ValueError) as error:
         _refuse(str(error))
 
 
