@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from benchmarks.rounds import in_fresh_process
 from benchmarks.workload import ATTEMPTS, PARTITIONS, PLAN, LoggedRecord, records, submissions, vneid_of
+from contracts.records import partitions_of
 from domain import load_domain
 from paperless.verification.oracle import Oracle
 from runtime.garbage_collector import tune_garbage_collector
@@ -32,6 +33,6 @@ def _rounds(applications: int, rounds: int) -> list[float]:
 
 def _per_s(oracle: Oracle, log: Sequence[LoggedRecord]) -> float:
     started = time.process_time()
-    for record in log:
-        oracle.outcome(record)
+    for record, key_partition in zip(log, partitions_of([record.key for record in log], PARTITIONS), strict=True):
+        oracle.outcome(record, key_partition=key_partition)
     return len(log) / (time.process_time() - started)

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Self
 
@@ -25,12 +26,13 @@ from benchmarks.rounds import Spread
 from benchmarks.virtual_broker import Log, Producer, Subscriber
 from benchmarks.virtual_time import VirtualClock, run_virtually
 from benchmarks.workload import PARTITIONS, PLAN, SEED, day_of, submitted
-from contracts.records import header_maker, partition_of
+from contracts.records import header_maker, partitions_of
 from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED
 from paperless.cli.output import make_console, write_json
 from paperless.population.arrivals import SimulatedDay, arrivals
 from paperless.population.population import Population
 from paperless.traffic.manifest import versions
+from paperless.traffic.sender import CHUNK
 from runtime.consumer import ConsumerRecords, PartitionConsumer
 from runtime.garbage_collector import tune_garbage_collector
 from runtime.messages import Effects, Record, State
@@ -110,9 +112,9 @@ def _driver(day: SimulatedDay) -> Stage:
 
     def run(meter: Meter) -> None:
         with meter:
-            for arrival in arrivals(day):
-                _, key, _, _ = submitted(population.submission(arrival))
-                partition_of(key or b"", PARTITIONS)
+            ordered = arrivals(day)
+            while chunk := [submitted(population.submission(arrival)) for arrival in islice(ordered, CHUNK)]:
+                partitions_of([key or b"" for _, key, _, _ in chunk], PARTITIONS)
 
     return Stage("driver", day.applications, run)
 
@@ -139,8 +141,9 @@ def _oracle(submissions: Sequence[Record], plan: str) -> Stage:
 
     def run(meter: Meter) -> None:
         with meter:
-            for record in submissions:
-                oracle.outcome(record)
+            keys = partitions_of([record.key or b"" for record in submissions], PARTITIONS)
+            for record, key_partition in zip(submissions, keys, strict=True):
+                oracle.outcome(record, key_partition=key_partition)
 
     return Stage("oracle", len(submissions), run)
 

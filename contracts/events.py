@@ -28,9 +28,8 @@ class _VietnamTime:
 
 
 EventTime = Annotated[datetime, _VietnamTime]
-ApplicationId = Annotated[
-    str, StringConstraints(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")
-]
+APPLICATION_ID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
+ApplicationId = Annotated[str, StringConstraints(pattern=APPLICATION_ID_PATTERN)]
 # `[0-9]`, not `\d`: that one takes the digits of every script, and other readers of the schema do not agree.
 DossierCode = Annotated[
     str,

@@ -3,28 +3,87 @@
 Headers are CloudEvents 1.0 attributes in Kafka's binary mode: the four that the standard requires, and no more bytes.
 """
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from hashlib import blake2b
-from typing import Protocol, TypeVar
-from zlib import crc32
+from struct import Struct, unpack_from
+from typing import NamedTuple, Protocol, TypeVar
 
 from pydantic import ValidationError
 
-from contracts.errors import Reject
-from contracts.events import Event
+from contracts.errors import Misplaced, Reject
+from contracts.events import APPLICATION_ID_PATTERN, Event
 from contracts.topics import MAX_RECORD_BYTES
 
 Headers = list[tuple[str, bytes]]
+_APPLICATION_ID = re.compile(APPLICATION_ID_PATTERN.encode())
 E = TypeVar("E", bound=Event)
 
 
-def partition_of(key: bytes, partitions: int) -> int:
-    """Return the partition of a key: CRC-32 modulo the partition count.
+# MurmurHash2 (32 bits) with Kafka's seed.
+_FACTOR, _SEED = 0x5BD1E995, 0x9747B28C
+_WORD, _POSITIVE = 0xFFFFFFFF, 0x7FFFFFFF
+# An application id as text: nine words.
+KEY_BYTES = 36
+_KEY_WORDS = KEY_BYTES // 4
 
-    This is librdkafka's `consistent` partitioner. It costs 0.1 µs in Python, where Kafka's default murmur2 costs 5-8 µs
-    and every record is checked at every hop.
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """Return the partition of a key as Kafka's clients choose it: murmur2, without its sign, modulo the count.
+
+    About 4 µs, so whoever has many keys asks `partitions_of`.
     """
-    return crc32(key) % partitions
+    factor, mask, words = _FACTOR, _WORD, len(key) // 4
+    h = _SEED ^ len(key)
+    for word in unpack_from(f"<{words}I", key):
+        k = word * factor & mask
+        h = (h * factor ^ (k ^ k >> 24) * factor) & mask
+    if words * 4 < len(key):
+        h = (h ^ int.from_bytes(key[words * 4 :], "little")) * factor & mask
+    h = (h ^ h >> 13) * factor & mask
+    return ((h ^ h >> 15) & _POSITIVE) % partitions
+
+
+def partitions_of(keys: Sequence[bytes], partitions: int) -> list[int]:
+    """Return the partition of each key; of application ids about 1 µs a key from 50 keys on.
+
+    One long integer holds a word of every key, 64 bits apart, so each step of the hash is taken for all of them by one
+    operation of Python.
+    """
+    if {*map(len, keys)} != {KEY_BYTES}:
+        return [partition_of(key, partitions) for key in keys]
+    lanes = _lanes(len(keys))
+    words = lanes.words.unpack(b"".join(keys))
+    h = lanes.seed
+    for place in range(_KEY_WORDS):
+        k = int.from_bytes(lanes.hashes.pack(*words[place::_KEY_WORDS]), "little") * _FACTOR & lanes.mask
+        h = (h * _FACTOR ^ (k ^ k >> 24 & lanes.low_8) * _FACTOR) & lanes.mask
+    h = (h ^ h >> 13 & lanes.low_19) * _FACTOR & lanes.mask
+    h ^= h >> 15 & lanes.low_17
+    return [(each & _POSITIVE) % partitions for each in lanes.hashes.unpack(h.to_bytes(8 * len(keys), "little"))]
+
+
+class _Lanes(NamedTuple):
+    """Constants repeated for a number of keys, 64 bits apart: a product of two words does not reach the next lane."""
+
+    words: Struct
+    hashes: Struct
+    seed: int
+    mask: int
+    low_8: int
+    low_17: int
+    low_19: int
+
+
+@lru_cache(maxsize=256)
+def _lanes(keys: int) -> _Lanes:
+    def repeated(word: int) -> int:
+        return int.from_bytes(word.to_bytes(8, "little") * keys, "little")
+
+    words, hashes = Struct(f"<{_KEY_WORDS * keys}I"), Struct(f"<{keys}Q")
+    seeds_and_masks = map(repeated, (_SEED ^ KEY_BYTES, _WORD, 2**8 - 1, 2**17 - 1, 2**19 - 1))
+    return _Lanes(words, hashes, *seeds_and_masks)
 
 
 def short_digest(value: bytes) -> str:
@@ -65,12 +124,18 @@ class Keyed(Protocol):
     def value(self) -> bytes | None: ...
 
 
-def decode_event(record: Keyed, payload: type[E], partitions: int) -> E:
+def decode_event(record: Keyed, payload: type[E], partitions: int, *, key_partition: int | None = None) -> E:
     """Return the event of a record.
 
+    Args:
+        record: as the log has it.
+        payload: what its value must be.
+        partitions: the partition count of the log.
+        key_partition: the partition of the record's key, where it is known (`partitions_of`).
+
     Raises:
-        Reject: `tombstone` (no value), `too_large`, `not_json`, `breaks_contract` (names the first wrong field),
-            `key_mismatch` (key, body and partition do not name one application).
+        Reject: `tombstone` (no value), `too_large`, `not_json`, `breaks_contract` (names the first wrong field).
+        Misplaced: a `Reject` as `key_mismatch`: key, value and partition do not name one application.
 
     """
     value = record.value
@@ -83,11 +148,32 @@ def decode_event(record: Keyed, payload: type[E], partitions: int) -> E:
         event: E = payload.__pydantic_validator__.validate_json(value)
     except ValidationError as error:
         raise broken(error) from error
-    key = record.key or b""
-    if key != event.application_id.encode() or partition_of(key, partitions) != record.partition:  # type: ignore[attr-defined]
-        detail = f"key: {key[:64]!r} on partition {record.partition}, body: {event.application_id}"  # type: ignore[attr-defined]
-        raise Reject("key_mismatch", detail)
+    application_id: str = event.application_id  # type: ignore[attr-defined]
+    key = application_id.encode()
+    if record.key != key:
+        place = f"on partition {record.partition}"
+        raise Misplaced(f"value: {application_id}, key: {_named(record.key)}, {place}", event)
+    check_partition(record, event, partition_of(key, partitions) if key_partition is None else key_partition)
     return event
+
+
+def check_partition(record: Keyed, event: Event, key_partition: int) -> None:
+    """Hold a record's partition against that of its key.
+
+    Raises:
+        Misplaced: they are two.
+
+    """
+    if key_partition != record.partition:
+        name = event.application_id  # type: ignore[attr-defined]
+        raise Misplaced(f"key: {name} belongs on partition {key_partition}, not on {record.partition}", event)
+
+
+def _named(key: bytes | None) -> str:
+    """Return a key as a refusal may show it: only an application id is surely not personal."""
+    if key is None:
+        return "none"
+    return key.decode() if _APPLICATION_ID.fullmatch(key) else f"{len(key)} bytes that are no application id"
 
 
 def broken(error: ValidationError) -> Reject:

@@ -74,7 +74,7 @@ def roles() -> tuple[Role, ...]:
             writes=_produced_by("driver"),
             describes=_MAIN,
         ),
-        _consumer("intake", "decides applications"),
+        _consumer("intake", "decides applications; moves a submission to its own partition"),
         _consumer("vneid_mock", "answers for the databases"),
         _consumer("scoring", "keeps the rates; asks the log's identity", also=(LOG_IDENTITY,)),
         Role(
@@ -118,7 +118,11 @@ def _consumer(name: str, purpose: str, *, also: tuple[str, ...] = ()) -> Role:
         name=name,
         purpose=purpose,
         reads=(*(topic.name for topic in consumed), *also),
-        writes=(*_produced_by(name), *(topic.dead_letter(name) for topic in consumed)),
+        writes=(
+            *_produced_by(name),
+            *(topic.name for topic in consumed if topic.moved_by == name),
+            *(topic.dead_letter(name) for topic in consumed),
+        ),
         groups=(name,),
     )
 

@@ -23,7 +23,11 @@ RETENTION_DAYS = 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topic:
-    """One topic: its payload, its key and both its ends."""
+    """One topic: its payload, its key and both its ends.
+
+    `moved_by` is the consumer that publishes a good record again, under its own key and to its own partition, where a
+    client has put it elsewhere; everybody else refuses such a record.
+    """
 
     name: str
     payload: type[Event]
@@ -32,6 +36,7 @@ class Topic:
     consumed_by: tuple[str, ...]
     personal_data: bool
     key: str = "application_id"
+    moved_by: str | None = None
     retention_days: int = RETENTION_DAYS
 
     @property
@@ -51,6 +56,7 @@ APPLICATIONS_SUBMITTED = Topic(
     produced_by="driver",
     consumed_by=("intake",),
     personal_data=True,
+    moved_by="intake",
 )
 DOCUMENTS_REQUESTED = Topic(
     name="documents.requested",

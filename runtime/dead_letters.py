@@ -1,5 +1,6 @@
 """Dead letters: the record as it came, with the reason and its source position; and the limit that stops the line."""
 
+from collections.abc import Callable
 from hashlib import blake2b
 
 import structlog
@@ -12,18 +13,41 @@ log = structlog.get_logger(__name__)
 
 # Kafka's default message.max.bytes is 1,048,588; headers and the key need room beside the value.
 MAX_DEAD_LETTER_BYTES = 1_000_000
+# Of each topic and reason: a client that sends nothing but such records must not fill the logs.
+REFUSALS_LOGGED_EVERY_S = 10.0
 
 
 class TooManyDeadLettersError(FatalError):
     """So many records are refused that the consumer, not the records, is likely wrong: nothing of the batch counts."""
 
 
-def refusal_of(record: Record, error: Exception) -> Reject:
-    """Return why a record is refused: the handler's own reason, or `handler_error` for a bug of ours (logged)."""
-    if isinstance(error, Reject):
+class Refusals:
+    """Says why records are refused, and logs it: of each topic and reason the first at once, then seldom.
+
+    Args:
+        now: the monotonic time in seconds.
+
+    """
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        # By topic and reason: when the next line is due, and how many records were refused since the last one.
+        self._lines: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def refusal_of(self, record: Record, error: Exception) -> Reject:
+        """Return why a record is refused: the handler's own reason, or `handler_error` for a bug of ours."""
+        place = f"{record.topic}/{record.partition}/{record.offset}"
+        if not isinstance(error, Reject):
+            log.error("our own bug on one record", place=place, exc_info=error)
+            return Reject("handler_error", repr(error))
+        now, kind = self._now(), (record.topic, error.reason)
+        due_at, unsaid = self._lines.get(kind, (now, 0))
+        if now < due_at:
+            self._lines[kind] = due_at, unsaid + 1
+        else:
+            self._lines[kind] = now + REFUSALS_LOGGED_EVERY_S, 0
+            log.warning("record refused", place=place, reason=error.reason, detail=error.detail, others_before=unsaid)
         return error
-    log.error("our own bug on one record", place=f"{record.topic}/{record.partition}/{record.offset}", exc_info=error)
-    return Reject("handler_error", repr(error))
 
 
 def dead_letter(record: Record, *, topic: str, reason: str, detail: str) -> Message:

@@ -27,8 +27,8 @@ class Record(Protocol):
 
 
 Headers = list[tuple[str, bytes]]
-# A record to publish: topic, key, value, headers; it goes to the partition number of the record that caused it. Plain,
-# because a named tuple takes eight times as long to make, a tenth of a bare hop.
+# A record to publish: topic, key, value, headers; it goes to the partition number of the record that caused it, unless
+# `Effects.partition` says otherwise. Plain, because a named tuple takes eight times as long to make, a tenth of a hop.
 Message = tuple[str, bytes | None, bytes | None, Headers]
 
 
@@ -59,6 +59,7 @@ class Effects(NamedTuple):
         rearm: gives a pending record another state and patience from now on.
         close: ends the pending record of this key.
         retry: what is published asks again after silence, so it needs budget; without, it waits and is not published.
+        partition: where what a record causes is published; None: to the partition number of the record.
 
     """
 
@@ -67,6 +68,7 @@ class Effects(NamedTuple):
     rearm: PendingRecord | None = None
     close: bytes | None = None
     retry: bool = False
+    partition: int | None = None
 
 
 NOTHING = Effects()

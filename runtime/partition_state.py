@@ -178,12 +178,6 @@ class PartitionState:
             else None
         )
 
-    def take(self, record: Record, handler: RecordHandler, now: float) -> tuple[Message, ...]:
-        """Handle one record and return what it publishes. An exception of the handler leaves the state unchanged."""
-        messages = self.apply(handler.on_record(record, self.pending), record.offset, now)
-        self.read_past(record)
-        return messages
-
     def read_past(self, record: Record) -> None:
         """Read on after this record, however it was handled."""
         self.next_offsets[record.topic] = record.offset + 1
@@ -192,7 +186,7 @@ class PartitionState:
         """Change what is pending as the handling of a record says, and return what it publishes."""
         if type(handled) is not Effects:
             return (handled,)
-        publish, opened, rearmed, closed, _ = handled
+        publish, opened, rearmed, closed, _, _ = handled
         if closed is not None:
             self.pending.close(closed)
         if rearmed is not None:

@@ -11,7 +11,7 @@ from aiokafka import TopicPartition
 
 from contracts.errors import Reject
 from runtime.consumer import PartitionBatch, PartitionConsumer
-from runtime.dead_letters import DeadLetterLimit, dead_letter, refusal_of
+from runtime.dead_letters import DeadLetterLimit, Refusals, dead_letter
 from runtime.messages import Effects, Message, Record, RecordHandler
 from runtime.partition_state import PartitionState, PendingOptions
 from runtime.resources import ProcessResources
@@ -47,7 +47,7 @@ class StreamProcessor(PartitionConsumer):
         super().__init__(resources, topics, pending)
         self._handler, self._options = handler, pending
         self._dead_letter_topic = dead_letter_topic
-        self._limit = limit or DeadLetterLimit()
+        self._limit, self._refusals = limit or DeadLetterLimit(), Refusals(self.clock.now)
 
     async def _handle(self, batches: list[PartitionBatch]) -> None:
         now = self.clock.now()
@@ -73,7 +73,10 @@ class StreamProcessor(PartitionConsumer):
             try:
                 handled = on_record(record, pending)
                 if type(handled) is Effects:
-                    messages += apply(handled, record.offset, now)
+                    if handled.partition is None:
+                        messages += apply(handled, record.offset, now)
+                    else:
+                        self.publisher.add(apply(handled, record.offset, now), handled.partition)
                 else:
                     messages.append(handled)
             except Exception as error:  # noqa: BLE001  whatever it is, one record must not stop its partition
@@ -96,14 +99,22 @@ class StreamProcessor(PartitionConsumer):
         # A bug that depends on nothing but the record fails every time; the second try is for the one that does not.
         if not isinstance(error, Reject):
             try:
-                return batch.state.take(record, self._handler_of(batch.state), now)
+                return self._second_try(batch, record, now)
             except Exception as second_error:  # noqa: BLE001  as in `_handle_batch`
                 error = second_error
-        reject = refusal_of(record, error)
+        reject = self._refusals.refusal_of(record, error)
         self._limit.refuse()
         refused[batch.topic, reject.reason] += 1
         topic = self._dead_letter_topic(batch.topic)
         return (dead_letter(record, topic=topic, reason=reject.reason, detail=reject.detail),)
+
+    def _second_try(self, batch: PartitionBatch, record: Record, now: float) -> tuple[Message, ...]:
+        handled = self._handler_of(batch.state).on_record(record, batch.state.pending)
+        messages = batch.state.apply(handled, record.offset, now)
+        if type(handled) is Effects and handled.partition is not None:
+            self.publisher.add(messages, handled.partition)
+            return ()
+        return messages
 
     async def _tick(self) -> None:
         """Let the deadlines pass whose time has come, publish, and resume what has room again."""

@@ -23,6 +23,7 @@ DEAD_LETTER_HEADERS = {
     "dlq_value_bytes": "Size of a value too large to be kept.",
     "dlq_value_blake2b": "Digest of a value too large to be kept.",
 }
+PARTITIONING = "Its murmur2 without the sign, modulo the partition count, is the partition: Kafka clients' default."
 _OPTIONAL_HEADERS = ("dlq_value_bytes", "dlq_value_blake2b")
 
 
@@ -126,6 +127,8 @@ def _operations() -> Json:
         operations[f"{topic.produced_by}.send.{topic.name}"] = _operation("send", topic.name, topic.produced_by, topic)
         for consumer in topic.consumed_by:
             letters = topic.dead_letter(consumer)
+            if topic.moved_by == consumer:
+                operations[f"{consumer}.send.{topic.name}"] = _operation("send", topic.name, consumer, topic)
             operations[f"{consumer}.receive.{topic.name}"] = _operation("receive", topic.name, consumer, topic)
             operations[f"{consumer}.send.{letters}"] = _operation("send", letters, consumer, None)
     return dict(sorted(operations.items()))
@@ -154,8 +157,14 @@ def _message(topic: Topic) -> Json:
         "contentType": "application/json",
         "headers": _cloud_event_headers(topic),
         "payload": {"schemaFormat": SCHEMA_FORMAT, "schema": {"$ref": f"schemas/{topic.name}.json"}},
-        "bindings": _key_binding(topic.key),
+        "bindings": _key_binding(f"{topic.key}. {PARTITIONING} {_elsewhere(topic)}"),
     }
+
+
+def _elsewhere(topic: Topic) -> str:
+    if topic.moved_by is None:
+        return "A record that is elsewhere is refused."
+    return f"A record without it, with another, or elsewhere is moved: {topic.moved_by} publishes it again, unchanged."
 
 
 def _cloud_event_headers(topic: Topic) -> Json:

@@ -15,12 +15,16 @@ Written by `make generate` from `contracts/topics.py`; do not edit.
 {graph}
 ```
 
-Boxes are services, rounded boxes are topics, dashed arrows lead to dead letters.
+Boxes are services, rounded boxes are topics. Dashed arrows lead to dead letters; the one marked "moved" leads back.
 
 {table}
 
-Keys are partitioned by CRC-32 modulo the partition count (`contracts/records.py`), so all work on one application is
-on one partition number. Records are deleted by age, never compacted; dead letters live as long as their source.
+Keys are partitioned as Kafka's clients do it by default: murmur2 without its sign, modulo the partition count
+(`contracts/records.py`). So all work on one application is on one partition number. Whoever files an application may
+leave the key out, or the partition to its client: intake publishes a submission that lies elsewhere again, unchanged,
+under its application id and to its own partition ([0013](adr/0013-any-clients-partition.md)).
+
+Records are deleted by age, never compacted; dead letters live as long as their source.
 `{log_identity}` (one partition, kept for ever) holds one record: the id that tells a store whether it belongs to a log.
 
 ## Rights
@@ -83,4 +87,6 @@ def _graph() -> Iterator[str]:
         for consumer in topic.consumed_by:
             letters = topic.dead_letter(consumer)
             yield f"  {place} --> {consumer}"
+            if topic.moved_by == consumer:
+                yield f"  {consumer} -. moved .-> {place}"
             yield f"  {consumer} -.-> {letters.replace('.', '_')}([{letters}])"

@@ -34,7 +34,7 @@ def main(job: Job) -> None:
         auto_offset_reset="earliest",
         auto_create_topics=False,
         consumer_extra_config={"session.timeout.ms": SESSION_MS, "heartbeat.interval.ms": HEARTBEAT_MS},
-        producer_extra_config={"enable.idempotence": False, "acks": "all", "partitioner": "consistent"},
+        producer_extra_config={"enable.idempotence": False, "acks": "all", "partitioner": "murmur2"},
         on_message_processed=count,
         loglevel="WARNING",
     )

@@ -88,6 +88,7 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
             "dead_lettered": verdict.dead_lettered,
             "lost": verdict.lost,
             "counted_twice": verdict.counted_twice,
+            "moved": verdict.moved,
             "re_delivered": verdict.re_delivered,
             "presumed": verdict.presumed,
             "overruled": verdict.overruled,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from contracts.records import header_maker, partition_of
+from contracts.records import header_maker, partitions_of
 from contracts.topics import APPLICATIONS_SUBMITTED
 from paperless.population.population import submitted_at
 from paperless.traffic.manifest import DaySent
@@ -110,10 +110,10 @@ class Sender:
         day, seconds, chunk, due = self._day, self._seconds, self._chunk, self._due
         self._seconds, self._chunk, self._due = [], [], []
         by_partition: defaultdict[int, list[Message]] = defaultdict(list)
-        value_bytes = 0
-        for key, value in chunk:
-            by_partition[partition_of(key, self._partitions)].append(self._message(key, value))
-            value_bytes += len(value)
+        targets = partitions_of([key for key, _ in chunk], self._partitions)
+        for (key, value), partition in zip(chunk, targets, strict=True):
+            by_partition[partition].append(self._message(key, value))
+        value_bytes = sum([len(value) for _, value in chunk])
         for partition, messages in by_partition.items():
             self._publisher.add(messages, partition)
         self._publisher.when_sent.append(lambda: self._acknowledge(day, seconds, value_bytes))

@@ -1,16 +1,19 @@
 """What must hold between the logs, the live store and the oracle; pure functions over what was read.
 
-Conservation: every position of `applications.submitted` is a decided application, a repeat of one, or a dead letter.
+Conservation: every position of `applications.submitted` is a decided application, a repeat of one, a dead letter, or
+was moved: the same submission lies under its own key on its own partition, where it is such a position again.
 Agreement: live cells = recount of the log = oracle, with counts and hash sums per partition, so that a loss and a
 double cannot cancel out. Only where they differ are applications compared one by one.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from contracts.errors import Reject
+from contracts.errors import Misplaced, Reject
+from contracts.events import ApplicationSubmitted
+from contracts.records import decode_event, partition_of, partitions_of, short_digest
 from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED
 from paperless.verification.oracle import Oracle
 from services.scoring.rollup.cells import (
@@ -48,12 +51,19 @@ class LoggedRecord(NamedTuple):
     value: bytes | None
 
 
+class Submission(NamedTuple):
+    """One filing, wherever and however often the log has it: the application's id, and a digest of the value."""
+
+    application_id: str
+    digest: str
+
+
 @dataclass(frozen=True, slots=True)
 class PartitionAudit:
     """What one partition came to. `content` has each application's content hash, recounted and by the oracle, if asked.
 
     `lost` and `wrongly_refused` name positions of `applications.submitted`, `applications_without_submission` have an
-    outcome in the log all the same.
+    outcome in the log all the same. `moved` has the submissions that lie here and belong elsewhere, with each position.
     """
 
     submitted: int
@@ -64,6 +74,7 @@ class PartitionAudit:
     wrongly_refused: tuple[str, ...]
     content: tuple[Mapping[str, int], Mapping[str, int]] | None = None
     applications_without_submission: tuple[str, ...] = ()
+    moved: tuple[tuple[Submission, str], ...] = ()
 
 
 class PartitionAuditor:
@@ -90,30 +101,31 @@ class PartitionAuditor:
         self._unknown: set[str] | None = None
         self._lost: list[str] = []
         self._refused: list[str] = []
+        self._moved: list[tuple[Submission, str]] = []
 
-    def decided(self, records: Iterable[LoggedRecord]) -> None:
+    def decided(self, records: Sequence[LoggedRecord]) -> None:
         """Recount the next records of `applications.decided`."""
         batch = []
-        for record in records:
+        for record, key_partition in zip(records, self._key_partitions(records), strict=True):
             if (APPLICATIONS_DECIDED.name, record.offset) in self._dead_letters:
                 continue
             try:
-                batch.append((self._partition, decode(record, self._partitions)))
+                batch.append((self._partition, decode(record, self._partitions, key_partition=key_partition)))
             except Reject:
                 # Scoring must refuse it too; if it did not, the live store differs.
                 continue
         self._recount.apply_all(batch)
 
-    def submitted(self, records: Iterable[LoggedRecord]) -> None:
+    def submitted(self, records: Sequence[LoggedRecord]) -> None:
         """Look for the outcomes of the next records of `applications.submitted`."""
-        unknown = self._without_submission()
         expected: list[tuple[int, ApplicationOutcome]] = []
-        for record in records:
+        for record, key_partition in zip(records, self._key_partitions(records), strict=True):
             self._submitted += 1
-            name = (record.key or b"").decode(errors="replace")
-            unknown.discard(name)
-            self._check(record, name, _expect(record, self._oracle, expected) if self._oracle else None)
+            self._check(record, self._expect(record, key_partition, expected))
         self._expected.apply_all(expected)
+
+    def _key_partitions(self, records: Iterable[LoggedRecord]) -> list[int]:
+        return partitions_of([record.key or b"" for record in records], self._partitions)
 
     def result(self, *, with_content: bool = False) -> PartitionAudit:
         """Return what the partition came to, with every application's content hash if asked."""
@@ -128,6 +140,7 @@ class PartitionAuditor:
             tuple(self._refused),
             (recount.content_hashes(), expected.content_hashes()) if with_content else None,
             tuple(f"application {name}: an outcome in the log, but no submission" for name in unknown),
+            tuple(self._moved),
         )
 
     def _without_submission(self) -> set[str]:
@@ -135,39 +148,75 @@ class PartitionAuditor:
             self._unknown = set(self._recount.content_hashes())
         return self._unknown
 
-    def _check(self, record: LoggedRecord, name: str, verdict: str | None) -> None:
-        """Hold a submission against its outcome; `verdict` is the oracle's reason to refuse it."""
+    def _expect(
+        self, record: LoggedRecord, key_partition: int, expected: list[tuple[int, ApplicationOutcome]]
+    ) -> Reject | None:
+        """Return why a submission is not decided where it lies, or add what the oracle says of it."""
+        try:
+            if self._oracle:
+                expected.append((record.partition, self._oracle.outcome(record, key_partition=key_partition)))
+            else:
+                decode_event(record, ApplicationSubmitted, self._partitions, key_partition=key_partition)
+        except Misplaced as misplaced:
+            return misplaced
+        except Reject as reject:
+            # Without an oracle nobody knows what must be refused; what was, has a dead letter.
+            return reject if self._oracle else None
+        return None
+
+    def _check(self, record: LoggedRecord, reject: Reject | None) -> None:
+        """Hold a submission against its outcome; `reject` is why it must have none here."""
         letter = self._dead_letters.get((APPLICATIONS_SUBMITTED.name, record.offset))
         place = f"{APPLICATIONS_SUBMITTED.name}/{self._partition}/{record.offset}"
+        name = (record.key or b"").decode(errors="replace")
+        if isinstance(reject, Misplaced):
+            if letter is None:
+                submission = Submission(reject.event.application_id, short_digest(record.value or b""))
+                self._moved.append((submission, place))
+            else:
+                self._refused.append(f"{place}: dead letter {letter.reason}, but must be moved")
+            return
+        self._without_submission().discard(name)
         if letter is not None:
-            if self._oracle and verdict != letter.reason:
-                self._refused.append(f"{place}: dead letter {letter.reason}, the oracle says {verdict or 'decided'}")
+            if self._oracle and (reject is None or reject.reason != letter.reason):
+                says = reject.reason if reject else "decided"
+                self._refused.append(f"{place}: dead letter {letter.reason}, the oracle says {says}")
         elif self._recount.revision(name) is None:
             self._lost.append(f"{place}: application {name} has no outcome")
-        elif verdict is not None:
-            self._lost.append(f"{place}: must be refused ({verdict}), but is no dead letter")
+        elif reject is not None:
+            self._lost.append(f"{place}: must be refused ({reject.reason}), but is no dead letter")
 
 
-def _expect(record: LoggedRecord, oracle: Oracle, expected: list[tuple[int, ApplicationOutcome]]) -> str | None:
-    """Add what the oracle says of a submission, or return the reason why it must be refused."""
-    try:
-        expected.append((record.partition, oracle.outcome(record)))
-    except Reject as reject:
-        return reject.reason
-    return None
+def moves_by_target(audits: Iterable[PartitionAudit], partitions: int) -> dict[int, dict[Submission, str]]:
+    """Return what must have arrived by a move, by the partition where it belongs: each filing with a position of it."""
+    moves: defaultdict[int, dict[Submission, str]] = defaultdict(dict)
+    for audit in audits:
+        for submission, place in audit.moved:
+            moves[partition_of(submission.application_id.encode(), partitions)][submission] = place
+    return dict(moves)
+
+
+def submissions_of(records: Iterable[LoggedRecord]) -> set[Submission]:
+    """Return the filings of records of `applications.submitted`, by the application that the key names."""
+    return {
+        Submission((record.key or b"").decode(errors="replace"), short_digest(record.value or b""))
+        for record in records
+    }
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """The result of a verification; `ok` only when nothing was lost, counted twice or wrong.
 
-    `submitted` counts positions, `decided` applications; `re_delivered` outcomes that repeated a known one,
+    `submitted` counts positions, `moved` those of them whose application is decided under its own key and on its own
+    partition instead, `decided` counts applications; `re_delivered` outcomes that repeated a known one,
     `overruled` outcomes that a better informed one replaced, `presumed` final outcomes with an incomplete set of
     answers. `differences` say exactly what is wrong.
     """
 
     submitted: int
     decided: int
+    moved: int
     dead_lettered: int
     lost: int
     counted_twice: int
@@ -188,7 +237,10 @@ class Verdict:
 
 
 def judge(
-    live: Snapshot, audits: Mapping[int, PartitionAudit], live_content: Mapping[int, Mapping[str, int]]
+    live: Snapshot,
+    audits: Mapping[int, PartitionAudit],
+    live_content: Mapping[int, Mapping[str, int]],
+    not_arrived: Sequence[str] = (),
 ) -> Verdict:
     """Return the verdict over all partitions.
 
@@ -196,12 +248,14 @@ def judge(
         live: the store's snapshot.
         audits: by partition; those that differ from the live store have their content.
         live_content: content hash by application of the partitions that differ.
+        not_arrived: positions whose submission lies nowhere on its own partition.
 
     """
     recount = merged(audit.recount for audit in audits.values())
     oracles = [audit.oracle for audit in audits.values()]
     oracle = merged(snapshot for snapshot in oracles if snapshot) if all(oracles) else None
     lost = [place for audit in audits.values() for place in audit.lost]
+    lost += [f"{place}: misplaced, and not moved to its own partition" for place in not_arrived]
     missing, doubled, details = _compare_content(live, audits, live_content)
     dead_letters = [letter for audit in audits.values() for letter in audit.dead_letters]
     at_scoring = [letter for letter in dead_letters if letter.topic == APPLICATIONS_DECIDED.name]
@@ -217,6 +271,7 @@ def judge(
     return Verdict(
         submitted=sum(audit.submitted for audit in audits.values()),
         decided=sum(fingerprint.applications for fingerprint in recount.fingerprints.values()),
+        moved=sum(len(audit.moved) for audit in audits.values()) - len(not_arrived),
         dead_lettered=sum(letter.topic == APPLICATIONS_SUBMITTED.name for letter in dead_letters),
         lost=len(lost) + missing,
         counted_twice=doubled,

@@ -6,10 +6,9 @@ of them is wrong.
 
 from typing import NamedTuple
 
-from contracts.events import ApplicationSubmitted
-from contracts.records import Keyed, decode_event, short_digest
+from contracts.records import Keyed, short_digest
 from services.intake.context import facts_of
-from services.intake.core import Decision, RuleBook, check, decide, look_ups
+from services.intake.core import Decision, RuleBook, decide, look_ups, read_submission
 from services.scoring.rollup.outcome import ApplicationOutcome, outcome_of
 from services.vneid_mock.core import Vneid, final_answers
 
@@ -28,22 +27,24 @@ class Oracle(NamedTuple):
     vneid: Vneid
     partitions: int
 
-    def decide(self, record: Keyed) -> Decision:
+    def decide(self, record: Keyed, *, key_partition: int | None = None) -> Decision:
         """Return what intake must have decided about a submission once no answer is missing that ever comes.
 
+        `key_partition` is the partition of its key, where it is known.
+
         Raises:
+            Misplaced: intake must have published it again, under its own key and to its own partition.
             Reject: intake must dead-letter this record, with this reason.
 
         """
-        submitted = decode_event(record, ApplicationSubmitted, self.partitions)
-        check(submitted, self.book)
+        submitted = read_submission(record, self.book, self.partitions, key_partition=key_partition)
         facts = facts_of(submitted, short_digest(record.value or b""))
         slugs = look_ups(facts, self.book)
         answers = final_answers(submitted, slugs, self.book.attempts, self.vneid)
         return decide(facts, answers, self.book)
 
-    def outcome(self, record: Keyed) -> ApplicationOutcome:
+    def outcome(self, record: Keyed, *, key_partition: int | None = None) -> ApplicationOutcome:
         """Return the outcome of `decide` as scoring counts it, of the bytes that intake publishes; errors as there."""
-        decision = self.decide(record)
+        decision = self.decide(record, key_partition=key_partition)
         # A decision has the event's fields; building the event from it would cost more than deciding.
         return outcome_of(decision, decision.to_json())

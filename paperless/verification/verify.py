@@ -23,7 +23,9 @@ from paperless.verification.checkers import (
     PartitionAuditor,
     Verdict,
     judge,
+    moves_by_target,
     partitions_that_differ,
+    submissions_of,
 )
 from paperless.verification.log_reader import LogReader
 from paperless.verification.members import ask_members, unowned
@@ -158,7 +160,22 @@ async def _compare(
         progress(f"partitions {', '.join(map(str, differing))} differ: comparing their applications one by one")
         audits |= await _audit(target.kafka, differing, partitions, parameters, progress, with_content=True)
         content = {number: await _asked(api, content_hashes(number)) for number in differing}
-    return judge(live.snapshot, audits, content)
+    return judge(live.snapshot, audits, content, await _not_arrived(target.kafka, audits, partitions, progress))
+
+
+async def _not_arrived(
+    access: KafkaAccess, audits: Mapping[int, PartitionAudit], partitions: int, progress: Callable[[str], None]
+) -> list[str]:
+    """Return a position of each misplaced submission that its own partition does not have."""
+    places: list[str] = []
+    for number, moves in moves_by_target(audits.values(), partitions).items():
+        progress(f"looking for {len(moves)} moved submissions on partition {number}")
+        async with LogReader(access) as log:
+            async for records in log.logged(APPLICATIONS_SUBMITTED.name, number):
+                for submission in submissions_of(records) & moves.keys():
+                    del moves[submission]
+        places += moves.values()
+    return sorted(places)
 
 
 async def _check_log(target: Target, expected: str | None) -> None:

@@ -30,6 +30,7 @@ METRICS = (
     *KERNEL_METRICS,
     Metric("counter", "outcomes_total", "Outcomes emitted, repeats included.", ("outcome",)),
     Metric("counter", "outcomes_presumed_total", "Outcomes emitted with an incomplete set of answers."),
+    Metric("counter", "submissions_moved_total", "Submissions published again under their own key and partition."),
     Metric("counter", "applications_asked_again_total", "Requests after an application's first, by cause.", ("cause",)),
 )
 

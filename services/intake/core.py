@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import orjson
 
-from contracts.errors import Reject
+from contracts.errors import Misplaced, Reject
 from contracts.events import (
     ApplicantAnswer,
     ApplicationSubmitted,
@@ -22,6 +22,7 @@ from contracts.events import (
     DocumentsProvided,
     Outcome,
 )
+from contracts.records import Keyed, decode_event
 from domain import VN, CalendarRangeError, Domain, Procedure, ServiceLevel
 from services.intake.context import SubmissionFacts
 from services.intake.rules import RULES, RULES_VERSION, Answers, Case, Rule, case_of, judge, proofs_of
@@ -120,6 +121,25 @@ class RuleBook:
     def as_of(self, submitted_at: datetime, attempt: int) -> datetime:
         """Return the event time of an attempt: each follows the one before by a look-up's time-out."""
         return submitted_at if attempt == 1 else submitted_at + (attempt - 1) * self.look_up_timeout
+
+
+def read_submission(
+    record: Keyed, book: RuleBook, partitions: int, *, key_partition: int | None = None
+) -> ApplicationSubmitted:
+    """Return the application that a record files; see `decode_event` for the arguments.
+
+    Raises:
+        Misplaced: it can be decided, but lies under another key or on another partition than its own.
+        Reject: it cannot be decided, wherever it lies.
+
+    """
+    try:
+        submitted = decode_event(record, ApplicationSubmitted, partitions, key_partition=key_partition)
+    except Misplaced as misplaced:
+        check(misplaced.event, book)
+        raise
+    check(submitted, book)
+    return submitted
 
 
 def check(submitted: ApplicationSubmitted, book: RuleBook) -> Procedure:

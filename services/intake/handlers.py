@@ -6,15 +6,15 @@ from typing import cast
 
 import orjson
 
-from contracts.errors import Reject
+from contracts.errors import Misplaced, Reject
 from contracts.events import ApplicationSubmitted, DocumentsProvided
-from contracts.records import decode_event, header_maker, short_digest
+from contracts.records import check_partition, decode_event, header_maker, partition_of, short_digest
 from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED, DOCUMENTS_PROVIDED, DOCUMENTS_REQUESTED
 from domain import CalendarRangeError
 from runtime.messages import NOTHING, Effects, HandlerResult, Message, PendingRecord, Record, State
 from runtime.metrics import Tally
 from services.intake.context import ContextError, SubmissionFacts, facts_of, seal, unseal
-from services.intake.core import Decision, RuleBook, answers_of, check, decide, look_ups
+from services.intake.core import Decision, RuleBook, answers_of, decide, look_ups, read_submission
 
 # What an open application is remembered by: the last attempt, the submitted value, the value of the reply with most
 # answers so far, the context that was sealed and the facts in it as a plain tuple. Plain tuples of plain values, which
@@ -52,6 +52,7 @@ class IntakeHandlers:
         self._patience_s = patience_s
         self._outcomes, self._presumed = tally("outcomes_total"), tally("outcomes_presumed_total")
         self._asked_again = tally("applications_asked_again_total")
+        self._submissions_moved = tally("submissions_moved_total")
         self._requested = header_maker("/services/intake", DOCUMENTS_REQUESTED.event_type)
         self._decided = header_maker("/services/intake", APPLICATIONS_DECIDED.event_type)
         self._by_topic = {
@@ -64,9 +65,11 @@ class IntakeHandlers:
         return self._by_topic[record.topic](record, pending)
 
     def _on_submitted(self, record: Record, pending: Mapping[bytes, State]) -> HandlerResult:
-        submitted = decode_event(record, ApplicationSubmitted, self._partitions)
+        try:
+            submitted = read_submission(record, self._book, self._partitions)
+        except Misplaced as misplaced:
+            return self._moved(record, misplaced.event)
         value = record.value or b""
-        check(submitted, self._book)
         facts = facts_of(submitted, short_digest(value))
         slugs = look_ups(facts, self._book)
         if not slugs:
@@ -78,10 +81,20 @@ class IntakeHandlers:
         request = self._request(submitted, 1, slugs, context)
         return Effects((request,), PendingRecord(key, self._patience_s, (1, value, None, context, tuple(facts))))
 
+    def _moved(self, record: Record, submitted: ApplicationSubmitted) -> Effects:
+        """Publish a submission as it came, but under its own key and to its own partition, where it is decided."""
+        self._submissions_moved[()] += 1
+        key = submitted.application_id.encode()
+        message = (APPLICATIONS_SUBMITTED.name, key, record.value, list(record.headers))
+        return Effects((message,), partition=partition_of(key, self._partitions))
+
     def _on_provided(self, record: Record, pending: Mapping[bytes, State]) -> Effects:
-        provided = decode_event(record, DocumentsProvided, self._partitions)
+        provided = decode_event(record, DocumentsProvided, self._partitions, key_partition=record.partition)
         key = provided.context[_KEY].encode()
         state = cast("OpenApplication | None", pending.get(key))
+        if state is None or state[4][0] != provided.application_id:
+            # What is open here was filed here; the rest is asked for its partition, at 4 µs a key.
+            check_partition(record, provided, partition_of(provided.application_id.encode(), self._partitions))
         facts = self._facts(provided, state)
         try:
             decision = decide(facts, answers_of(provided), self._book)

@@ -9,10 +9,11 @@ import structlog
 from aiokafka import TopicPartition
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
+from contracts.records import partitions_of
 from contracts.topics import APPLICATIONS_DECIDED
 from domain import load_domain
 from runtime.consumer import PartitionBatch, PartitionConsumer
-from runtime.dead_letters import DeadLetterLimit, dead_letter, refusal_of
+from runtime.dead_letters import DeadLetterLimit, Refusals, dead_letter
 from runtime.errors import FatalError
 from runtime.messages import Record
 from runtime.resources import ProcessResources
@@ -38,7 +39,7 @@ class StoreWriter(PartitionConsumer):
     ) -> None:
         super().__init__(resources, [APPLICATIONS_DECIDED.name])
         self._store, self._identity, self._partitions_total = store, identity, partitions
-        self._limit = DeadLetterLimit()
+        self._limit, self._refusals = DeadLetterLimit(), Refusals(self.clock.now)
         engine = store.url.partition(":")[0]
         self._transaction = {"db.system.name": engine, "db.operation.name": "apply", "db.collection.name": "outcome"}
 
@@ -68,16 +69,18 @@ class StoreWriter(PartitionConsumer):
 
     def _decode_batch(self, batch: PartitionBatch, positioned: list[Positioned], refused: Counter[str]) -> None:
         domain, partitions = load_domain(), self._partitions_total
-        for record in batch.records:
+        key_partitions = partitions_of([record.key or b"" for record in batch.records], partitions)
+        for record, key_partition in zip(batch.records, key_partitions, strict=True):
             try:
-                positioned.append((batch.partition, record.offset, decode(record, partitions, domain)))
+                outcome = decode(record, partitions, domain, key_partition=key_partition)
+                positioned.append((batch.partition, record.offset, outcome))
             except Exception as error:  # noqa: BLE001  whatever it is, one record must not stop its partition
                 self._refuse(record, error, refused)
             else:
                 self._limit.accept()
 
     def _refuse(self, record: Record, error: Exception, refused: Counter[str]) -> None:
-        reject = refusal_of(record, error)
+        reject = self._refusals.refusal_of(record, error)
         self._limit.refuse()
         topic = APPLICATIONS_DECIDED.dead_letter("scoring")
         letter = dead_letter(record, topic=topic, reason=reject.reason, detail=reject.detail)

@@ -2,9 +2,6 @@
 
 import asyncio
 import signal
-import time
-from pathlib import Path
-from typing import Any
 
 import pytest
 from aiokafka import ConsumerRecord
@@ -13,30 +10,22 @@ from contracts.topics import (
     APPLICATIONS_DECIDED,
     APPLICATIONS_SUBMITTED,
 )
-from domain import load_domain
 from paperless.operations.topics import ensure_topics
-from paperless.verification.oracle import Oracle
-from services.intake.core import RuleBook
-from services.scoring.rollup.rollup import Rollup
 from services.scoring.store.store import Store
-from services.vneid_mock.core import Vneid
-from services.vneid_mock.plan_files import named_plan
-from services.vneid_mock.registry import Registry
 from tests.support.brokers import Broker
 from tests.support.confluence_filings import submitted
-from tests.support.fakes_runtime import stored
 from tests.support.service_flow import (
     CONSUMERS,
     EVENTS,
     PARTITIONS,
-    SEED,
+    expected_sums,
     file_all,
     flow_on,
     place,
     producer_of,
     send_poison,
+    wait_for_sums,
 )
-from tests.support.service_processes import WITHIN_S
 
 EXIT_FATAL = 78
 
@@ -103,17 +92,6 @@ async def test_a_store_of_another_log_refuses_the_start_for_good(broker: Broker,
         assert "belongs to log another-log" in scoring.log.read_text()
 
 
-def expected_sums(events: tuple[dict[str, Any], ...]) -> tuple[object, object]:
-    domain = load_domain()
-    oracle = Oracle(RuleBook.of(domain, 3), Vneid(Registry.of(domain), named_plan("mild"), SEED), PARTITIONS)
-    rollup = Rollup()
-    for event in events:
-        one = submitted(event)
-        record = stored(0, one.value, key=one.key, partition=place(one.key))
-        rollup.apply(oracle.outcome(record), record.partition)
-    return rollup.cells, rollup.fingerprints
-
-
 @pytest.mark.timeout(180)
 @pytest.mark.slow(reason="a group needs seconds to notice each member that joins, leaves or dies")
 async def test_a_member_that_joins_leaves_or_dies_loses_nothing(broker: Broker, tmp_path):
@@ -142,15 +120,3 @@ async def test_a_member_that_joins_leaves_or_dies_loses_nothing(broker: Broker, 
             )
         # What one service had just published the next may not have fetched yet.
         await asyncio.to_thread(wait_for_sums, tmp_path / "scoring.db", expected_sums(EVENTS))
-
-
-def wait_for_sums(path: Path, expected: tuple[object, object]) -> None:
-    found: tuple[object, object] = ({}, {})
-    for _ in range(WITHIN_S * 10):
-        with Store(f"sqlite:///{path}") as store:
-            snapshot = store.snapshot()
-        found = snapshot.cells, snapshot.fingerprints
-        if found == expected:
-            return
-        time.sleep(0.1)
-    assert found == expected

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from contracts.records import partition_of
 from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED
 from paperless.local.ports import Ports
 from paperless.operations.topics import ensure_topics
@@ -18,7 +19,7 @@ from paperless.verification.verify import RunParameters, Target, VerifyError, ve
 from runtime.settings import KafkaAccess
 from services.vneid_mock.plan_files import load_plan
 from tests.support.brokers import Broker
-from tests.support.checkers_world import PARTITIONS, SEED, Log
+from tests.support.checkers_world import PARTITIONS, SEED, Log, submissions
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -133,6 +134,23 @@ async def test_a_good_log_and_store_are_ok(broker, identity, api):
     assert verdict.ok, verdict
     assert (verdict.submitted, verdict.decided) == (120, 120)
     assert told[-1] == f"recounted {PARTITIONS} of {PARTITIONS} partitions"
+
+
+@pytest.mark.parametrize("arrived", [True, False])
+async def test_a_misplaced_submission_is_looked_for_on_its_own_partition(broker, identity, api, *, arrived: bool):
+    log = Log.of(120)
+    key, value = submissions(120)[0]
+    home = partition_of(key, PARTITIONS)
+    if not arrived:
+        log.submitted[home] = [record for record in log.submitted[home] if record.key != key]
+        log.decided[home] = [record for record in log.decided[home] if record.key != key]
+    record = log.submit(None, value, partition=1 - home)
+    await write(broker, log)
+    api.serve(log)
+    verdict = await verify(target(broker.access, api), partitions=PARTITIONS, parameters=run_parameters())
+    assert (verdict.ok, verdict.moved, verdict.lost) == (arrived, int(arrived), int(not arrived))
+    place = f"{APPLICATIONS_SUBMITTED.name}/{record.partition}/{record.offset}"
+    assert any(place in line for line in verdict.differences) is not arrived
 
 
 async def test_a_store_behind_the_log_is_compared_one_by_one(broker, identity, api):

@@ -16,7 +16,9 @@ from paperless.verification.checkers import (
     PartitionAuditor,
     Verdict,
     judge,
+    moves_by_target,
     partitions_that_differ,
+    submissions_of,
 )
 from paperless.verification.oracle import Oracle
 from services.intake.core import RuleBook
@@ -66,7 +68,7 @@ class Log:
             log.decide(key, outcome_of(record))
         return log
 
-    def submit(self, key: bytes, value: bytes | None, partition: int | None = None) -> LoggedRecord:
+    def submit(self, key: bytes | None, value: bytes | None, partition: int | None = None) -> LoggedRecord:
         return _append(self.submitted, key, value, partition)
 
     def decide(self, key: bytes, value: bytes) -> LoggedRecord:
@@ -102,7 +104,13 @@ class Log:
         held = content if content is not None else self.content()
         differing = partitions_that_differ(live, {number: len(names) for number, names in held.items()}, audits)
         audits |= {number: self.audit(number, with_content=True, with_oracle=with_oracle) for number in differing}
-        return judge(live, audits, {number: held[number] for number in differing})
+        not_arrived = [
+            place
+            for number, moves in moves_by_target(audits.values(), PARTITIONS).items()
+            for submission, place in moves.items()
+            if submission not in submissions_of(self.submitted[number])
+        ]
+        return judge(live, audits, {number: held[number] for number in differing}, not_arrived)
 
     def content(self) -> dict[int, dict[str, int]]:
         """The content hashes that the live store would give, by partition."""
@@ -119,9 +127,9 @@ def _in_pieces(records: list[LoggedRecord]) -> Iterable[list[LoggedRecord]]:
 
 
 def _append(
-    logs: dict[int, list[LoggedRecord]], key: bytes, value: bytes | None, partition: int | None
+    logs: dict[int, list[LoggedRecord]], key: bytes | None, value: bytes | None, partition: int | None
 ) -> LoggedRecord:
-    number = partition_of(key, PARTITIONS) if partition is None else partition
+    number = partition_of(key or b"", PARTITIONS) if partition is None else partition
     record = LoggedRecord(number, len(logs[number]), key, value)
     logs[number].append(record)
     return record

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from contracts.draws import draws
-from contracts.errors import Reject
+from contracts.errors import Misplaced, Reject
 from contracts.events import ApplicationDecided, DocumentsProvided
 from contracts.records import partition_of, short_digest
 from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED, DOCUMENTS_PROVIDED, DOCUMENTS_REQUESTED
@@ -26,12 +26,14 @@ from services.vneid_mock.core import Vneid
 from services.vneid_mock.faults import FaultPlan
 from services.vneid_mock.handlers import VneidHandlers
 from tests.support.confluence_filings import HARSH, SILENT, VARIANTS, Submitted, book, filed, registry, variants
-from tests.support.fakes_runtime import ManualClock, MemoryLog, Stored
+from tests.support.fakes_runtime import ManualClock, MemoryLog, Stored, effects_of
 
 SUBMITTED, DECIDED = APPLICATIONS_SUBMITTED.name, APPLICATIONS_DECIDED.name
 REQUESTED, PROVIDED = DOCUMENTS_REQUESTED.name, DOCUMENTS_PROVIDED.name
 PARTITIONS, PATIENCE_S, KEY = 2, 4.0, b"a signing key"
 DEAD = ".dlq"
+# A message with the partition it goes to.
+Targeted = tuple[Message, int]
 MAX_ROUNDS, MAX_REQUESTS = 100, 20_000
 
 
@@ -66,14 +68,17 @@ class Member:
         """Handle the next records and publish; who dies has published a part, and remembers nothing."""
         log, clock = self.world.log, self.world.clock
         records = log.read(topic, self.partition, self.state.next_offsets[topic], count)
-        messages: list[Message] = []
+        messages: list[Targeted] = []
         for record in records:
             try:
-                messages += self.state.take(record, self.handler, clock.now())
+                handled = self.handler.on_record(record, self.state.pending)
+                target = effects_of(handled).partition
+                caused = self.state.apply(handled, record.offset, clock.now())
+                messages += [(message, self.partition if target is None else target) for message in caused]
             except Reject as reject:
-                self.state.read_past(record)
                 place = f"{reject.reason}@{record.offset}".encode()
-                messages.append((record.topic + DEAD, record.key, place, []))
+                messages.append(((record.topic + DEAD, record.key, place, []), self.partition))
+            self.state.read_past(record)
         if dies:
             self.publish(messages[: len(messages) * salt // 4], salt)
             self.restart()
@@ -81,12 +86,12 @@ class Member:
             self.publish(messages, salt)
         return len(records)
 
-    def publish(self, messages: list[Message], salt: int) -> None:
+    def publish(self, messages: list[Targeted], salt: int) -> None:
         """Store messages; a retry may repeat some (salt 1), in another order (salt 2)."""
         order = messages[::-1] if salt & 2 else messages
         repeats = order[: len(order) // 2 + 1] if salt & 1 else []
-        for topic, key, value, headers in order + repeats:
-            self.world.log.append(topic, self.partition, key, value, headers)
+        for (topic, key, value, headers), partition in order + repeats:
+            self.world.log.append(topic, partition, key, value, headers)
 
     def fetch(self) -> None:
         if self.options.answered_on:
@@ -101,16 +106,17 @@ class Member:
             self.publish(self.fire(key, now), salt)
         return len(keys)
 
-    def fire(self, key: bytes, now: float) -> list[Message]:
+    def fire(self, key: bytes, now: float) -> list[Targeted]:
         messages = list(self.state.fire(key, self.handler, now))
         self.world.fired(self, messages)
-        return messages
+        return [(message, self.partition) for message in messages]
 
     def fire_early(self, salt: int) -> None:
         """Any deadline may pass at any moment: the outcome does not depend on it."""
         keys = list(self.state.pending)
         if keys:
-            self.publish(list(self.state.fire(keys[salt % len(keys)], self.handler, self.world.clock.now())), 0)
+            messages = self.state.fire(keys[salt % len(keys)], self.handler, self.world.clock.now())
+            self.publish([(message, self.partition) for message in messages], 0)
 
     def idle(self) -> bool:
         ends = {topic: self.world.log.end(topic, self.partition) for topic in self.committed}
@@ -149,6 +155,12 @@ class World:
         """Store a submission; the same one again is a repeat."""
         one = self.submissions[number % len(self.submissions)]
         self.log.append(SUBMITTED, partition_of(one.key, PARTITIONS), one.key, one.value)
+
+    def submit_anywhere(self, number: int, partition: int, salt: int) -> None:
+        """Store a submission on any partition, under its own key, none, that of another application, or any other."""
+        one = self.submissions[number % len(self.submissions)]
+        key = (one.key, None, self.submissions[(number + 1) % len(self.submissions)].key, b"any")[salt]
+        self.log.append(SUBMITTED, partition, key, one.value, [("filed", b"anywhere")])
 
     def submit_some(self, first: int, count: int) -> None:
         for number in range(first, first + count):
@@ -217,12 +229,19 @@ class World:
             member.tick()
 
     def expected(self) -> tuple[Rollup, dict[tuple[int, int], str]]:
-        """The oracle's roll-up, and the reason of each submission that it refuses, by position."""
+        """The oracle's roll-up, and the reason of each submission that it refuses, by position; what is moved has none.
+
+        What is moved lies under its own key on its own partition, too.
+        """
         oracle, rollup = Oracle(book(), Vneid(registry(), self.plan, self.seed), PARTITIONS), Rollup()
         refused = {}
         for record in self.log.all_of(SUBMITTED):
             try:
                 rollup.apply(oracle.outcome(record), record.partition)
+            except Misplaced as misplaced:
+                name = misplaced.event.application_id.encode()
+                moved = self.log.records[SUBMITTED, partition_of(name, PARTITIONS)]
+                assert (name, record.value) in {(other.key, other.value) for other in moved}, "lost by a move"
             except Reject as reject:
                 refused[record.partition, record.offset] = reject.reason
         return rollup, refused
@@ -278,6 +297,7 @@ def _fetch_and_tick(world: World, step: Step) -> None:
 # One line per thing that can happen to the system.
 ACTIONS: dict[str, Callable[[World, Step], object]] = {
     "submit": lambda world, s: world.submit_some(s.amount * 5, s.salt + 1),
+    "submit anywhere": lambda world, s: world.submit_anywhere(s.amount, s.partition, s.salt),
     "submissions read": lambda world, s: world.intake[s.partition].read(SUBMITTED, s.amount, s.salt),
     "requests read": lambda world, s: world.mock[s.partition].read(REQUESTED, s.amount, s.salt),
     "replies read": lambda world, s: world.intake[s.partition].read(PROVIDED, s.amount, s.salt),

@@ -12,9 +12,9 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 from contracts.errors import Reject
 from contracts.records import Headers
 from runtime.dead_letters import DeadLetterLimit
-from runtime.messages import NOTHING, Effects, HandlerResult, Message, PendingRecord, Record, State
+from runtime.messages import NOTHING, Effects, HandlerResult, Message, PendingRecord, Record, RecordHandler, State
 from runtime.metrics import KERNEL_METRICS, SHARED_PREFIX, Metrics
-from runtime.partition_state import PendingOptions
+from runtime.partition_state import PartitionState, PendingOptions
 from runtime.processor import StreamProcessor
 from runtime.publisher import Publisher
 from runtime.resources import ProcessResources
@@ -267,6 +267,13 @@ class Sent(NamedTuple):
 
 def effects_of(handled: HandlerResult) -> Effects:
     return handled if type(handled) is Effects else Effects((handled,))
+
+
+def take(state: PartitionState, record: Record, handler: RecordHandler, now: float) -> tuple[Message, ...]:
+    """Handle one record as the kernel does, and return what it publishes."""
+    messages = state.apply(handler.on_record(record, state.pending), record.offset, now)
+    state.read_past(record)
+    return messages
 
 
 def said(key: bytes, value: bytes) -> Message:

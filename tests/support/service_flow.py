@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,10 +20,19 @@ from contracts.topics import (
     DOCUMENTS_REQUESTED,
     Topic,
 )
+from domain import load_domain
 from paperless.operations.topics import ensure_topics
+from paperless.verification.oracle import Oracle
 from services.intake.context import facts_of, seal
+from services.intake.core import RuleBook
+from services.scoring.rollup.rollup import Rollup
+from services.scoring.store.store import Store
+from services.vneid_mock.core import Vneid
+from services.vneid_mock.plan_files import named_plan
+from services.vneid_mock.registry import Registry
 from tests.support.brokers import Broker
 from tests.support.confluence_filings import filed, submitted
+from tests.support.fakes_runtime import stored
 from tests.support.service_processes import WITHIN_S, Service
 
 PARTITIONS, SEED = 2, 5
@@ -95,6 +105,13 @@ def reply(event: dict[str, Any], signing_key: bytes) -> bytes:
     return json.dumps(body).encode()
 
 
+def request(event: dict[str, Any]) -> bytes:
+    copied = ("application_id", "citizen_number", "procedure", "province", "consent")
+    documents = [{"component": "to_khai", "databases": ["dan_cu"]}]
+    body = {"attempt": 1, "as_of": event["submitted_at"], "documents": documents, "context": "c"}
+    return json.dumps({name: event[name] for name in copied} | body).encode()
+
+
 def poison() -> list[tuple[Topic, str, bytes, bytes | None, str]]:
     """Broken records as (topic, consumer, key, value, reason)."""
     good = dict(EVENTS[0])
@@ -113,13 +130,13 @@ def poison() -> list[tuple[Topic, str, bytes, bytes | None, str]]:
         (key, json.dumps(good | {"home_province": "99"}).encode(), "unknown_province"),
         (key, None, "tombstone"),
         (key, b'{"padding": "' + b"x" * 900_000 + b'"}', "too_large"),
-        (other, json.dumps(good).encode(), "key_mismatch"),
     ]
     return [
         *[(APPLICATIONS_SUBMITTED, "intake", *case) for case in cases],
         (DOCUMENTS_PROVIDED, "intake", key, reply(good, b"not the signing key"), "forged_context"),
         (DOCUMENTS_PROVIDED, "intake", key, b"{}", "breaks_contract"),
         (DOCUMENTS_REQUESTED, "vneid_mock", key, b"{}", "breaks_contract"),
+        (DOCUMENTS_REQUESTED, "vneid_mock", other, request(good), "key_mismatch"),
         (APPLICATIONS_DECIDED, "scoring", key, b"{}", "breaks_contract"),
         (APPLICATIONS_DECIDED, "scoring", key, None, "tombstone"),
     ]
@@ -142,3 +159,28 @@ async def file_all(flow: Flow, events: tuple[dict[str, Any], ...]) -> None:
         for event in events:
             one = submitted(event)
             await producer.send_and_wait(APPLICATIONS_SUBMITTED.name, one.value, key=one.key, partition=place(one.key))
+
+
+def expected_sums(events: tuple[dict[str, Any], ...]) -> tuple[object, object]:
+    """Cells and fingerprints of these applications, by the oracle."""
+    domain = load_domain()
+    oracle = Oracle(RuleBook.of(domain, 3), Vneid(Registry.of(domain), named_plan("mild"), SEED), PARTITIONS)
+    rollup = Rollup()
+    for event in events:
+        one = submitted(event)
+        record = stored(0, one.value, key=one.key, partition=place(one.key))
+        rollup.apply(oracle.outcome(record), record.partition)
+    return rollup.cells, rollup.fingerprints
+
+
+def wait_for_sums(path: Path, expected: tuple[object, object]) -> None:
+    """Wait until a store holds these sums."""
+    found: tuple[object, object] = ({}, {})
+    for _ in range(WITHIN_S * 10):
+        with Store(f"sqlite:///{path}") as store:
+            snapshot = store.snapshot()
+        found = snapshot.cells, snapshot.fingerprints
+        if found == expected:
+            return
+        time.sleep(0.1)
+    assert found == expected

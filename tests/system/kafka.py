@@ -3,17 +3,14 @@
 import asyncio
 from collections.abc import Iterable
 from typing import NamedTuple
-from zlib import crc32
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-PARTITIONS = 6
-
 
 class Forged(NamedTuple):
-    """A record for a topic; without a partition it goes to that of its key."""
+    """A record for a topic; without a partition it goes to that of its key, as the client has it."""
 
-    key: bytes
+    key: bytes | None
     value: bytes | None
     partition: int | None = None
 
@@ -30,8 +27,7 @@ def first_value(address: str, topic: str, partition: int) -> bytes:
 async def _produce(address: str, topic: str, records: list[Forged]) -> None:
     async with AIOKafkaProducer(bootstrap_servers=address, acks="all", max_request_size=1_000_000) as producer:
         for key, value, partition in records:
-            place = crc32(key) % PARTITIONS if partition is None else partition
-            await producer.send_and_wait(topic, value, key=key, partition=place)
+            await producer.send_and_wait(topic, value, key=key, partition=partition)
 
 
 async def _first_value(address: str, target: TopicPartition) -> bytes:

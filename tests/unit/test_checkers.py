@@ -4,6 +4,9 @@ import json
 from collections import Counter
 from typing import Any
 
+import pytest
+
+from contracts.records import partition_of
 from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED
 from paperless.verification.checkers import DeadLetter, LoggedRecord, Verdict, merged
 from services.scoring.rollup.cells import HASH_SPAN, CellKey, Fingerprint, Measures, Snapshot, add_cells
@@ -228,6 +231,72 @@ def test_a_submission_sent_twice_is_decided_once():
     verdict = log.verdict(log.live().snapshot())
     assert verdict.ok
     assert (verdict.submitted, verdict.decided, verdict.lost) == (420, 400, 0)
+
+
+def misplaced(log: Log) -> tuple[bytes, bytes, int]:
+    """A submission's key and value, and a partition that is not its own."""
+    key, value = submissions()[3]
+    return key, value, 1 - partition_of(key, PARTITIONS)
+
+
+@pytest.mark.parametrize("with_oracle", [True, False])
+@pytest.mark.parametrize("key", ["own", None, b"any", "another's"])
+def test_a_misplaced_submission_is_counted_as_moved(key: str | bytes | None, *, with_oracle: bool):
+    log = Log.of()
+    own, value, elsewhere = misplaced(log)
+    another = next(name for name, _ in submissions() if partition_of(name, PARTITIONS) == elsewhere)
+    log.submit({"own": own, "another's": another}.get(key, key), value, partition=elsewhere)  # type: ignore[arg-type]
+    verdict = log.verdict(log.live().snapshot(), with_oracle=with_oracle)
+    assert verdict.ok
+    assert (verdict.submitted, verdict.moved, verdict.decided, verdict.lost) == (401, 1, 400, 0)
+
+
+def test_a_submission_under_a_foreign_key_on_its_own_partition_is_moved_too():
+    log = Log.of()
+    key, value = submissions()[3]
+    log.submit(b"any", value, partition=partition_of(key, PARTITIONS))
+    verdict = log.verdict(log.live().snapshot())
+    assert (verdict.ok, verdict.moved) == (True, 1)
+
+
+@pytest.mark.parametrize("with_oracle", [True, False])
+def test_a_misplaced_submission_that_was_never_moved_is_lost(*, with_oracle: bool):
+    log = Log.of()
+    own, value, elsewhere = misplaced(log)
+    home = 1 - elsewhere
+    log.submitted[home] = [record for record in log.submitted[home] if record.key != own]
+    log.decided[home] = [record for record in log.decided[home] if record.key != own]
+    record = log.submit(None, value, partition=elsewhere)
+    verdict = log.verdict(log.live().snapshot(), with_oracle=with_oracle)
+    assert (verdict.ok, verdict.lost, verdict.moved) == (False, 1, 0)
+    assert named(verdict, f"{APPLICATIONS_SUBMITTED.name}/{elsewhere}/{record.offset}", "not moved")
+
+
+def test_a_misplaced_submission_with_other_content_is_not_taken_for_the_one_that_is_there():
+    log = Log.of()
+    own, value, elsewhere = misplaced(log)
+    log.submit(own, value + b" ", partition=elsewhere)
+    assert log.verdict(log.live().snapshot()).lost == 1
+
+
+def test_a_misplaced_submission_that_was_refused_is_named():
+    log = Log.of()
+    own, value, elsewhere = misplaced(log)
+    record = log.submit(own, value, partition=elsewhere)
+    log.letters.append(DeadLetter(APPLICATIONS_SUBMITTED.name, elsewhere, record.offset, "key_mismatch"))
+    verdict = log.verdict(log.live().snapshot())
+    assert not verdict.ok
+    assert named(verdict, f"{APPLICATIONS_SUBMITTED.name}/{elsewhere}/{record.offset}", "must be moved")
+
+
+def test_a_misplaced_submission_that_is_broken_is_a_dead_letter_where_it_lies():
+    log = Log.of()
+    _, value, elsewhere = misplaced(log)
+    broken = json.dumps(json.loads(value) | {"procedure": "9.999999"}).encode()
+    record = log.submit(None, broken, partition=elsewhere)
+    log.letters.append(DeadLetter(APPLICATIONS_SUBMITTED.name, elsewhere, record.offset, "unknown_procedure"))
+    verdict = log.verdict(log.live().snapshot())
+    assert (verdict.ok, verdict.moved, verdict.dead_lettered) == (True, 0, 1)
 
 
 def test_many_losses_are_all_counted_and_some_named():

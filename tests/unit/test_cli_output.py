@@ -14,8 +14,8 @@ from runtime.settings import KafkaAccess
 from services.scoring.rates.rates import Rate
 
 FINE = Verdict(
-    submitted=1_203, decided=1_200, dead_lettered=3, lost=0, counted_twice=0, re_delivered=17, presumed=2, overruled=1,
-    conflicts=0, live_equals_recount=True, recount_equals_oracle=True,
+    submitted=1_203, decided=1_200, dead_lettered=3, lost=0, counted_twice=0, moved=4, re_delivered=17, presumed=2,
+    overruled=1, conflicts=0, live_equals_recount=True, recount_equals_oracle=True,
     dead_letters={"applications.submitted: not_json": 3},
 )  # fmt: skip
 BROKER = KafkaAccess(kafka_servers="127.0.0.1:9092")
@@ -32,6 +32,7 @@ def test_a_good_verdict_is_followed_by_every_count(capsys):
         "dead-lettered 3",
         "lost 0",
         "counted twice 0",
+        "moved 4",
         "re-delivered 17",
         "presumed 2",
         "overruled 1",

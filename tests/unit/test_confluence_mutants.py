@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from contracts.events import DocumentsProvided
+from contracts.events import ApplicationSubmitted, DocumentsProvided
 from runtime.messages import NOTHING, Effects, HandlerResult, State
 from runtime.partition_state import PartitionState
 from services.intake.core import RuleBook
@@ -64,6 +64,23 @@ class KeepsOneSubmissionPerId(IntakeHandlers):
         effects = super()._on_submitted(record, pending)
         same = any(json.loads(state[1])["application_id"].encode() == record.key for state in pending.values())  # type: ignore[arg-type]
         return NOTHING if same else effects
+
+
+class DropsWhatIsMisplaced(IntakeHandlers):
+    def _moved(self, record: Any, submitted: ApplicationSubmitted) -> Effects:
+        return NOTHING
+
+
+class MovesUnderTheOldKey(IntakeHandlers):
+    def _moved(self, record: Any, submitted: ApplicationSubmitted) -> Effects:
+        effects = super()._moved(record, submitted)
+        [(topic, _, value, headers)] = effects.publish
+        return effects._replace(publish=((topic, record.key, value, headers),))
+
+
+class MovesWhereItLies(IntakeHandlers):
+    def _moved(self, record: Any, submitted: ApplicationSubmitted) -> Effects:
+        return super()._moved(record, submitted)._replace(partition=record.partition)
 
 
 class ForgetsScheduledReplies(VneidHandlers):
@@ -126,6 +143,9 @@ def problem_of(parts: Mapping[str, Any], histories: int = 60) -> str | None:
         ({"intake": NeverGivesUp}, "not quiescent"),
         ({"intake": DatesByAttempt}, "the live sums"),
         ({"intake": KeepsOneSubmissionPerId}, "the live sums"),
+        ({"intake": DropsWhatIsMisplaced}, "lost by a move"),
+        ({"intake": MovesUnderTheOldKey}, "not quiescent"),
+        ({"intake": MovesWhereItLies}, "not quiescent"),
         ({"mock": ForgetsScheduledReplies}, "the live sums"),
         ({"state": CommitsWhatItRead}, "the live sums"),
         ({"state": PresumesWithoutBarrier}, "presumed although answered"),

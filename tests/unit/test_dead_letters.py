@@ -1,12 +1,23 @@
 """Dead letters: nothing of the record is lost, and a flood of them stops the line."""
 
+from collections.abc import Iterator
 from hashlib import blake2b
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
-from runtime.dead_letters import MAX_DEAD_LETTER_BYTES, DeadLetterLimit, TooManyDeadLettersError, dead_letter
+from contracts.errors import Reject
+from runtime.dead_letters import (
+    MAX_DEAD_LETTER_BYTES,
+    REFUSALS_LOGGED_EVERY_S,
+    DeadLetterLimit,
+    Refusals,
+    TooManyDeadLettersError,
+    dead_letter,
+)
 from tests.support.fakes_runtime import Sent, Stored
 
 RECORD = Stored("applications.submitted", 3, 41, 1_760_000_000_123, b"k", b"v", (("ce_id", b"x"), ("raw", b"\xff\xfe")))
@@ -126,3 +137,52 @@ def test_the_limit_says_what_to_look_for():
     limit = DeadLetterLimit(max_run=1)
     with pytest.raises(TooManyDeadLettersError, match="bad deploy or a wrong topic; fix it and start again"):
         limit.refuse()
+
+
+class Lines:
+    """What is logged, and a clock that moves when it is told to."""
+
+    def __init__(self, lines: list[Any]) -> None:
+        self.at, self._lines = 0.0, lines
+        self.refusals = Refusals(lambda: self.at)
+
+    def refused(self, offset: int, reason: str = "not_json", detail: str = "value: no JSON") -> None:
+        record = RECORD._replace(offset=offset)
+        reject = Reject(reason, detail)
+        assert self.refusals.refusal_of(record, reject) is reject
+
+    def said(self) -> list[tuple[Any, ...]]:
+        return [(line["place"], line["reason"], line["others_before"]) for line in self._lines]
+
+
+@pytest.fixture
+def lines() -> Iterator[Lines]:
+    with capture_logs() as found:
+        yield Lines(found)
+
+
+def test_the_first_refusal_of_each_reason_is_logged_at_once_and_others_are_counted(lines):
+    for offset in range(5):
+        lines.refused(offset)
+    lines.refused(5, "tombstone")
+    lines.at += REFUSALS_LOGGED_EVERY_S
+    lines.refused(6)
+    lines.refused(7)
+    topic = "applications.submitted/3"
+    assert lines.said() == [
+        (f"{topic}/0", "not_json", 0),
+        (f"{topic}/5", "tombstone", 0),
+        (f"{topic}/6", "not_json", 4),
+    ]
+
+
+def test_a_logged_refusal_has_nothing_of_the_record(lines):
+    lines.refused(0)
+    [line] = lines._lines
+    assert set(line) == {"event", "log_level", "place", "reason", "detail", "others_before"}
+
+
+def test_our_own_bug_is_logged_each_time():
+    with capture_logs() as found:
+        reject = Refusals(lambda: 0.0).refusal_of(RECORD, ZeroDivisionError("x"))
+    assert (reject.reason, [line["log_level"] for line in found]) == ("handler_error", ["error"])

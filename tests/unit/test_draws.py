@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.draws import DRAWS_PER_DIGEST, draws
-from contracts.records import partition_of, short_digest
-from contracts.topics import DEFAULT_PARTITIONS
+from contracts.records import short_digest
 
 seeds = st.integers(0, 2**64 - 1)
 subjects = st.lists(st.text(st.characters(exclude_characters="|", codec="utf-8"), min_size=1), min_size=1, max_size=4)
@@ -61,16 +60,3 @@ def test_a_seed_beyond_64_bits_is_refused(seed):
 def test_a_short_digest_names_the_bytes():
     assert short_digest(b"") == "e4a6a0577479b2b4"
     assert short_digest(b"a") != short_digest(b"b")
-
-
-# Check values of librdkafka's `consistent` partitioner (CRC-32/ISO-HDLC of "123456789" is cbf43926).
-@pytest.mark.parametrize(("key", "partition"), [(b"123456789", 0xCBF43926 % 6), (b"", 0)])
-def test_a_key_lives_where_librdkafka_puts_it(key, partition):
-    assert partition_of(key, DEFAULT_PARTITIONS) == partition
-
-
-def test_partitions_share_the_applications_evenly():
-    keys = [f"0199bd6a-0000-7000-8000-{number:012x}".encode() for number in range(6_000)]
-    shares = Counter(partition_of(key, DEFAULT_PARTITIONS) for key in keys)
-    assert set(shares) == set(range(DEFAULT_PARTITIONS))
-    assert all(count == pytest.approx(1_000, rel=0.15) for count in shares.values())

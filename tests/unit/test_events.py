@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from pydantic import ValidationError
 
-from contracts.errors import Reject
+from contracts.errors import Misplaced, Reject
 from contracts.events import ApplicationDecided, ApplicationSubmitted, DocumentsProvided
 from contracts.records import decode_event, header_maker, partition_of
 from contracts.topics import MAX_RECORD_BYTES
@@ -136,6 +136,28 @@ def test_a_malformed_record_is_refused_with_its_reason(record, reason):
     with pytest.raises(Reject) as refusal:
         read(record)
     assert refusal.value.reason == reason
+
+
+def test_a_mismatch_shows_the_two_ids_and_the_place():
+    other = b"01999e5b-8e80-7000-8000-000000000002"
+    with pytest.raises(Misplaced) as refusal:
+        read(stored(changed())._replace(key=other, partition=4))
+    assert refusal.value.detail == f"value: {APPLICATION_ID}, key: {other.decode()}, on partition 4"
+    assert refusal.value.event == submission()
+
+
+@pytest.mark.parametrize(("key", "said"), [(None, "none"), (b"001190000001", "12 bytes that are no application id")])
+def test_a_mismatch_shows_no_key_that_may_be_personal(key, said):
+    with pytest.raises(Misplaced) as refusal:
+        read(stored(changed())._replace(key=key, partition=4))
+    assert refusal.value.detail == f"value: {APPLICATION_ID}, key: {said}, on partition 4"
+
+
+def test_a_record_elsewhere_is_told_where_it_belongs():
+    home = partition_of(KEY, 6)
+    with pytest.raises(Misplaced) as refusal:
+        read(stored(changed())._replace(partition=(home + 1) % 6))
+    assert refusal.value.detail == f"key: {APPLICATION_ID} belongs on partition {home}, not on {(home + 1) % 6}"
 
 
 def test_a_record_at_the_size_limit_is_read():

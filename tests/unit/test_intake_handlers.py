@@ -126,6 +126,45 @@ def test_a_submission_asks_for_every_replaceable_component():
     assert dict(Sent(*effects.publish[0]).headers)["ce_id"] == f"{APPLICATION_ID}/requested/1".encode()
 
 
+HOME = partition_of(APPLICATION_ID.encode(), PARTITIONS)
+HEADERS = (("ce_id", b"theirs"), ("empty", None))
+
+
+@pytest.mark.parametrize("partition", range(PARTITIONS))
+@pytest.mark.parametrize("key", [APPLICATION_ID.encode(), OTHER_ID.encode(), b"any", b"", None])
+def test_a_submission_under_any_key_on_any_partition_goes_to_its_own(key: bytes | None, partition: int):
+    metrics = Metrics("intake", METRICS)
+    filed = submitted_record()._replace(key=key, partition=partition, headers=HEADERS)
+    effects = handle(handlers(metrics), filed, {})
+    if (key, partition) == (APPLICATION_ID.encode(), HOME):
+        assert request(effects).attempt == 1
+        return
+    assert effects.partition == HOME
+    assert effects == Effects(effects.publish, partition=HOME)
+    [message] = effects.publish
+    assert message == (APPLICATIONS_SUBMITTED.name, APPLICATION_ID.encode(), filed.value, list(HEADERS))
+    assert metrics.tally("submissions_moved_total") == {(): 1}
+    # Never twice: there it is in its place.
+    again = filed._replace(key=message[1], partition=effects.partition)
+    assert request(handle(handlers(), again, {})).attempt == 1
+
+
+@pytest.mark.parametrize("changes", [{"commune": "99999"}, {"home_province": "99"}])
+def test_a_submission_that_cannot_be_decided_is_refused_where_it_lies(changes: dict[str, Any]):
+    with pytest.raises(Reject, match="unknown_"):
+        handle(handlers(), submitted_record(**changes)._replace(key=None, partition=(HOME + 1) % PARTITIONS), {})
+
+
+def test_a_reply_elsewhere_is_refused_with_and_without_an_open_entry():
+    elsewhere = reply(*BOTH)._replace(partition=(HOME + 1) % PARTITIONS)
+    with pytest.raises(Reject, match="key_mismatch"):
+        handle(handlers(), elsewhere, {})
+    foreign = reply(*BOTH, application_id=OTHER_ID)
+    home = partition_of(OTHER_ID.encode(), PARTITIONS)
+    with pytest.raises(Reject, match="key_mismatch"):
+        handle(handlers(), foreign._replace(partition=(home + 1) % PARTITIONS), opened())
+
+
 def test_a_refused_filing_is_decided_without_asking():
     effects = handle(handlers(), submitted_record(account_level=1), {})
     assert outcome(effects).outcome == "rejected"

@@ -1,10 +1,14 @@
 """The kernel at work: which records count, what is published, paused, dead-lettered and committed."""
 
+import asyncio
+from collections.abc import Mapping
+
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaTimeoutError
 
 from runtime.dead_letters import DeadLetterLimit
+from runtime.messages import Effects, Record, State
 from tests.support.fakes_runtime import (
     ANSWERS,
     OPENS,
@@ -12,6 +16,8 @@ from tests.support.fakes_runtime import (
     Bench,
     BrokerDownError,
     answer,
+    eventually,
+    said,
     silence,
     started,
     stored,
@@ -22,6 +28,39 @@ async def test_outputs_go_to_the_partition_of_their_cause():
     bench = await started(0, 1)
     await bench.batch(stored(0, b"q"), stored(0, b"q", partition=1), stored(1, b"q", partition=1))
     assert (bench.values(partition=0), bench.values(partition=1)) == ([b"request"], [b"request", b"request"])
+
+
+class Mover(AskHandler):
+    """Publishes what it reads on partition 1, at the first try or, where it fails once, at the second."""
+
+    def __init__(self, failures: int) -> None:
+        super().__init__()
+        self.failures = failures
+
+    def on_record(self, record: Record, pending: Mapping[bytes, State]) -> Effects:
+        if self.failures:
+            self.failures -= 1
+            raise ZeroDivisionError
+        return Effects((said(record.key or b"", b"moved"),), partition=1)
+
+
+@pytest.mark.parametrize("failures", [0, 1])
+async def test_a_record_may_be_published_on_another_partition(failures: int):
+    bench = await started(0, handler=Mover(failures))
+    await bench.batch(stored(0, b"q"))
+    assert (bench.values(partition=0), bench.values(partition=1)) == ([], [b"moved"])
+
+
+async def test_no_commit_passes_a_record_whose_move_is_not_stored():
+    bench = await started(0, handler=Mover(0))
+    bench.producer.gate.clear()
+    await bench.take(stored(0, b"q"))
+    committing = asyncio.create_task(bench.commit())
+    await eventually(lambda: bench.kernel.publisher._flight is not None)
+    assert bench.consumer.commits == []
+    bench.producer.gate.set()
+    assert (await committing)[OPENS, 0] == 1
+    assert bench.values(partition=1) == [b"moved"]
 
 
 async def test_the_commit_trails_what_is_open():

@@ -168,7 +168,7 @@ async def test_a_dead_letter_is_stored_before_its_offset(desk):
 
 
 async def test_our_own_bug_on_one_outcome_spares_the_others(desk, monkeypatch):
-    def decode(record, *_):
+    def decode(record, *_, **__):
         if record.offset == 0:
             raise ZeroDivisionError
         return decided(1)

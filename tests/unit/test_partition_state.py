@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from contracts.errors import Reject
 from runtime.messages import Effects, Record, State
 from runtime.partition_state import PartitionState, PendingOptions
-from tests.support.fakes_runtime import ANSWERS, OPENS, PATIENCE_S, AskHandler, MemoryLog, stored
+from tests.support.fakes_runtime import ANSWERS, OPENS, PATIENCE_S, AskHandler, MemoryLog, stored, take
 
 NO_RETRIES: dict[str, Any] = {"retry_share": 0.0, "retries_per_s": 0.0, "retry_burst": 0.0}
 
@@ -21,11 +21,11 @@ def state_of(*, starts: Mapping[str, int] | None = None, **options: Any) -> Part
 
 
 def ask(state: PartitionState, offset: int, *, now: float = 0.0, key: bytes = b"", handler: AskHandler | None = None):
-    return state.take(stored(offset, b"q", key=key), handler or AskHandler(), now)
+    return take(state, stored(offset, b"q", key=key), handler or AskHandler(), now)
 
 
 def answer(state: PartitionState, offset: int, key: bytes, *, now: float = 0.0):
-    return state.take(stored(offset, b"a", key=key, topic=ANSWERS), AskHandler(), now)
+    return take(state, stored(offset, b"a", key=key, topic=ANSWERS), AskHandler(), now)
 
 
 def due(
@@ -55,19 +55,19 @@ class CommitTwin(RuleBasedStateMachine):
     @rule(key=keys)
     def asks(self, key: bytes) -> None:
         record = self.log.append(OPENS, 0, key, b"q")
-        self.state.take(record, AskHandler(), self.now)
+        take(self.state, record, AskHandler(), self.now)
         self.open.setdefault(key, record.offset)
 
     @rule(key=keys)
     def answers(self, key: bytes) -> None:
-        self.state.take(self.log.append(ANSWERS, 0, key, b"a"), AskHandler(), self.now)
+        take(self.state, self.log.append(ANSWERS, 0, key, b"a"), AskHandler(), self.now)
         self.open.pop(key, None)
 
     @rule(topic=st.sampled_from([OPENS, ANSWERS]))
     def refuses(self, topic: str) -> None:
         record = self.log.append(topic, 0, b"a", b"bad")
         with pytest.raises(Reject):
-            self.state.take(record, AskHandler(), self.now)
+            take(self.state, record, AskHandler(), self.now)
         self.state.read_past(record)
 
     @precondition(lambda self: self.open)
@@ -107,7 +107,7 @@ def test_a_failing_handler_leaves_the_state_as_it_was():
     state = state_of()
     ask(state, 0, key=b"a")
     with pytest.raises(ZeroDivisionError):
-        state.take(stored(1, b"bug"), AskHandler(), 0.0)
+        take(state, stored(1, b"bug"), AskHandler(), 0.0)
     assert (state.next_offsets, state.commits(), list(state.pending)) == (
         {OPENS: 1, ANSWERS: 0},
         {OPENS: 0, ANSWERS: 0},
@@ -257,6 +257,6 @@ def test_opening_an_open_key_neither_moves_nor_earns():
     state = state_of(retry_share=1.0, retries_per_s=0.0, retry_burst=1.0)
     ask(state, 0, key=b"a")
     state.fire(b"a", AskHandler(retries=9), 4.0)
-    state.take(stored(1, b"q", key=b"a"), OpenTwice(), 5.0)
+    take(state, stored(1, b"q", key=b"a"), OpenTwice(), 5.0)
     assert state.commits()[OPENS] == 0
     assert state.fire(b"a", AskHandler(retries=9), 9.0) == ()

@@ -1,7 +1,7 @@
 """Rights on the broker follow from the registry: each part may do its work, and nothing of another's."""
 
 from contracts.roles import Grant, acl_table, role, roles
-from contracts.topics import ALL, LOG_IDENTITY, dead_letter_topics
+from contracts.topics import ALL, APPLICATIONS_SUBMITTED, LOG_IDENTITY, dead_letter_topics
 from services.intake.settings import IntakeSettings
 from services.scoring.settings import ScoringSettings
 from services.vneid_mock.settings import VneidSettings
@@ -21,7 +21,16 @@ def test_only_the_registrys_ends_and_the_verifier_touch_a_topic():
     for topic in ALL:
         readers = {one.name for one in roles() if topic.name in one.reads}
         writers = {one.name for one in roles() if topic.name in one.writes}
-        assert (readers, writers) == ({*topic.consumed_by, "verifier"}, {topic.produced_by})
+        ends = {topic.produced_by, topic.moved_by} - {None}
+        assert (readers, writers) == ({*topic.consumed_by, "verifier"}, ends)
+
+
+def test_only_intake_writes_what_it_reads():
+    both = {(one.name, topic) for one in roles() for topic in set(one.reads) & set(one.writes) - {LOG_IDENTITY}}
+    assert both == {("intake", APPLICATIONS_SUBMITTED.name)}
+
+
+def test_nobody_reads_dead_letters_but_the_verifier():
     for name, _ in dead_letter_topics():
         assert [one.name for one in roles() if name in one.reads] == ["verifier"]
 

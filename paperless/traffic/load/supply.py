@@ -3,13 +3,14 @@
 from collections import deque
 from collections.abc import Iterator
 from datetime import date
+from itertools import islice
 from typing import NamedTuple
 
 from contracts.draws import draws
-from contracts.records import Headers, header_maker, partition_of
+from contracts.records import Headers, header_maker, partitions_of
 from contracts.topics import APPLICATIONS_SUBMITTED
 from domain import load_domain
-from paperless.population.arrivals import Arrival, SimulatedDay, arrivals
+from paperless.population.arrivals import SimulatedDay, arrivals
 from paperless.population.population import Population
 from paperless.population.scenario import DEFAULT_SCENARIO, load_scenario, simulated_days
 
@@ -69,22 +70,20 @@ class Supply:
     def make(self, number: int) -> None:
         """Make this many applications ready."""
         self._made += number
-        for _ in range(number):
-            self._ready.append(next(self._source))
+        submissions = list(islice(self._source, number))
+        targets = partitions_of([key for key, _ in submissions], self._partitions)
+        for (key, value), partition in zip(submissions, targets, strict=True):
+            self._ready.append(Ready(partition, key, value, _headers(f"{key.decode()}/submitted")))
 
-    def _submissions(self) -> Iterator[Ready]:
+    def _submissions(self) -> Iterator[tuple[bytes, bytes]]:
         # A closed loop knows its end only when it is there: it gets a further block, of a seed of its own.
         while True:
             day = self._next_day()
             population = Population(day)
             for arrival in arrivals(day):
-                yield self._record(population, arrival)
+                yield population.submission(arrival)
 
     def _next_day(self) -> SimulatedDay:
         scenario, seed = self._plan
         self._blocks += 1
         return simulated_days(scenario, load_domain(), seed=seed + self._blocks, applications=self._block)[0]
-
-    def _record(self, population: Population, arrival: Arrival) -> Ready:
-        key, value = population.submission(arrival)
-        return Ready(partition_of(key, self._partitions), key, value, _headers(f"{key.decode()}/submitted"))

@@ -86,15 +86,17 @@ class _ComponentFields(Protocol):
     def database(self) -> str | None: ...
 
 
-def decode(record: Keyed, partitions: int, domain: Domain | None = None) -> ApplicationOutcome:
-    """Return the outcome that a record reports; `partitions` is the partition count of its topic.
+def decode(
+    record: Keyed, partitions: int, domain: Domain | None = None, *, key_partition: int | None = None
+) -> ApplicationOutcome:
+    """Return the outcome that a record reports; see `decode_event` for the arguments.
 
     Raises:
         Reject: a reason of `contracts.records.decode_event`, or `unknown_province`, `unknown_procedure`,
             `wrong_authority` (not the one that runs the procedure).
 
     """
-    event = decode_event(record, ApplicationDecided, partitions)
+    event = decode_event(record, ApplicationDecided, partitions, key_partition=key_partition)
     known = domain or load_domain()
     if event.province not in known.provinces:
         raise Reject("unknown_province", f"province: {event.province!r} is not in provinces.csv")
