@@ -1,0 +1,229 @@
+"""What must hold, at all times and at the end, which the product's own auditor, oracle and store reader judge."""
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+from aiokafka.structs import ConsumerRecord
+
+from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED, DOCUMENTS_PROVIDED, dead_letter_topics
+from paperless.verification.checkers import DeadLetter, PartitionAuditor, judge, partitions_that_differ
+from paperless.verification.verify import RunParameters
+from runtime.consumer import PartitionConsumer
+from runtime.partition_state import PartitionState
+from services.scoring.store.errors import StoreError
+from services.scoring.store.reader import StoreReader
+from services.vneid_mock.plan_files import load_plan
+from tests.cluster.consumer_group import Position
+from tests.cluster.members import SupervisedMember
+from tests.cluster.partition_log import PartitionLog
+
+if TYPE_CHECKING:
+    from tests.cluster.history import World
+
+# Longer than any batch, time-out or back-off of a member that works; it must say by then that it does not.
+STALLED_S = 45.0
+
+
+class Watch:
+    """Looks on while a history is played."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self._kept: dict[Position, dict[int, ConsumerRecord]] = defaultdict(dict)
+        self._progress: dict[str, tuple[object, float]] = {}
+        self._decided: dict[int, tuple[int, set[bytes]]] = {}
+        self._checked: dict[int, int] = {}
+        self._restored = False
+
+    # Commits
+
+    def committed(self, group: str, place: Position, before: int, offset: int) -> None:
+        """Check a commit that the coordinator has taken."""
+        topic, number = place
+        world = self._world
+        world.tell(f"{group} commits {topic}/{number} {before} -> {offset}")
+        if offset < before and not (group == "scoring" and self._restored):
+            world.violate(f"commit moved back: {group} {topic}/{number} from {before} to {offset}")
+        if offset > world.kafka.logs[place].end:
+            world.violate(f"commit past the log's end: {group} {topic}/{number} {offset}")
+        if group == "intake" and topic == APPLICATIONS_SUBMITTED.name:
+            self._check_decided(number, offset)
+        if group == "scoring" and offset > self._stored_offset(number):
+            world.violate(f"commit past the store: {topic}/{number} {offset}")
+
+    def _check_decided(self, number: int, offset: int) -> None:
+        """Every submission below intake's commit must have an outcome in the log, or a dead letter."""
+        submitted = self.records(APPLICATIONS_SUBMITTED.name, number)
+        letters = {letter.offset for letter in self.dead_letters(number) if letter.topic == APPLICATIONS_SUBMITTED.name}
+        decided = {record.key for record in self.records(APPLICATIONS_DECIDED.name, number)}
+        for record in submitted:
+            new = self._checked.get(number, 0) <= record.offset < offset
+            if new and record.offset not in letters and record.key not in decided:
+                self._world.violate(f"commit past what is decided: {record.topic}/{number}/{record.offset}")
+        self._checked[number] = max(self._checked.get(number, 0), offset)
+
+    def _stored_offset(self, number: int) -> int:
+        path = self._world.folder / "scoring.db"
+        with closing(sqlite3.connect(path)) as store:
+            rows = store.execute(
+                "SELECT next_offset FROM consumer_offset WHERE topic = ? AND partition = ?",
+                (APPLICATIONS_DECIDED.name, number),
+            ).fetchall()
+        return int(rows[0][0]) if rows else 0
+
+    def store_restored(self) -> None:
+        """From now on the store may begin again from an earlier offset."""
+        self._restored = True
+
+    # Records
+
+    def keep(self, log: PartitionLog) -> None:
+        """Remember a partition's records: they are about to be deleted."""
+        self._kept[log.topic, log.number].update({record.offset: record for record in log.records()})
+
+    def records(self, topic: str, number: int) -> list[ConsumerRecord]:
+        """Return all records that a topic's partition ever had."""
+        log = self._world.kafka.logs[topic, number]
+        kept = self._kept.get((topic, number))
+        if not kept:
+            return list(log.records())
+        self.keep(log)
+        return [kept[offset] for offset in sorted(kept)]
+
+    def dead_letters(self, number: int) -> list[DeadLetter]:
+        """Return the dead letters of one partition of all topics."""
+        return [
+            _letter_of(record, topic.name, number)
+            for name, topic in dead_letter_topics()
+            for record in self.records(name, number)
+        ]
+
+    # Members
+
+    def look(self) -> None:
+        """Look at every member: has it stopped for good, does it hold too much, does it stand still in silence?"""
+        world = self._world
+        for member in world.members.values():
+            if member.fatal:
+                world.violate(f"{member.name} stopped for good: {member.fatal}")
+            if member.consumer is not None and member.process is not None and not member.process.frozen:
+                self._check_stall(member, member.consumer)
+                self._check_memory(member, member.consumer)
+
+    def _check_stall(self, member: SupervisedMember, consumer: PartitionConsumer) -> None:
+        world, now = self._world, self._world.loop.time()
+        # What is full is not read on purpose; whoever it waits for is looked at by itself.
+        paused = {(tp.topic, tp.partition) for tp in consumer.consumer.paused()} if consumer.consumer else set()
+        ahead = [
+            f"{topic}/{number}"
+            for number, state in consumer.partitions.items()
+            for topic, offset in state.next_offsets.items()
+            if (topic, number) not in paused and offset < world.kafka.logs[topic, number].stable
+        ]
+        marker = [(n, dict(state.next_offsets), len(state.pending)) for n, state in sorted(consumer.partitions.items())]
+        if not ahead or member.unready() or self._progress.get(member.name, (None, 0.0))[0] != marker:
+            self._progress[member.name] = (marker, now)
+        elif now - self._progress[member.name][1] > STALLED_S:
+            world.violate(f"silent stall: {member.name} is ready, {', '.join(ahead)} stand still")
+
+    def _check_memory(self, member: SupervisedMember, consumer: PartitionConsumer) -> None:
+        if member.service == "intake":
+            bound = self._world.options.max_open + consumer._resources.settings.max_records
+            for number, state in consumer.partitions.items():
+                if len(state.pending) > bound:
+                    self._world.violate(f"{member.name} holds {len(state.pending)} of partition {number}")
+
+    # Silence
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Check at every deadline that passes that no answer lies in the log which came before it and is unread."""
+        fire, watch = PartitionState.fire, self
+
+        def checked(state: PartitionState, key: bytes, handler: Any, now: float) -> Any:
+            watch._check_silence(state, key)
+            return fire(state, key, handler, now)
+
+        with patch.object(PartitionState, "fire", checked):
+            yield
+
+    def _check_silence(self, state: PartitionState, key: bytes) -> None:
+        topic = DOCUMENTS_PROVIDED.name
+        if topic not in state.next_offsets:
+            return
+        members = self._world.members.values()
+        numbers = [n for m in members if m.consumer for n, s in m.consumer.partitions.items() if s is state]
+        deadline = state.pending._entries[key][1]
+        for number in numbers:
+            for record in self._world.kafka.logs[topic, number].records():
+                if record.offset < state.next_offsets[topic]:
+                    continue
+                if self._world.written_at(topic, number, record.offset) < deadline and key in _answers_to(record):
+                    self._world.violate(f"presumed while an answer waits: {topic}/{number}/{record.offset}")
+
+
+def _answers_to(record: ConsumerRecord) -> bytes:
+    return bytes(record.value or b"")
+
+
+def _letter_of(record: ConsumerRecord, source: str, partition: int) -> DeadLetter:
+    headers = dict(record.headers)
+    return DeadLetter(source, partition, int(headers["dlq_offset"]), headers["dlq_reason"].decode())
+
+
+def moving(world: "World") -> list[str]:
+    """Return what is not at rest: who is unready, who owns nothing, what lies unread, what is open."""
+    lines = [f"{member.name}: {reason}" for member in world.members.values() for reason in member.unready()]
+    for service, topics in TOPICS_OF.items():
+        consumers = [m.consumer for m in world.members.values() if m.service == service and m.consumer]
+        for number in range(world.options.partitions):
+            owners = [consumer for consumer in consumers if number in consumer.partitions]
+            if len(owners) != 1:
+                lines.append(f"{service}: partition {number} has {len(owners)} owners")
+                continue
+            state = owners[0].partitions[number]
+            lines += [f"{service}: {len(state.pending)} open in partition {number}"] if state.pending else []
+            for topic in topics:
+                left = world.kafka.logs[topic, number].stable - state.next_offsets[topic]
+                lines += [f"{service}: {topic}/{number} lag {left}"] if left > 0 else []
+    return lines
+
+
+TOPICS_OF = {
+    "intake": (APPLICATIONS_SUBMITTED.name, DOCUMENTS_PROVIDED.name),
+    "vneid_mock": ("documents.requested",),
+    "scoring": (APPLICATIONS_DECIDED.name,),
+}
+
+
+def verdict(world: "World") -> list[str]:
+    """Return in what the live store, a recount of the log and the oracle differ, as `paperless verify` finds it."""
+    watch, options = world.watch, world.options
+    plan = load_plan(options.plan).model_dump()
+    oracle = RunParameters(plan=plan, seed=options.seed).oracle(options.partitions)
+    audits = {}
+    for number in range(options.partitions):
+        letters = watch.dead_letters(number)
+        auditor = PartitionAuditor(partition=number, partitions=options.partitions, dead_letters=letters, oracle=oracle)
+        auditor.decided(watch.records(APPLICATIONS_DECIDED.name, number))
+        auditor.submitted(watch.records(APPLICATIONS_SUBMITTED.name, number))
+        audits[number] = auditor.result(with_content=True)
+    try:
+        reader = StoreReader(options.store)
+        snapshot, stored = reader.snapshot(), reader.outcome_counts()
+        differing = partitions_that_differ(snapshot, stored, audits)
+        judged = judge(snapshot, audits, {number: reader.content_hashes(number) for number in differing})
+    except StoreError as error:
+        return [f"the store cannot be read: {error}"]
+    return [] if judged.ok else [f"verdict: {judged.differences} {judged}"]
+
+
+def copy_store(source: Path, target: Path) -> None:
+    """Copy a store as its backup does: of one moment."""
+    with closing(sqlite3.connect(source)) as store, closing(sqlite3.connect(target)) as copy:
+        store.backup(copy)

@@ -1,0 +1,383 @@
+"""Simulated Kafka: brokers that share a replicated log, answer aiokafka's requests, and misbehave when told to."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.cluster import wire
+from tests.cluster.consumer_group import REBALANCE_IN_PROGRESS, ConsumerGroup, Position
+from tests.cluster.draws import Draws
+from tests.cluster.network import Connection, Network
+from tests.cluster.partition_log import PartitionLog, split
+from tests.cluster.simulated_loop import EPOCH_S, SimulatedLoop
+from tests.cluster.wire import Request
+
+# Kafka's error codes.
+OUT_OF_RANGE, UNKNOWN_TOPIC, NOT_LEADER, TIMED_OUT = 1, 3, 6, 7
+LOADING, NO_COORDINATOR, NOT_COORDINATOR = 14, 15, 16
+NOT_ENOUGH_REPLICAS, NOT_ENOUGH_REPLICAS_AFTER_APPEND = 19, 20
+HANDLING_S = (0.0002, 0.003)
+REPLICATION_S = (0.0005, 0.005)
+PORT = 9092
+LATEST = -1
+
+
+@dataclass(slots=True, kw_only=True)
+class Fault:
+    """What brokers do wrong to a share of the requests of some kinds, from some processes, at some brokers.
+
+    Attributes:
+        effect: `request lost` and `answer lost` reset the connection before or after the effect; `never answered` keeps
+            it; `late` and `answer late` take `delay_s` before or after the effect; `error` answers with `code`.
+
+    """
+
+    effect: str
+    share: float = 1.0
+    kinds: frozenset[str] | None = None
+    host: str | None = None
+    processes: frozenset[str] | None = None
+    delay_s: float = 0.0
+    code: int = 0
+    met: int = 0
+
+    def applies(self, request: Request, host: str, process: str) -> bool:
+        """Tell whether a request may meet it."""
+        return (
+            (self.kinds is None or request.kind in self.kinds)
+            and (self.host is None or self.host == host)
+            and (self.processes is None or process in self.processes)
+        )
+
+
+class Broker:
+    """One broker's address. It answers what leads or coordinates here, and refuses the rest."""
+
+    def __init__(self, number: int, cluster: "KafkaCluster") -> None:
+        self.number, self.host, self.up = number, f"kafka-{number}", True
+        self._cluster = cluster
+        self._answers: dict[str, Callable[[Request, int], Awaitable[tuple[Any, ...] | None]]] = {
+            "ApiVersion": self._api_versions,
+            "Metadata": self._metadata,
+            "InitProducerId": self._init_producer_id,
+            "Produce": self._produce,
+            "Fetch": self._fetch,
+            "Offset": self._list_offsets,
+            "FindCoordinator": self._find_coordinator,
+            "JoinGroup": self._join_group,
+            "SyncGroup": self._sync_group,
+            "Heartbeat": self._heartbeat,
+            "LeaveGroup": self._leave_group,
+            "OffsetCommit": self._commit_offsets,
+            "OffsetFetch": self._fetch_offsets,
+        }
+
+    async def answer(self, frame: bytes, connection: Connection) -> bytes | None:
+        """Return the answer to a request; None: it was lost, or the broker keeps silent."""
+        request, cluster = wire.decode(frame), self._cluster
+        cluster.requests[request.kind] += 1
+        process = connection.process.name if connection.process else "world"
+        draw = cluster.draws.of(f"broker/{self.host}/{process}/{request.kind}")
+        fault = cluster.fault_of(request, self.host, process, draw.random())
+        await asyncio.sleep(draw.uniform(*HANDLING_S))
+        effect = fault.effect if fault else ""
+        if effect == "request lost":
+            connection.reset()
+            return None
+        if fault and effect == "late":
+            await asyncio.sleep(fault.delay_s)
+        fields = await self._answers[request.kind](request, fault.code if fault and effect == "error" else 0)
+        if fault and effect == "answer late":
+            await asyncio.sleep(fault.delay_s)
+        if effect == "answer lost":
+            connection.reset()
+        if effect in ("answer lost", "never answered") or fields is None or not self.up:
+            return None
+        return wire.encode(request, *fields)
+
+    async def _api_versions(self, _: Request, __: int) -> tuple[Any, ...]:
+        return 0, wire.api_versions()
+
+    async def _metadata(self, request: Request, _: int) -> tuple[Any, ...]:
+        cluster = self._cluster
+        names = sorted({topic for topic, _ in cluster.logs}) if request.body.topics is None else request.body.topics
+        brokers = [(each.number, each.host, PORT, None) for each in cluster.brokers if each.up]
+        return 0, brokers, "simulated", brokers[0][0], [self._topic(name) for name in names]
+
+    def _topic(self, name: str) -> tuple[Any, ...]:
+        cluster = self._cluster
+        everyone = [broker.number for broker in cluster.brokers]
+        partitions: list[tuple[Any, ...]] = [
+            (0, number, cluster.leaders[topic, number], everyone, everyone, [])
+            for topic, number in sorted(cluster.logs)
+            if topic == name
+        ]
+        return (0 if partitions else UNKNOWN_TOPIC, name, False, partitions)
+
+    async def _init_producer_id(self, _: Request, error: int) -> tuple[Any, ...]:
+        self._cluster.producers += 1
+        return 0, error, self._cluster.producers, 0
+
+    def _log(self, topic: str, number: int, error: int) -> tuple[PartitionLog | None, int]:
+        log = self._cluster.logs.get((topic, number))
+        if log is None:
+            return None, UNKNOWN_TOPIC
+        if error or self._cluster.leaders[topic, number] != self.number:
+            return None, error or NOT_LEADER
+        return log, 0
+
+    async def _produce(self, request: Request, error: int) -> tuple[Any, ...]:
+        after = NOT_ENOUGH_REPLICAS_AFTER_APPEND
+        topics: list[Any] = []
+        written: list[PartitionLog] = []
+        for topic, partitions in request.body.topics:
+            answers: list[Any] = []
+            for number, data in partitions:
+                log, code = self._log(topic, number, 0 if error == after else error)
+                offset = -1
+                if log is not None:
+                    for batch in split(data):
+                        code, first = log.append(batch)
+                        offset = first if offset < 0 else offset
+                    written.append(log)
+                answers.append((number, code or (after if error == after else 0), offset, -1, log.start if log else -1))
+            topics.append((topic, answers))
+        await asyncio.sleep(self._cluster.draws.of(f"replication/{self.host}").uniform(*REPLICATION_S))
+        for log in written:
+            log.show(self._cluster.loop.time())
+        return topics, 0
+
+    async def _fetch(self, request: Request, error: int) -> tuple[Any, ...]:
+        body = request.body
+        deadline = self._cluster.loop.time() + body.max_wait_time / 1000
+        while True:
+            topics, size = self._read(body, error)
+            wait = deadline - self._cluster.loop.time()
+            if size or error or wait <= 0.0005:
+                return 0, topics
+            await self._written([(topic, number) for topic, parts in body.topics for number, *_ in parts], wait)
+
+    def _read(self, body: Any, error: int) -> tuple[list[Any], int]:
+        """Return the partitions' answers and how much there is to hand over: bytes, and one for each error."""
+        topics: list[Any] = []
+        size = 0
+        draw = self._cluster.draws.of(f"fetch/{self.host}")
+        for topic, partitions in body.topics:
+            answers: list[Any] = []
+            for number, offset, _ in partitions:
+                log, code = self._log(topic, number, error)
+                if log is not None and not log.start <= offset <= log.end:
+                    code = OUT_OF_RANGE
+                if log is None or code:
+                    answers.append((number, code, -1, -1, None, b""))
+                    size += 1
+                    continue
+                # As many batches as the broker likes, of as many partitions as it likes; but some, if there are any.
+                batches = draw.choice((0, 1, 2, 100)) if size else draw.choice((1, 2, 100))
+                data, aborted = log.read(offset, committed=body.isolation_level == 1, batches=batches)
+                answers.append((number, 0, log.mark, log.stable, aborted or None, data))
+                size += len(data)
+            topics.append((topic, answers))
+        return topics, size
+
+    async def _written(self, places: Iterable[Position], wait_s: float) -> None:
+        """Wait until one of the logs has something new."""
+        loop = self._cluster.loop
+        woken = loop.create_future()
+
+        def wake() -> None:
+            if not woken.done():
+                woken.set_result(None)
+
+        logs = [self._cluster.logs[place] for place in places if place in self._cluster.logs]
+        for log in logs:
+            log.waiting.append(wake)
+        timer = loop.call_later(wait_s, wake)
+        await woken
+        timer.cancel()
+        for log in logs:
+            if wake in log.waiting:
+                log.waiting.remove(wake)
+
+    async def _list_offsets(self, request: Request, error: int) -> tuple[Any, ...]:
+        topics: list[Any] = []
+        for topic, partitions in request.body.topics:
+            answers: list[Any] = []
+            for number, timestamp in partitions:
+                log, code = self._log(topic, number, error)
+                end = 0 if log is None else log.stable if request.body.isolation_level else log.mark
+                offset = -1 if log is None else end if timestamp == LATEST else log.start
+                answers.append((number, code, -1, offset))
+            topics.append((topic, answers))
+        return 0, topics
+
+    async def _find_coordinator(self, request: Request, error: int) -> tuple[Any, ...]:
+        coordinator = self._cluster.brokers[self._cluster.coordinator_of(request.body.coordinator_key)]
+        if error or not coordinator.up:
+            return 0, error or NO_COORDINATOR, None, -1, "", -1
+        return 0, 0, None, coordinator.number, coordinator.host, PORT
+
+    def _group(self, name: str, error: int) -> tuple[ConsumerGroup, int]:
+        cluster = self._cluster
+        if not error and cluster.coordinator_of(name) != self.number:
+            error = NOT_COORDINATOR
+        if not error and cluster.loading_until.get(name, 0) > cluster.loop.time():
+            error = LOADING
+        return cluster.group(name), error
+
+    async def _join_group(self, request: Request, error: int) -> tuple[Any, ...] | None:
+        body = request.body
+        group, code = self._group(body.group, error)
+        if code:
+            return 0, code, -1, "", "", body.member_id, []
+        joining = group.join(
+            body.member_id,
+            request.client,
+            body.session_timeout / 1000,
+            body.rebalance_timeout / 1000,
+            body.group_protocols,
+        )
+        try:
+            return 0, *await joining
+        except asyncio.CancelledError:
+            return None
+
+    async def _sync_group(self, request: Request, error: int) -> tuple[Any, ...] | None:
+        body = request.body
+        group, code = self._group(body.group, error)
+        if code:
+            return 0, REBALANCE_IN_PROGRESS if code == LOADING else code, b""
+        try:
+            return 0, *await group.sync(body.member_id, body.generation_id, body.group_assignment)
+        except asyncio.CancelledError:
+            return None
+
+    async def _heartbeat(self, request: Request, error: int) -> tuple[Any, ...]:
+        body = request.body
+        group, code = self._group(body.group, error)
+        # A coordinator that still reads the group lets its members live.
+        return 0, 0 if code == LOADING else code or group.heartbeat(body.member_id, body.generation_id)
+
+    async def _leave_group(self, request: Request, error: int) -> tuple[Any, ...]:
+        group, code = self._group(request.body.group, error)
+        return 0, code or group.leave(request.body.member_id)
+
+    async def _commit_offsets(self, request: Request, error: int) -> tuple[Any, ...]:
+        body = request.body
+        group, code = self._group(body.consumer_group, error)
+        if not code:
+            offsets = {(topic, number): offset for topic, parts in body.topics for number, offset, _ in parts}
+            code = group.commit(body.consumer_id, body.consumer_group_generation_id, offsets)
+        return 0, [(topic, [(number, code) for number, *_ in parts]) for topic, parts in body.topics]
+
+    async def _fetch_offsets(self, request: Request, error: int) -> tuple[Any, ...]:
+        body = request.body
+        group, code = self._group(body.consumer_group, error)
+        topics = [
+            (topic, [(number, -1 if code else group.offsets.get((topic, number), -1), "", code) for number in numbers])
+            for topic, numbers in body.topics
+        ]
+        return 0, topics, code
+
+
+@dataclass
+class KafkaCluster:
+    """Brokers, logs and groups.
+
+    Attributes:
+        tell: is called with a sentence per event, for the history's time line.
+        faults: what goes wrong now.
+        requests: requests answered, by kind.
+
+    """
+
+    loop: SimulatedLoop
+    draws: Draws
+    network: Network
+    topics: Mapping[str, int]
+    tell: Callable[[str], None]
+    offset_moved: Callable[[str, Position, int, int], None] = lambda *_: None
+    size: int = 3
+    faults: list[Fault] = field(default_factory=list)
+    requests: Counter[str] = field(default_factory=Counter)
+    producers: int = 0
+
+    def __post_init__(self) -> None:
+        """Make brokers and logs."""
+        self.brokers = [Broker(number, self) for number in range(self.size)]
+        self.network.servers.update({broker.host: broker for broker in self.brokers})
+        places = [(topic, number) for topic, count in self.topics.items() for number in range(count)]
+        self.logs = {place: PartitionLog(*place) for place in places}
+        self._preferred = {place: index % self.size for index, place in enumerate(places)}
+        self.leaders = dict(self._preferred)
+        self._groups: dict[str, ConsumerGroup] = {}
+        self._coordinators: dict[str, int] = {}
+        self.loading_until: dict[str, float] = {}
+
+    @property
+    def address(self) -> str:
+        """The bootstrap servers."""
+        return ",".join(f"{broker.host}:{PORT}" for broker in self.brokers)
+
+    def fault_of(self, request: Request, host: str, process: str, drawn: float) -> Fault | None:
+        """Return the fault that a request meets; `drawn` is in [0, 1)."""
+        for fault in self.faults:
+            if fault.applies(request, host, process) and drawn < fault.share:
+                fault.met += 1
+                return fault
+        return None
+
+    def group(self, name: str) -> ConsumerGroup:
+        """Return a group; it exists from its first mention."""
+        if name not in self._groups:
+            self._groups[name] = ConsumerGroup(name, self.loop, self.tell, self.offset_moved)
+        return self._groups[name]
+
+    def coordinator_of(self, group: str) -> int:
+        """Return the number of the broker that coordinates a group."""
+        return self._coordinators.setdefault(group, len(self._coordinators) % self.size)
+
+    def stop(self, number: int, election_s: float) -> None:
+        """Take a broker away; after the election others lead and coordinate."""
+        broker = self.brokers[number]
+        broker.up = False
+        self.tell(f"{broker.host} is down")
+        self.network.break_connections(lambda connection: connection.server is broker)
+        self.loop.in_world(self._elect, after=election_s)
+
+    def start(self, number: int) -> None:
+        """Bring a broker back; it leads again what it prefers to lead a little later."""
+        self.brokers[number].up = True
+        self.tell(f"{self.brokers[number].host} is back")
+        self.loop.in_world(self._elect, after=1.0)
+
+    def _elect(self) -> None:
+        for place, preferred in self._preferred.items():
+            self.leaders[place] = self._first_up(preferred)
+        for group, coordinator in list(self._coordinators.items()):
+            chosen = self._first_up(coordinator)
+            if chosen != coordinator:
+                self.move_coordinator(group, chosen, loading_s=0.5)
+
+    def _first_up(self, wanted: int) -> int:
+        order = [(wanted + step) % self.size for step in range(self.size)]
+        return next((number for number in order if self.brokers[number].up), wanted)
+
+    def move_coordinator(self, group: str, number: int, loading_s: float) -> None:
+        """Give a group to another broker, which reads its members and offsets for a while and then answers for it."""
+        self._coordinators[group] = number
+        self.loading_until[group] = self.loop.time() + loading_s
+        self.group(group).restart_sessions()
+        self.tell(f"group {group}: coordinated by {self.brokers[number].host}")
+
+    def append(self, topic: str, number: int, batch: bytes) -> None:
+        """Write a batch as another client, at once."""
+        log = self.logs[topic, number]
+        log.append(batch)
+        log.show(self.loop.time())
+
+    def wall_ms(self) -> int:
+        """Return the brokers' time."""
+        return int((EPOCH_S + self.loop.time()) * 1000)
