@@ -10,7 +10,9 @@ EXTRAS = {
     "httpx": "command",
     "psutil": "command",
     "pygal": "load",
+    "pytest": "testing",
     "rich": "command",
+    "testcontainers": "testing",
 }
 EXIT_ERROR = 2
 

@@ -1,12 +1,8 @@
 """What every test gets: a tier, a limit of time, no traffic beyond this machine, no hypothesis clock; see README.md."""
 
-import functools
 import ipaddress
-import os
-import shutil
 import signal
 import socket
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +10,7 @@ import pytest
 from _pytest.nodeid import NodeId
 from hypothesis import settings
 
+from paperless.testing.engine import need_engine
 from tests.support.slow_tests import SlowTests
 
 # Shared machines stall; a slow example is no failure.
@@ -71,17 +68,9 @@ def _rank(item: pytest.Item) -> tuple[bool, ...]:
     return tuple(item.get_closest_marker(name) is None for name in ("system", "container", "slow"))
 
 
-@functools.cache
-def _engine_answers() -> bool:
-    docker = shutil.which("docker")
-    return docker is not None and subprocess.run([docker, "info"], capture_output=True, check=False).returncode == 0
-
-
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    if item.get_closest_marker("container") is None or os.environ.get("REQUIRE_CONTAINERS") == "1":
-        return
-    if not _engine_answers():
-        pytest.skip("no container engine answers `docker info`")
+    if item.get_closest_marker("container") is not None:
+        need_engine()
 
 
 def _is_local(address: object) -> bool:

@@ -34,6 +34,7 @@ class Capabilities:
     fetch_max_wait_ms: int = 100
 
 
+APACHE_KAFKA = Capabilities(idempotent_producer=True, end_offsets_reliable=True)
 EMBEDDED = Capabilities(idempotent_producer=False, end_offsets_reliable=False, fetch_max_wait_ms=10)
 
 

@@ -5,13 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from paperless.local.broker import EMBEDDED, EmbeddedBroker
+from paperless.local.broker import APACHE_KAFKA, EMBEDDED, EmbeddedBroker
 from paperless.local.ports import Ports
-from tests.containers.kafka import KafkaContainer, kafka, wipe
-from tests.containers.postgres import postgres, postgres_server
-from tests.support.brokers import APACHE_KAFKA, Broker
+from paperless.testing.kafka import KafkaContainer, wipe
+from tests.support.brokers import Broker
 
-__all__ = ["kafka", "postgres", "postgres_server"]
 # The first of them also waits for the container to start, on a machine that may be busy.
 ON_KAFKA = (pytest.mark.container, pytest.mark.timeout(180))
 

@@ -11,9 +11,10 @@ from aiokafka import AIOKafkaProducer
 from testcontainers.core.container import DockerContainer
 
 from contracts.topics import APPLICATIONS_SUBMITTED
+from paperless.local.broker import APACHE_KAFKA
+from paperless.testing.kafka import IMAGE
 from tests.component.conftest import ON_KAFKA
-from tests.containers.kafka import IMAGE
-from tests.support.brokers import APACHE_KAFKA, Broker
+from tests.support.brokers import Broker
 from tests.support.confluence_filings import Submitted, submitted
 from tests.support.service_flow import EVENTS, PARTITIONS, Flow, expected_sums, flow_on, wait_for_sums
 

@@ -24,13 +24,13 @@ from paperless.operations import access_control
 from paperless.operations.access_control import AccessControlError, kafka, read_passwords, secure
 from paperless.operations.topics import ensure_topics
 from paperless.population.scenario import load_scenario
+from paperless.testing.kafka import wipe
 from paperless.traffic.driver import DrivePlan, drive
 from paperless.traffic.survey import LogError, survey
 from paperless.verification.checkers import Verdict
 from paperless.verification.verify import RunParameters, Target, verify
 from runtime.settings import KafkaAccess
 from services.vneid_mock.plan_files import load_plan
-from tests.containers.kafka import wipe
 from tests.support.secured_kafka import ADMIN, Secured, secured_kafka
 from tests.support.service_processes import Service
 

@@ -10,10 +10,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import MessageSizeTooLargeError, OutOfOrderSequenceNumber
 
+from paperless.testing.kafka import KafkaContainer
 from runtime.broker import RestartableProducer, open_producer
 from runtime.publisher import Publisher
 from runtime.settings import KafkaAccess
-from tests.containers.kafka import KafkaContainer
 
 pytestmark = [pytest.mark.container, pytest.mark.timeout(180)]
 

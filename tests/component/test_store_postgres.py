@@ -11,6 +11,7 @@ from typing import TypeVar
 import psycopg
 import pytest
 
+from paperless.testing.postgres import PostgresServer
 from services.scoring.store import migrate
 from services.scoring.store.engines import open_session
 from services.scoring.store.errors import StoreForbiddenError, StoreUnavailableError
@@ -19,7 +20,6 @@ from services.scoring.store.store import Store
 from tests.component.migration_contract import MigrationContract
 from tests.component.retention_contract import RetentionContract, close, in_month, later_than
 from tests.component.store_contract import ROOT, StoreContract, cells_of_rows, long_log, recounted
-from tests.containers.postgres import PostgresServer
 from tests.support.scoring_examples import PARTITIONS, Positioned, application_id, as_log, decided
 
 pytestmark = [pytest.mark.container, pytest.mark.timeout(120)]

@@ -26,7 +26,13 @@ PARTS = {"pydantic-core": "pydantic"}
 # The only modules of the services' packages that need an extra; they are imported when they are needed.
 BY_EXTRA = {"runtime/tracing/recording.py": "tracing", "services/scoring/store/postgres.py": "postgres"}
 PEER = "benchmarks/peers/quix.py"
-COMMAND = {"paperless/local": "local", "paperless/traffic/load": "load", "paperless": "command", "benchmarks": "bench"}
+COMMAND = {
+    "paperless/testing": "testing",
+    "paperless/local": "local",
+    "paperless/traffic/load": "load",
+    "paperless": "command",
+    "benchmarks": "bench",
+}
 
 
 def declared(requirements: Iterable[str]) -> Iterator[str]:

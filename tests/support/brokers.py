@@ -8,8 +8,6 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from paperless.local.broker import Capabilities
 from runtime.settings import KafkaAccess
 
-APACHE_KAFKA = Capabilities(idempotent_producer=True, end_offsets_reliable=True)
-
 
 @dataclass(frozen=True, slots=True)
 class Broker:

@@ -13,8 +13,8 @@ import yaml
 from pydantic import SecretStr
 
 from contracts.roles import roles
+from paperless.testing.kafka import IMAGE, KafkaContainer
 from runtime.settings import KafkaAccess
-from tests.containers.kafka import IMAGE, KafkaContainer
 from tests.support.source import ROOT
 
 OVERLAY = ROOT / "deploy/compose/secure.yml"

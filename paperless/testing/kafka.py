@@ -1,17 +1,17 @@
-"""Apache Kafka in a container, one KRaft node that is broker and controller, for tests; README.md says how to use it.
+"""Apache Kafka in a container for tests, one KRaft node that is broker and controller; docs/testing.md shows its use.
 
-Needs testcontainers and aiokafka, nothing of this project.
+Needs testcontainers and aiokafka, nothing else of this project.
 """
 
 import asyncio
-import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.wait_strategies import LogMessageWaitStrategy
+
+from paperless.testing.engine import free_port
 
 IMAGE = "apache/kafka:4.1.1"
 STARTED = r"Kafka Server started"
@@ -56,14 +56,6 @@ Configuration:
 CONFIG_FOLDER = "/mnt/shared/config"
 
 
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
-
-
 class KafkaContainer(DockerContainer):
     """One Kafka node, published on a port of 127.0.0.1 only; `with` starts it (about 6 s) and removes it.
 
@@ -77,7 +69,9 @@ class KafkaContainer(DockerContainer):
 
     """
 
-    def __init__(self, environment: Mapping[str, str] | None = None, ports: tuple[int, ...] = (9092,), **options: Any):
+    def __init__(
+        self, environment: Mapping[str, str] | None = None, ports: tuple[int, ...] = (9092,), **options: Any
+    ) -> None:
         started = LogMessageWaitStrategy(STARTED).with_startup_timeout(START_WITHIN_S)
         super().__init__(IMAGE, _wait_strategy=started, **options)
         self._published = {port: free_port() for port in ports}
@@ -127,10 +121,3 @@ async def wipe(**access: Any) -> None:
                 await (admin.delete_topics(topics) if topics else asyncio.sleep(SETTLED_S))
     finally:
         await admin.close()
-
-
-@pytest.fixture(scope="session")
-def kafka() -> Iterator[KafkaContainer]:
-    """One broker for all tests of a session; `wipe` it before a test that expects an empty one."""
-    with KafkaContainer() as container:
-        yield container

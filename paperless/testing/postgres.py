@@ -1,30 +1,19 @@
-"""PostgreSQL in a container for tests: one server for the session, a fresh database for each test.
+"""PostgreSQL in a container for tests: one server, and a fresh database for each test; docs/testing.md shows it.
 
-    from tests.containers.postgres import postgres, postgres_server  # in a conftest.py
-
-    @pytest.mark.container
-    def test_it(postgres):                       # postgresql://postgres:…@127.0.0.1:PORT/test_1, empty, dropped after
-        with psycopg.connect(postgres) as connection: ...
-
-    @pytest.mark.container
-    def test_many(postgres_server):              # the server: databases from a template, restart, pg_dump, killing
-        url = postgres_server.create_database(template="migrated")
-
-Needs testcontainers and psycopg, nothing of this project. The server starts in 3 to 5 s and is published on a port of
-127.0.0.1 only; a database is created in 0.1 s.
+Needs testcontainers and psycopg, nothing else of this project. The server starts in 3 to 5 s and is published on a port
+of 127.0.0.1 only; a database is created in 0.1 s.
 """
 
 import itertools
 import secrets
-import socket
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg
-import pytest
 from psycopg import sql
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.wait_strategies import ExecWaitStrategy
+
+from paperless.testing.engine import free_port
 
 IMAGE = "postgres:17"
 START_WITHIN_S = 60
@@ -40,7 +29,7 @@ class PostgresServer(DockerContainer):
     def __init__(self, command: str = FAST, **options: Any) -> None:
         self._ready = ExecWaitStrategy(READY).with_startup_timeout(START_WITHIN_S)
         super().__init__(IMAGE, _wait_strategy=self._ready, **options)
-        self._port = _free_port()
+        self._port = free_port()
         self._numbers = itertools.count(1)
         self.password = secrets.token_urlsafe(12)
         # Not `with_bind_ports`, which would publish on every address; and a port of our choice survives a restart.
@@ -95,30 +84,7 @@ class PostgresServer(DockerContainer):
 
         """
         ran = self.get_wrapped_container().exec_run(["bash", "-o", "pipefail", "-c", command], user="postgres")
-        assert isinstance(ran.output, bytes)  # neither a stream nor a socket was asked for
-        output = ran.output
+        output: bytes = ran.output  # type: ignore[assignment]  # neither a stream nor a socket was asked for
         if ran.exit_code:
             raise RuntimeError(f"{command}: exit code {ran.exit_code}: {output.decode(errors='replace')}")
         return output
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
-
-
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[PostgresServer]:
-    """One server for all tests of a session."""
-    with PostgresServer() as server:
-        yield server
-
-
-@pytest.fixture
-def postgres(postgres_server: PostgresServer) -> Iterator[str]:
-    """The superuser's address of an empty database of this test's own."""
-    url = postgres_server.create_database()
-    yield url
-    postgres_server.drop_database(url)
