@@ -19,6 +19,7 @@ from tests.support.confluence_filings import Submitted, submitted
 from tests.support.service_flow import EVENTS, PARTITIONS, Flow, expected_sums, flow_on, wait_for_sums
 
 TOPIC = APPLICATIONS_SUBMITTED.name
+CODECS = ("gzip", "snappy", "lz4", "zstd")
 Files = Callable[[str, bytes | None, bytes], Awaitable[None]]
 
 
@@ -88,3 +89,19 @@ async def test_an_application_is_decided_once_if_the_console_producer_files_it(f
     assert flow.broker.capabilities == APACHE_KAFKA
     await filed_everywhere(flow, by_console_producer, same, {True: own[0], False: own[1]})
     await decided_are(flow, *EVENTS[:3])
+
+
+async def test_an_application_is_decided_whichever_codec_its_client_compresses_with(flow: Flow):
+    address, at = flow.broker.address, 0
+    for codec in CODECS:
+        filed = list(map(submitted, EVENTS[at : at + 6]))
+        async with AIOKafkaProducer(bootstrap_servers=address, compression_type=codec, linger_ms=50) as producer:
+            await asyncio.gather(*[await producer.send(TOPIC, one.value, key=one.key) for one in filed[:3]])
+        librdkafka = confluent_kafka.Producer(
+            {"bootstrap.servers": address, "compression.type": codec, "linger.ms": 50}
+        )
+        for one in filed[3:]:
+            librdkafka.produce(TOPIC, one.value, key=one.key)
+        assert await asyncio.to_thread(librdkafka.flush, 20) == 0
+        at += len(filed)
+    await decided_are(flow, *EVENTS[:at])
