@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from paperless.cli.options import API, DEFAULT_STATE, Plan, Seed, State
+from paperless.cli.options import API, DEFAULT_STATE, MOCK, Plan, Seed, State
 from paperless.local.layout import LocalOptions
 from paperless.local.system import start, stop
 from paperless.supervise import COMMAND
@@ -27,7 +27,7 @@ def up(state: State = DEFAULT_STATE, seed: Seed = 1, plan: Plan = "mild", intake
     console.print(f"running in {local.directory.path}", soft_wrap=True)
     console.print(f"  broker       {state_now.address}")
     for name, url in state_now.endpoints.items():
-        console.print(f"  {name:<12} {url}{'/docs' if name == API else '/health'}")
+        console.print(f"  {name:<12} {url}{'/docs' if name in {API, MOCK} else '/health'}")
     console.print("next: paperless send; paperless verify; paperless rates; paperless down")
 
 

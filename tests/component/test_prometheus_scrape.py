@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from testcontainers.core.container import DockerContainer
 from contracts.topics import APPLICATIONS_DECIDED
 from paperless.http_client import async_http_client
 from paperless.local.ports import Ports
+from paperless.testing.engine import free_port
 from runtime.metrics import metric_name
 from tests.support.brokers import Broker
 from tests.support.observe_files import OBSERVE, declared, processes_of, rules
@@ -67,13 +67,6 @@ def configuration(ports: dict[str, int]) -> str:
         del job["dns_sd_configs"]
         job["static_configs"] = [{"targets": [f"127.0.0.1:{ports[job['job_name']]}"]}]
     return yaml.safe_dump(given)
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 @contextmanager

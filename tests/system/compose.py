@@ -12,7 +12,6 @@ For faults in a cluster: `Compose("my-test", files=(BASE, CLUSTER))`, then `kill
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -23,6 +22,7 @@ from typing import Any, Self
 import httpx
 
 from paperless.http_client import http_client
+from paperless.testing.engine import free_port
 from tests.system.front_door import Ended, eventually
 
 ROOT = Path(__file__).parents[2]
@@ -44,13 +44,6 @@ for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
     if parent == "1":
         os.kill(int(pid), signal.SIGKILL)
 """
-
-
-def free_port() -> int:
-    """A port of this machine that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def docker(*arguments: object, within_s: float = 60.0) -> str:

@@ -16,6 +16,18 @@ pytestmark = [
 ]
 
 OURS = ("intake", "vneid-mock", "scoring", "scoring-api")
+# What /metrics of each service answers to its name, to its address (as Prometheus asks) and to another name.
+ASK_BY_HOST = """
+import json, socket
+from paperless.http_client import http_client
+answers = {{}}
+for name, port in {}.items():
+    address = socket.gethostbyname(name)
+    with http_client(f"http://{{address}}:{{port}}", timeout_s=5) as client:
+        hosts = (name, address, "rebound.example")
+        answers[name] = [client.get("/metrics", headers={{"host": f"{{host}}:{{port}}"}}).status_code for host in hosts]
+print(json.dumps(answers))
+"""
 PROVINCE = ("--scenario", "one-province", "--pace", "max")
 # As fast as it goes, the traffic would be over before the first fault; so its day takes this long.
 SECONDS = 15
@@ -184,6 +196,11 @@ def test_who_has_no_business_with_the_store_cannot_reach_it(composed):
     )
     assert composed.exec("scoring", "python", "-c", ask.format("postgres", 5432)).code == 0
     assert composed.exec("scoring-api", "python", "-c", ask.format("kafka", 9092)).code != 0
+
+
+def test_a_port_answers_to_its_service_s_name_and_to_its_address_only(composed):
+    answered = composed.run("python", "-c", ASK_BY_HOST.format(dict(zip(OURS, (8101, 8102, 8103, 8104), strict=True))))
+    assert json.loads(answered.out) == {name: [200, 200, 421] for name in OURS}, answered
 
 
 def test_no_secret_stands_in_a_container_s_configuration_or_log(composed):

@@ -5,6 +5,8 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -182,6 +184,13 @@ async def test_what_is_no_host_of_ours_is_misdirected(hosts):
 )
 async def test_loopback_the_called_address_and_the_allowed_names_are_hosts(host, server):
     assert await status_of([(b"host", host.encode())], server) == 200
+
+
+@given(st.one_of(st.text(st.characters(max_codepoint=255)), st.from_regex(r"[a-z0-9.@:/\[\]-]{1,20}", fullmatch=True)))
+async def test_whatever_else_is_sent_as_a_host_is_misdirected(text):
+    name = text.lower().partition(":")[0].strip("[]")
+    assume(name not in {"api", "api.example", "localhost", "127.0.0.1", "10.0.0.7"} and "::1" not in text)
+    assert await status_of([(b"host", text.encode("latin-1"))]) == 421
 
 
 @pytest.mark.parametrize("server", ["elsewhere.example", "/run/api.socket"])
