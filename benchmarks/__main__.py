@@ -21,6 +21,7 @@ from benchmarks.results import DEFAULT, QUICK, Figure, ResultFileError, Run, loa
 from benchmarks.suite import SUITE, Benchmark, Options, chosen
 from benchmarks.variants import VariantError
 from paperless.cli.output import make_console
+from runtime import command_line
 
 # What a measurement may end with; anything else is our own bug and shows its traceback.
 EXPECTED = (CommandError, VariantError, OSError)
@@ -148,7 +149,13 @@ for _name, _command in COMMANDS.items():
     app.command(_name)(_command)
 
 
+def main() -> None:
+    """Run the command; Ctrl-C ends what it has started."""
+    command_line.interruptible()
+    app()
+
+
 if __name__ == "__main__":
     # As Ctrl-C: what a benchmark has started must not go on beside the next one.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    app()
+    command_line.run(main)

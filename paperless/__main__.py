@@ -1,6 +1,6 @@
 """The `paperless` command, or what to install for it: a library that only some commands need comes with an extra."""
 
-import sys
+from runtime.command_line import CommandError, interruptible, run
 
 # Library and extra, of what a service does without; tests/contract/test_dependencies.py knows whether all are here.
 EXTRAS = {
@@ -14,21 +14,24 @@ EXTRAS = {
     "rich": "command",
     "testcontainers": "testing",
 }
-EXIT_ERROR = 2
 
 
 def main() -> None:
-    """Run the command; exit with 2 and one sentence where its library is not installed."""
+    """Run the command and exit, see `runtime.command_line`; with one sentence where its library is not installed."""
+    run(_command)
+
+
+def _command() -> None:
     try:
         from paperless.cli import main as command  # noqa: PLC0415  to be asked for only here
 
+        interruptible()
         command()
     except ModuleNotFoundError as error:
         name = (error.name or "").partition(".")[0]
         if name not in EXTRAS:
             raise
-        sys.stderr.write(f'error: {name} is not installed; pip install "paperless[{EXTRAS[name]}]"\n')
-        sys.exit(EXIT_ERROR)
+        raise CommandError(f'{name} is not installed; pip install "paperless[{EXTRAS[name]}]"') from error
 
 
 if __name__ == "__main__":

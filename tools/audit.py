@@ -7,6 +7,7 @@ audited, because no advisory service answered for every package. pip-audit itsel
 package index that it asks is a mirror without advisories: it finds nothing where it could look nothing up.
 """
 
+import argparse
 import json
 import re
 import subprocess
@@ -14,6 +15,8 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from runtime.command_line import CommandError, run
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "requirements/run.txt"
@@ -104,11 +107,18 @@ def pip_audit(service: str, lock: Path) -> str:
     return done.stdout or done.stderr
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Audit the lock that is named, or what is shipped."""
-    lock = Path(arguments[0]) if arguments else LOCK
-    return audit(lock, pip_audit, print)
+    parser = argparse.ArgumentParser(prog="python -m tools.audit", description="Look for known vulnerabilities.")
+    parser.add_argument(
+        "lock", nargs="?", type=Path, default=LOCK, help="a lock with hashes; by default what is shipped"
+    )
+    lock = parser.parse_args(arguments).lock
+    try:
+        return audit(lock, pip_audit, print)
+    except OSError as error:
+        raise CommandError(f"{lock}: cannot be read ({error.strerror}); name a lock with hashes") from error
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run(main)

@@ -5,12 +5,14 @@ of requirements/run.txt with version, package URL and hashes. The same lock give
 is not valid, or not that of the lock.
 """
 
+import argparse
 import json
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from runtime.command_line import run
 from tools.audit import LOCK, ROOT, locked, normalised
 
 TARGET = ROOT / "build/sbom.cdx.json"
@@ -48,9 +50,11 @@ def differences(target: Path, lock: Path = LOCK) -> list[str]:
     ]
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Write the bill and compare it."""
-    target = Path(arguments[0]) if arguments else TARGET
+    parser = argparse.ArgumentParser(prog="python -m tools.bill_of_materials", description="Write what is shipped.")
+    parser.add_argument("target", nargs="?", type=Path, default=TARGET, help="a CycloneDX file (JSON)")
+    target = parser.parse_args(arguments).target
     try:
         write(target)
     except subprocess.CalledProcessError as error:
@@ -64,4 +68,4 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run(main)

@@ -5,11 +5,11 @@ communes.csv is written by itself (`tools.make_communes`): its source is a packa
 """
 
 import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from paperless.operations import strimzi
+from runtime import command_line
 from tools import asyncapi, make_profiles, settings_page, topics_page
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -47,4 +47,4 @@ def run(texts: Mapping[str, str], arguments: Sequence[str] | None = None) -> int
 
 
 if __name__ == "__main__":
-    sys.exit(run(files()))
+    command_line.run(lambda: run(files()))

@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from runtime.command_line import run
+
 DATA = Path(__file__).parents[1] / "domain" / "data"
 KINDS = {"xã": "xa", "phường": "phuong", "đặc khu": "dac_khu"}
 HEADER = ("code", "name_vi", "kind", "province", "evidence", "basis")
@@ -62,4 +64,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

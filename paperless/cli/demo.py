@@ -14,7 +14,6 @@ from domain import load_domain
 from paperless.cli.options import (
     API,
     DEFAULT_STATE,
-    EXIT_INTERRUPTED,
     Api,
     Applications,
     Health,
@@ -47,6 +46,7 @@ from paperless.verification import scoring_client
 from paperless.verification.checkers import Verdict
 from paperless.verification.scoring_client import ask
 from paperless.verification.verify import wait_for_quiescence
+from runtime.command_line import EXIT_INTERRUPTED
 from services.scoring.rates.rates import RatesTable
 from services.scoring.rates.why import WhyTable
 

@@ -13,7 +13,6 @@ from paperless.cli.load_output import LoadView, print_comparison, print_result
 from paperless.cli.options import (
     API,
     DEFAULT_STATE,
-    EXIT_INTERRUPTED,
     Api,
     Health,
     Json,
@@ -27,6 +26,7 @@ from paperless.cli.send import MANIFEST, Manifest, running_mock
 from paperless.traffic.load.compare import compare, differences
 from paperless.traffic.load.plan import LoadPlan, LoadTarget, Mode
 from paperless.traffic.load.result import LoadError, LoadResult, read_result
+from runtime.command_line import EXIT_INTERRUPTED
 from services.intake.rules import RULES_VERSION
 
 SECONDS, STEP_SECONDS = 30.0, 10.0

@@ -19,8 +19,6 @@ DEFAULT_STATE = Path("build/run")
 API = "scoring_api"
 MOCK = "vneid_mock"
 CONSUMERS = ("intake", MOCK, "scoring")
-# The shell's convention for a command that Ctrl-C ended.
-EXIT_INTERRUPTED = 130
 # A day that a person can watch.
 WATCH_S = 30.0
 Result = TypeVar("Result")

@@ -12,7 +12,6 @@ import typer
 from domain import load_domain
 from paperless.cli.options import (
     DEFAULT_STATE,
-    EXIT_INTERRUPTED,
     MOCK,
     Api,
     Applications,
@@ -32,6 +31,7 @@ from paperless.cli.progress import SendingView
 from paperless.population.scenario import load_scenario
 from paperless.traffic.driver import DrivePlan, DriveResult, drive
 from paperless.traffic.recording import Recording
+from runtime.command_line import EXIT_INTERRUPTED
 from services.intake.rules import RULES_VERSION
 from services.vneid_mock.plan_files import load_plan
 

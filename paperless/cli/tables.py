@@ -75,11 +75,12 @@ def _show(
 ) -> None:
     with client(address) as api:
         if csv:
-            typer.echo(ask(api, question.as_csv()), nl=False)
+            # Data are UTF-8 wherever they go; what a terminal cannot show is left out of text for people only.
+            typer.echo(ask(api, question.as_csv()).encode(), nl=False)
             return
         table = ask(api, question)
     if json:
-        typer.echo(json_module.dumps(asdict(table), ensure_ascii=False, indent=2))
+        typer.echo(json_module.dumps(asdict(table), ensure_ascii=False, indent=2).encode())
     else:
         make_console().print(*as_text(table), sep="\n")
 

@@ -2,7 +2,8 @@
 
 import typer
 
+from runtime.command_line import run
 from services.scoring.api.app import main
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(lambda: typer.run(main))

@@ -17,6 +17,7 @@ from alembic import command
 from alembic.config import Config
 from pydantic import SecretStr
 
+from runtime.command_line import run
 from runtime.errors import FatalError
 from runtime.settings import read_settings
 from services.scoring.settings import ScoringSettings
@@ -135,4 +136,4 @@ def _refuse(message: str, code: int) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(lambda: typer.run(main))

@@ -15,6 +15,7 @@ from typing import Annotated, Final
 import typer
 from pydantic import SecretStr
 
+from runtime.command_line import run
 from runtime.errors import FatalError
 from runtime.settings import read_settings
 from services.scoring.settings import ScoringSettings
@@ -136,4 +137,4 @@ def _refuse(message: str, code: int = EXIT_USAGE) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(lambda: typer.run(main))
