@@ -45,6 +45,8 @@ CommuneCode = Annotated[str, StringConstraints(pattern=r"^[0-9]{5}$")]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,64}$")]
 ProcedureCode = Annotated[str, StringConstraints(pattern=r"^[0-9A-Z]\.[0-9]{6}$")]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
+# What every store has a column for, and every language a type: no integer of an event is larger.
+MAX_INTEGER = 2**31 - 1
 # A year of office time; a longer one is a mistake, and would leave the calendar.
 WorkingMinutes = Annotated[int, Field(ge=0, le=120_000)]
 
@@ -162,7 +164,7 @@ class ApplicationDecided(Event):
     revision: Annotated[int, Field(ge=0, le=16)]
     presumed: bool
     submission: Digest
-    rules_version: Annotated[int, Field(ge=1)]
+    rules_version: Annotated[int, Field(ge=1, le=MAX_INTEGER)]
     province: ProvinceCode
     commune: CommuneCode
     procedure: ProcedureCode

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import structlog
 from aiokafka import TopicPartition
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
+from contracts.errors import Reject
 from contracts.records import partitions_of
 from contracts.topics import APPLICATIONS_DECIDED
 from domain import load_domain
@@ -18,18 +19,22 @@ from runtime.errors import FatalError
 from runtime.messages import Record
 from runtime.resources import ProcessResources
 from services.scoring.rollup.outcome import decode
-from services.scoring.store.errors import StoreError, StoreUnavailableError
+from services.scoring.store.errors import StoreError, StoreRefusesError, StoreUnavailableError
 from services.scoring.store.store import Applied, Positioned, Store
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
+
+# What is refused by the store has passed the contract, so few in a row say that the store is wrong.
+REFUSED_BY_STORE_RUN = 20
 
 
 class StoreWriter(PartitionConsumer):
     """Applies outcomes to the store and reads on from the store's offsets, which the same transaction moved.
 
     The group's committed offsets only show the lag to Kafka's tools. A batch that the store does not take is tried
-    again until it does: outcomes are never skipped. Dead letters are published before the offsets pass them.
+    again until it does: outcomes are never skipped. One that it refuses for its value is found by halving the batch and
+    becomes a dead letter. Dead letters are published before the offsets pass them.
     """
 
     after_loss = "put back a backup of the store that this log continues, or begin with an empty store"
@@ -39,7 +44,8 @@ class StoreWriter(PartitionConsumer):
     ) -> None:
         super().__init__(resources, [APPLICATIONS_DECIDED.name])
         self._store, self._identity, self._partitions_total = store, identity, partitions
-        self._limit, self._refusals = DeadLetterLimit(), Refusals(self.clock.now)
+        self._refusals = Refusals(self.clock.now)
+        self._limit, self._limit_of_store = DeadLetterLimit(), DeadLetterLimit(max_run=REFUSED_BY_STORE_RUN)
         engine = store.url.partition(":")[0]
         self._transaction = {"db.system.name": engine, "db.operation.name": "apply", "db.collection.name": "outcome"}
 
@@ -59,7 +65,7 @@ class StoreWriter(PartitionConsumer):
         await self.publisher.flush()
         records = (record for batch in batches for record in batch.records)
         with self._resources.tracing.together("apply outcome", records, self._transaction):
-            applied = await self._apply(positioned, batches)
+            applied = await self._apply(positioned, batches, refused)
         for batch in batches:
             batch.state.read_past(batch.records[-1])
         for name, amount in applied.counters.items():
@@ -75,22 +81,57 @@ class StoreWriter(PartitionConsumer):
                 outcome = decode(record, partitions, domain, key_partition=key_partition)
                 positioned.append((batch.partition, record.offset, outcome))
             except Exception as error:  # noqa: BLE001  whatever it is, one record must not stop its partition
-                self._refuse(record, error, refused)
+                self._refuse(record, error, refused, self._limit)
             else:
                 self._limit.accept()
 
-    def _refuse(self, record: Record, error: Exception, refused: Counter[str]) -> None:
+    def _refuse(self, record: Record, error: Exception, refused: Counter[str], limit: DeadLetterLimit) -> None:
         reject = self._refusals.refusal_of(record, error)
-        self._limit.refuse()
+        limit.refuse()
         topic = APPLICATIONS_DECIDED.dead_letter("scoring")
         letter = dead_letter(record, topic=topic, reason=reject.reason, detail=reject.detail)
         self.publisher.add([letter], record.partition)
         refused[reject.reason] += 1
 
-    async def _apply(self, positioned: list[Positioned], batches: list[PartitionBatch]) -> Applied:
+    async def _apply(
+        self, positioned: list[Positioned], batches: list[PartitionBatch], refused: Counter[str]
+    ) -> Applied:
         starts = {batch.partition: batch.records[0].offset for batch in batches}
         ends = {batch.partition: batch.records[-1].offset + 1 for batch in batches}
-        return await self._stored(self._timed_apply, positioned, ends, starts)
+        skipped, counters = 0, Counter[str]()
+        # What is still to be applied, its first part last. Only the very last one moves the offsets to the batch's end.
+        parts: list[Sequence[Positioned]] = [positioned]
+        while parts:
+            part = parts.pop()
+            try:
+                applied = await self._stored(self._timed_apply, part, {} if parts else ends, starts)
+            except StoreRefusesError as error:
+                parts += await self._smaller(part, batches, error, refused)
+            else:
+                self._limit_of_store.accept(len(part))
+                skipped += applied.skipped
+                counters += applied.counters
+        return Applied(skipped, counters)
+
+    async def _smaller(
+        self,
+        part: Sequence[Positioned],
+        batches: list[PartitionBatch],
+        error: StoreRefusesError,
+        refused: Counter[str],
+    ) -> list[Sequence[Positioned]]:
+        """Return what to apply instead of a part that the store refuses, first part last; a single one is refused."""
+        if not part:
+            raise FatalError(str(error)) from error
+        if len(part) > 1:
+            half = len(part) // 2
+            return [part[half:], part[:half]]
+        [(partition, offset, _)] = part
+        [batch] = [batch for batch in batches if batch.partition == partition]
+        [record] = [record for record in batch.records if record.offset == offset]
+        self._refuse(record, Reject("store_refuses", str(error)), refused, self._limit_of_store)
+        await self.publisher.flush()
+        return [[]]
 
     def _timed_apply(self, *batch: Any) -> Applied:
         began = self.clock.now()
@@ -109,6 +150,8 @@ class StoreWriter(PartitionConsumer):
                 with attempt:
                     # In a thread: a slow disk or network must not stop the heartbeats.
                     result = await asyncio.to_thread(work, *arguments)
+        except StoreRefusesError:
+            raise
         except StoreError as error:
             raise FatalError(str(error)) from error
         self.trouble = None

@@ -1,18 +1,21 @@
 """What every store must do; a store for another database passes by subclassing."""
 
-import itertools
 import os
 import signal
 import subprocess
 import sys
 import textwrap
 import time
+from datetime import datetime
+from itertools import islice, product
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from contracts.events import ApplicationDecided
+from domain import VN
 from services.scoring.rollup.cells import CellKey, Measures
 from services.scoring.rollup.rollup import Rollup
 from services.scoring.store.errors import (
@@ -20,6 +23,7 @@ from services.scoring.store.errors import (
     SchemaVersionError,
     StoreBehindError,
     StoreError,
+    StoreRefusesError,
     StoreUnavailableError,
 )
 from services.scoring.store.reader import StoreReader
@@ -79,7 +83,7 @@ def write_until_killed(url: str, batches: int) -> None:
     command = [sys.executable, "-c", textwrap.dedent(WRITER), url]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": "."}) as writer:
         assert writer.stdout is not None
-        for _ in itertools.islice(writer.stdout, batches):
+        for _ in islice(writer.stdout, batches):
             pass
         # A moment more, so that the signal meets a transaction and not only the end of one.
         time.sleep(0.003)
@@ -97,6 +101,29 @@ class StoreContract:
             again = store.apply(log)
             assert store.snapshot().cells == {log[0].outcome.cell: Measures(1, 0, 0, 1, 60)}
         assert again.skipped == 1
+
+    def test_the_extremes_of_the_contract_are_stored(self, address):
+        properties = ApplicationDecided.model_json_schema()["properties"]
+        integers = {name: node for name, node in properties.items() if "maximum" in node}
+        assert {"revision", "rules_version"} <= integers.keys()
+        ends = datetime.min.replace(tzinfo=VN), datetime.max.replace(tzinfo=VN)
+        extremes = [
+            decided(number, **{name: node[bound] for name, node in integers.items()}, submitted_at=at, due_at=due_at)
+            for number, (bound, at, due_at) in enumerate(product(("minimum", "maximum"), ends, ends))
+        ]
+        with Store(address()) as store:
+            store.apply(as_log(extremes))
+            assert store.snapshot() == recounted(as_log(extremes)).snapshot()
+
+    @pytest.mark.parametrize("beyond", [2**63, 2**64])
+    def test_a_number_beyond_its_column_is_refused_with_its_batch_and_no_more(self, address, beyond):
+        good, bad = decided(1), decided(2)._replace(rules_version=beyond)
+        with Store(address()) as store:
+            with pytest.raises(StoreRefusesError):
+                store.apply(as_log([good, bad]))
+            assert (store.snapshot().cells, store.offsets()) == ({}, {})
+            store.apply(as_log([good]))
+            assert store.snapshot() == recounted(as_log([good])).snapshot()
 
     def test_a_decision_repeated_further_on_counts_once(self, address):
         first, repeat = as_log([decided(1), decided(1)])

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from random import Random
 from typing import TypeVar
 
 import psycopg
@@ -14,13 +15,13 @@ import pytest
 from paperless.testing.postgres import PostgresServer
 from services.scoring.store import migrate
 from services.scoring.store.engines import open_session
-from services.scoring.store.errors import StoreForbiddenError, StoreUnavailableError
+from services.scoring.store.errors import StoreForbiddenError, StoreRefusesError, StoreUnavailableError
 from services.scoring.store.reader import StoreReader
 from services.scoring.store.store import Store
 from tests.component.migration_contract import MigrationContract
 from tests.component.retention_contract import RetentionContract, close, in_month, later_than
 from tests.component.store_contract import ROOT, StoreContract, cells_of_rows, long_log, recounted
-from tests.support.scoring_examples import PARTITIONS, Positioned, application_id, as_log, decided
+from tests.support.scoring_examples import PARTITIONS, Positioned, application_id, as_log, component, decided
 
 pytestmark = [pytest.mark.container, pytest.mark.timeout(120)]
 TABLES = "meta, pattern, outcome, cell, consumer_offset, fingerprint, counter"
@@ -352,3 +353,21 @@ def test_a_wrong_password_is_refused_without_showing_it(roles, postgres_server):
     with pytest.raises(StoreUnavailableError, match="password authentication failed") as refused:
         StoreReader(url).cells()
     assert "tr0ub4dor" not in str(refused.value)
+
+
+def test_a_number_beyond_an_integer_column_is_refused(address):
+    with Store(address()) as store, pytest.raises(StoreRefusesError, match="out of range"):
+        store.apply(as_log([decided(1), decided(2)._replace(rules_version=2**31)]))
+
+
+def test_a_pattern_too_long_for_its_index_is_refused_and_not_tried_for_ever(address):
+    """The server's word for it is that of a lack that may pass."""
+    drawn = Random(1)
+    slugs = ["".join(drawn.choices("abcdefghijklmnopqrstuvwxyz0123456789_", k=64)) for _ in range(48)]
+    parts = tuple(component(slug, database=database) for slug, database in zip(slugs[:16], slugs[16:32], strict=True))
+    longest = decided(2, components=parts, reasons=tuple(slugs[32:]))
+    with Store(address()) as store:
+        with pytest.raises(StoreRefusesError, match="exceeds"):
+            store.apply(as_log([decided(1), longest]))
+        store.apply(as_log([decided(1)]))
+        assert store.snapshot() == recounted(as_log([decided(1)])).snapshot()

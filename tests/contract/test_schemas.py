@@ -2,12 +2,14 @@
 
 import copy
 import json
+from collections.abc import Iterator
+from math import inf
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
-from contracts.events import VERSION
+from contracts.events import MAX_INTEGER, VERSION
 from contracts.topics import ALL, Topic
 from tests.support.golden import EXAMPLES, every, of_topic
 from tools.asyncapi import json_schema
@@ -132,6 +134,40 @@ def broken_promises(frozen: dict[str, Fields], schema: dict[str, Any]) -> list[s
         for field, kind in fields.items()
         if now.get(name, {}).get(field) != kind
     ]
+
+
+def integers_of(node: Any, place: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield every integer of a schema with its place, wherever in it."""
+    if isinstance(node, list):
+        for number, item in enumerate(node):
+            yield from integers_of(item, f"{place}/{number}")
+    if isinstance(node, dict):
+        if node.get("type") == "integer" or "integer" in (node.get("type") or ()):
+            yield place, node
+        for name, value in node.items():
+            yield from integers_of(value, f"{place}/{name}")
+
+
+@pytest.mark.parametrize("topic", ALL, ids=lambda topic: topic.name)
+def test_every_integer_has_bounds_that_every_store_holds(topic):
+    """32 bits: SQLite holds 64, but a PostgreSQL INTEGER, and many a reader's type, only these."""
+    integers = dict(integers_of(json_schema(topic)))
+    assert all(
+        node.get("minimum", -inf) >= -MAX_INTEGER - 1 and node.get("maximum", inf) <= MAX_INTEGER
+        for node in integers.values()
+    ), integers
+
+
+def test_integers_are_found_wherever_they_are():
+    node = {"type": "integer"}
+    schema = {"properties": {"a": node, "b": {"anyOf": [node, {"type": "null"}]}}, "$defs": {"c": {"items": node}}}
+    assert [place for place, _ in integers_of(schema)] == ["/properties/a", "/properties/b/anyOf/0", "/$defs/c/items"]
+    assert {place for topic in ALL for place, _ in integers_of(json_schema(topic))} >= {
+        "/properties/rules_version",
+        "/properties/revision",
+        "/properties/attempt",
+        "/properties/handling_minutes",
+    }
 
 
 def schema_of(topic: Topic) -> dict[str, Any]:

@@ -15,9 +15,10 @@ from runtime.resources import ProcessResources
 from runtime.settings import ServiceSettings
 from services.scoring import handlers
 from services.scoring.app import METRICS
-from services.scoring.handlers import StoreWriter
+from services.scoring.handlers import REFUSED_BY_STORE_RUN, StoreWriter
+from services.scoring.rollup.outcome import decode
 from services.scoring.rollup.rollup import Rollup
-from services.scoring.store.errors import StoreUnavailableError
+from services.scoring.store.errors import StoreRefusesError, StoreUnavailableError
 from services.scoring.store.store import Store
 from tests.support.fakes_runtime import FakeConsumer, FakeProducer, ManualClock, MemoryLog, Stored, polled
 from tests.support.scoring_examples import PARTITIONS, decided, event, partition, value_of
@@ -180,6 +181,105 @@ async def test_our_own_bug_on_one_outcome_spares_the_others(desk, monkeypatch):
     [letter] = desk.log.all_of(DEAD)
     assert dict(letter.headers)["dlq_reason"] == b"handler_error"
     assert (desk.sums(), desk.writer.fatal) == (expected(1), None)
+
+
+def refusing(desk: Desk, monkeypatch: pytest.MonkeyPatch, *names: str, error: str = "no column holds it") -> list[int]:
+    """Let the store refuse these applications, and return the sizes of what it is asked to apply from now on."""
+    apply, sizes = desk.store.apply, []
+
+    def apply_others(batch, *offsets):
+        sizes.append(len(batch))
+        if any(outcome.application_id in names for *_, outcome in batch):
+            raise StoreRefusesError(error)
+        return apply(batch, *offsets)
+
+    monkeypatch.setattr(desk.store, "apply", apply_others)
+    return sizes
+
+
+def in_one_partition(count: int, *, gaps: bool = False) -> list[Stored]:
+    """Outcomes of as many applications of partition 0, where offsets need not be dense."""
+    numbers = [number for number in range(1, 5 * count) if partition(decided(number)) == 0][:count]
+    return [reported(number, place * (3 if gaps else 1)) for place, number in enumerate(numbers)]
+
+
+def numbers_of(records: list[Stored]) -> list[int]:
+    return [int((record.key or b"")[-12:], 16) for record in records]
+
+
+@pytest.mark.parametrize("gaps", [False, True])
+@pytest.mark.parametrize("places", [(0,), (17,), (39,), (4, 5), (0, 20, 39), (38, 39)])
+async def test_an_outcome_that_the_store_refuses_is_set_aside_alone(desk, monkeypatch, places, gaps):
+    records = in_one_partition(40, gaps=gaps)
+    bad = [records[place] for place in places]
+    sizes = refusing(desk, monkeypatch, *[(record.key or b"").decode() for record in bad])
+    await desk.assign()
+    await desk.batch(*records)
+    letters = desk.log.all_of(DEAD)
+    assert [(letter.key, dict(letter.headers)["dlq_reason"]) for letter in letters] == [
+        (record.key, b"store_refuses") for record in bad
+    ]
+    good = [record for record in records if record not in bad]
+    assert (desk.writer.fatal, desk.sums()) == (None, expected(*numbers_of(good)))
+    assert desk.store.offsets() == {0: records[-1].offset + 1}
+    # The whole, and at each halving two parts.
+    assert len(sizes) <= 1 + 2 * 6 * len(bad) + len(bad)
+
+
+async def test_outcomes_of_several_partitions_are_halved_together(desk, monkeypatch):
+    records = [reported(number, 0) for number in range(1, 30)]
+    by_partition = {record.partition: record for record in records}
+    bad = by_partition[1]
+    refusing(desk, monkeypatch, (bad.key or b"").decode())
+    await desk.assign()
+    await desk.batch(*by_partition.values())
+    good = [record for record in by_partition.values() if record is not bad]
+    assert (desk.sums(), desk.store.offsets()) == (expected(*numbers_of(good)), dict.fromkeys(by_partition, 1))
+    assert desk.metrics.tally("dead_letters_total") == {(TOPIC, "store_refuses"): 1}
+
+
+async def test_what_the_store_refuses_is_in_the_dead_letters_before_an_offset_passes_it(desk, monkeypatch):
+    records = in_one_partition(3)
+    refusing(desk, monkeypatch, (records[1].key or b"").decode())
+    await desk.assign()
+    desk.producer.errors = [TypeError("headers")]
+    await desk.batch(*records)
+    assert "TypeError" in (desk.writer.fatal or "")
+    assert (desk.store.offsets(), desk.log.all_of(DEAD)) == ({0: 1}, [])
+
+
+async def test_a_store_that_refuses_everything_stops_the_line(desk, monkeypatch):
+    records = in_one_partition(60)
+    refusing(desk, monkeypatch, *[(record.key or b"").decode() for record in records])
+    await desk.assign()
+    await desk.batch(*records)
+    assert "refused in a row" in (desk.writer.fatal or "")
+    assert (len(desk.log.all_of(DEAD)), desk.store.offsets()) == (REFUSED_BY_STORE_RUN - 1, {})
+
+
+@pytest.mark.parametrize("beyond", [2**31, 2**63, 2**64])
+async def test_a_number_beyond_the_contract_ends_no_process(desk, beyond):
+    records = in_one_partition(3)
+    value = (records[1].value or b"").replace(b'"rules_version":1', b'"rules_version":%d' % beyond)
+    await desk.assign()
+    await desk.batch(records[0], records[1]._replace(value=value), records[2])
+    [letter] = desk.log.all_of(DEAD)
+    assert dict(letter.headers)["dlq_reason"] == b"breaks_contract"
+    assert (desk.writer.fatal, desk.sums()) == (None, expected(*numbers_of([records[0], records[2]])))
+
+
+async def test_a_number_beyond_the_stores_columns_is_refused_alone(desk, monkeypatch):
+    """Should one pass the contract all the same."""
+    records = in_one_partition(5)
+    large = decided(numbers_of(records)[2])._replace(rules_version=2**63)
+    monkeypatch.setattr(
+        handlers, "decode", lambda record, *a, **o: large if record is records[2] else decode(record, *a, **o)
+    )
+    await desk.assign()
+    await desk.batch(*records)
+    [letter] = desk.log.all_of(DEAD)
+    assert (letter.value, desk.writer.fatal) == (records[2].value, None)
+    assert desk.sums() == expected(*numbers_of([*records[:2], *records[3:]]))
 
 
 async def test_a_flood_of_poison_outcomes_stops_the_line(desk):

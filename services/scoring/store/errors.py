@@ -9,6 +9,10 @@ class StoreUnavailableError(StoreError):
     """Locked, out of disk, not reachable: trying the same batch again later may help, and never counts it twice."""
 
 
+class StoreRefusesError(StoreError):
+    """The store has no place for a value of this batch, of which nothing is written; the rest of it can be stored."""
+
+
 class StoreDamagedError(StoreError):
     """No usable store; trying again cannot help."""
 

@@ -11,7 +11,13 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 from pydantic import SecretStr
 
-from services.scoring.store.errors import StoreDamagedError, StoreError, StoreForbiddenError, StoreUnavailableError
+from services.scoring.store.errors import (
+    StoreDamagedError,
+    StoreError,
+    StoreForbiddenError,
+    StoreRefusesError,
+    StoreUnavailableError,
+)
 from services.scoring.store.session import Row, Upsert
 
 # What holds unless the address says otherwise. A peer that has vanished is noticed within about 25 s, and no statement
@@ -29,6 +35,8 @@ DEFAULTS: Final[dict[str, str]] = {
 }
 # A password with an unescaped @ or / ends up in one of these, and they are shown.
 _PLAIN: Final = {"host": re.compile(r"[\w.,:/\-]*"), "port": re.compile(r"[\d,]*"), "dbname": re.compile(r"[^@/:]*")}
+# The value is at fault. The last one, too long for an index, is said as if the server lacked something for now.
+_REFUSES: Final = (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded)
 
 
 class PostgresSession:
@@ -133,6 +141,8 @@ class PostgresSession:
             yield
         except psycopg.Error as error:
             raise self._translated(error) from error
+        except orjson.JSONEncodeError as error:
+            raise StoreRefusesError(f"store {self.name}: {error}") from error
 
     def for_migration(self) -> psycopg.Connection[Row]:
         """Return the driver's connection; it begins a transaction by itself."""
@@ -186,6 +196,8 @@ class PostgresSession:
         if isinstance(error, psycopg.errors.InsufficientPrivilege):
             remedy = "give the user its role's rights, see deploy/postgres/init/10-roles.sql"
             return StoreForbiddenError(f"store {self.name}: {text}; {remedy}")
+        if isinstance(error, _REFUSES):
+            return StoreRefusesError(f"store {self.name}: {text}")
         lost = self._open is None or self._open.closed
         # The last one: the server has become a standby.
         passing = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from services.scoring.store.errors import StoreDamagedError, StoreUnavailableError
+from services.scoring.store.errors import StoreDamagedError, StoreRefusesError, StoreUnavailableError
 from services.scoring.store.session import Row, Upsert
 
 BUSY_TIMEOUT_S: Final = 5.0
@@ -80,6 +80,8 @@ class SqliteSession:
         """Turn the driver's errors into the store's."""
         try:
             yield
+        except (sqlite3.DataError, sqlite3.IntegrityError, OverflowError) as error:
+            raise StoreRefusesError(f"store {self.name}: {error}") from error
         except sqlite3.OperationalError as error:
             raise StoreUnavailableError(
                 f"store {self.name}: {error}; nothing of this batch was written, it can be tried again"

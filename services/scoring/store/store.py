@@ -52,7 +52,7 @@ class Store:
     """Writes the store at `sqlite:///path` or `postgresql://user@host/database`; not for two threads at once.
 
     Every method may raise `StoreUnavailableError` (try again later; the connection is made anew), `StoreDamagedError`
-    or `StoreForbiddenError`. An error never leaves half a batch behind.
+    or `StoreForbiddenError`, and who writes `StoreRefusesError`. An error never leaves half a batch behind.
 
     Args:
         url: the store's address.
@@ -120,6 +120,7 @@ class Store:
             starts: offsets by partition where the batch begins; a store that has not come so far is refused.
 
         Raises:
+            StoreRefusesError: an outcome has a value that the store cannot hold.
             StoreBehindError: the store was put back, by a restored backup or a standby that lagged.
 
         """
