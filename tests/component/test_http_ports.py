@@ -18,14 +18,17 @@ from services.vneid_mock.app import build as build_mock
 from services.vneid_mock.settings import VneidSettings
 
 NAME = "figures.example"
+MANY = 1_000_000
 Build = Callable[[Path], Any]
 PORTS: dict[str, Build] = {
     "intake": lambda _: build_intake(IntakeSettings(allowed_hosts=NAME)).app,
-    "vneid_mock": lambda _: build_mock(VneidSettings(allowed_hosts=NAME)).app,
+    "vneid_mock": lambda _: build_mock(VneidSettings(allowed_hosts=NAME, control_per_minute=MANY)).app,
     "scoring": lambda folder: (
         build_scoring(ScoringSettings(store=f"sqlite:///{folder}/scoring.db", allowed_hosts=NAME)).app
     ),
-    "scoring_api": lambda folder: create_app(StoreReader(f"sqlite:///{folder}/scoring.db"), allowed_hosts=NAME),
+    "scoring_api": lambda folder: create_app(
+        StoreReader(f"sqlite:///{folder}/scoring.db"), allowed_hosts=NAME, per_minute=MANY
+    ),
 }
 PATHS = [(port, "GET", path) for port in PORTS for path in ("/health", "/metrics", "/made-up")] + [
     *(("vneid_mock", method, "/plan") for method in ("GET", "PUT", "PATCH")),
@@ -36,9 +39,15 @@ PATHS = [(port, "GET", path) for port in PORTS for path in ("/health", "/metrics
 WITH_PAGES = ("scoring_api", "vneid_mock")
 
 
+@pytest.fixture(scope="module")
+def apps(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("stores")
+    return {port: build(folder) for port, build in PORTS.items()}
+
+
 @pytest.fixture
-async def client(port: str, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(PORTS[port](tmp_path))
+async def client(port: str, apps: dict[str, Any]) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(apps[port])
     async with httpx.AsyncClient(transport=transport, base_url="http://10.1.2.3:8100") as client:
         yield client
 

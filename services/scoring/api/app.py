@@ -15,7 +15,7 @@ from typing import NoReturn
 import structlog
 import typer
 import uvicorn
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response
 
 from domain import load_domain
 from runtime.errors import FatalError
@@ -65,10 +65,8 @@ def create_app(
         description="Every rate has its numerator and denominator; see `definitions`. Times carry the offset +07:00.",
     )
     api_problems.install(app)
-    behind_guard = APIRouter(**guarded(tokens))
     for router in (tables(reader, known), applications(reader, known), snapshots(reader)):
-        behind_guard.include_router(router)
-    app.include_router(behind_guard)
+        app.include_router(router, **guarded(tokens))
     app.include_router(operations(reader, metrics), responses=problems(*HOST_REFUSALS))
     app.add_middleware(HostGuard, allowed_hosts=allowed_hosts)
 
