@@ -37,6 +37,7 @@ PATHS = [(port, "GET", path) for port in PORTS for path in ("/health", "/metrics
     *(("scoring_api", "GET", path) for path in ("/rates", "/why", "/reading", "/docs", "/openapi.json")),
 ]
 WITH_PAGES = ("scoring_api", "vneid_mock")
+SCRIPT = "/static-offline-docs/swagger-ui-bundle.js"
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +83,15 @@ async def test_loopback_the_servers_own_address_and_the_allowed_names_are_answer
 async def test_a_wrong_method_is_told_the_right_ones(client, port, method, path):
     response = await client.request(method, path)
     assert (response.status_code, "GET" in response.headers["allow"]) == (405, True)
+
+
+@pytest.mark.parametrize(
+    ("port", "path"), [(port, path) for port in WITH_PAGES for path in ("/docs", "/openapi.json", SCRIPT)]
+)
+async def test_what_belongs_to_the_documentation_is_only_read(client, port, path):
+    response = await client.post(path)
+    assert (response.status_code, "GET" in response.headers["allow"]) == (405, True)
+    assert response.headers["content-type"] == "application/problem+json"
 
 
 @pytest.mark.parametrize("port", WITH_PAGES)
