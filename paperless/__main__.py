@@ -1,6 +1,6 @@
 """The `paperless` command, or what to install for it: a library that only some commands need comes with an extra."""
 
-from runtime.command_line import CommandError, interruptible, run
+import signal
 
 # Library and extra, of what a service does without; tests/contract/test_dependencies.py knows whether all are here.
 EXTRAS = {
@@ -18,10 +18,17 @@ EXTRAS = {
 
 def main() -> None:
     """Run the command and exit, see `runtime.command_line`; with one sentence where its library is not installed."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        # What is imported next takes its time, and has no answer to Ctrl-C yet.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from runtime.command_line import run  # noqa: PLC0415
+
     run(_command)
 
 
 def _command() -> None:
+    from runtime.command_line import CommandError, interruptible  # noqa: PLC0415
+
     try:
         from paperless.cli import main as command  # noqa: PLC0415  to be asked for only here
 

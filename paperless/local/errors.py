@@ -26,6 +26,10 @@ class StateDirectoryError(LocalSystemError):
     """The state directory cannot be created or written."""
 
 
+class NotOursError(LocalSystemError):
+    """The system belongs to another user, who alone can stop it."""
+
+
 class DiskFullError(LocalSystemError):
     """No room is left for state, logs or the store."""
 
@@ -36,6 +40,10 @@ class NotEnoughMemoryError(LocalSystemError):
 
 class UnsupportedPlatformError(LocalSystemError):
     """No binary of the embedded broker exists for this platform."""
+
+
+class BrokerBinaryError(LocalSystemError):
+    """The binary of the embedded broker is there, but the place from which it is run cannot be written."""
 
 
 class BrokerError(LocalSystemError):

@@ -14,7 +14,7 @@ import psutil
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from paperless.local.errors import AlreadyRunningError, DiskFullError, disk_errors
+from paperless.local.errors import AlreadyRunningError, DiskFullError, StateDirectoryError, disk_errors
 from paperless.local.processes import is_alive
 
 STATE_FILE = "state.json"
@@ -109,9 +109,14 @@ class StateDirectory:
     def read(self) -> RunState | None:
         """The recorded run, or None where there is none (or only a file of another version)."""
         try:
-            return RunState.model_validate_json(self.file.read_bytes())
-        except (FileNotFoundError, NotADirectoryError, ValidationError):
+            with disk_errors(self.path):
+                return RunState.model_validate_json(self.file.read_bytes())
+        except ValidationError:
             return None
+        except StateDirectoryError as error:
+            if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
+                return None
+            raise
 
     def write(self, state: RunState) -> None:
         """Replace the file in one step: a reader sees the old or the new one."""
@@ -121,7 +126,8 @@ class StateDirectory:
             draft.replace(self.file)
 
     def forget(self) -> None:
-        self.file.unlink(missing_ok=True)
+        with disk_errors(self.path):
+            self.file.unlink(missing_ok=True)
 
     def clean(self) -> tuple[int, ...]:
         """Remove what an earlier run left: its processes, state, logs and store. The pids that were still there.

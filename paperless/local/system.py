@@ -12,12 +12,13 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-from paperless.local.errors import LocalSystemError, NotRunningError, disk_errors
+from paperless.local.errors import LocalSystemError, NotOursError, NotRunningError, disk_errors
 from paperless.local.layout import LocalOptions, environment
 from paperless.local.memory import check_memory
 from paperless.local.processes import until_parent_ends, with_tail
 from paperless.local.state import SUPERVISOR, RunState, StateDirectory, Status, kill_leftovers
 from paperless.local.supervisor import EXIT_BY_SIGNAL
+from runtime.command_line import ctrl_c_held_back
 
 POLL_S = 0.05
 WATCH_EVERY_S = 0.1
@@ -104,11 +105,23 @@ def start(
     try:
         _wait_until_ready(system, process)
     except BaseException:
-        process.terminate()
-        process.wait()
+        _give_up(process, directory)
         raise
     _launched.append(process)
     return system
+
+
+def _give_up(process: subprocess.Popen[bytes], directory: StateDirectory) -> None:
+    try:
+        process.terminate()
+        process.wait()
+    finally:
+        # However often Ctrl-C is pressed.
+        with ctrl_c_held_back():
+            process.kill()
+            process.wait()
+            if state := directory.read():
+                _clean_up(state, directory, keep_reason=True)
 
 
 def _launch(directory: StateDirectory, command: Sequence[str], *, ends_with_us: bool) -> subprocess.Popen[bytes]:
@@ -166,33 +179,47 @@ def stop(state_dir: Path, grace_s: float = 10.0, *, keep_reason: bool = False) -
     """Stop what runs in this directory and return the names of its processes; empty when nothing ran.
 
     The supervisor gets `grace_s` plus a margin before SIGKILL, which a second Ctrl-C brings at once; what is left after
-    that is killed one by one. `keep_reason`: the file of a run that failed stays.
+    that is killed one by one. `keep_reason`: the file of a run that failed stays. Raises `NotOursError` where another
+    user's system runs.
     """
     directory = StateDirectory(state_dir)
     state = directory.read()
     if state is None:
         return ()
     was_running = state.supervisor.alive
+    if was_running:
+        _ask_to_end(state, directory)
     try:
-        _end_supervisor(state, grace_s + STOP_MARGIN_S)
+        deadline = time.monotonic() + grace_s + STOP_MARGIN_S
+        while state.supervisor.alive and time.monotonic() < deadline:
+            time.sleep(POLL_S)
     finally:
-        # A service restarted in the last moment is only in the newest file.
-        newest = directory.read() or state
-        left = [pid for known in (newest, state) for pid in kill_leftovers(known)]
-        if not (keep_reason and newest.status is Status.FAILED):
-            directory.forget()
-        _launched[:] = [process for process in _launched if process.poll() is None]
+        # However often Ctrl-C is pressed.
+        with ctrl_c_held_back():
+            left = _clean_up(state, directory, keep_reason=keep_reason)
     return tuple(state.processes) if was_running or left else ()
 
 
-def _end_supervisor(state: RunState, within_s: float) -> None:
-    supervisor = state.supervisor
-    deadline = time.monotonic() + within_s
+def _ask_to_end(state: RunState, directory: StateDirectory) -> None:
     try:
-        if supervisor.alive:
-            os.kill(supervisor.pid, signal.SIGTERM)
-        while supervisor.alive and time.monotonic() < deadline:
-            time.sleep(POLL_S)
-    finally:
-        if supervisor.alive:
-            os.kill(supervisor.pid, signal.SIGKILL)
+        os.kill(state.supervisor.pid, signal.SIGTERM)
+    except ProcessLookupError:
+        pass
+    except PermissionError as error:
+        raise NotOursError(
+            f"the system in {directory.path} belongs to another user, who alone can stop it: process"
+            f" {state.supervisor.pid}"
+        ) from error
+
+
+def _clean_up(state: RunState, directory: StateDirectory, *, keep_reason: bool) -> list[int]:
+    """Kill what is left and forget the run; the pids that were still there."""
+    if state.supervisor.alive:
+        os.kill(state.supervisor.pid, signal.SIGKILL)
+    # A service restarted in the last moment is only in the newest file.
+    newest = directory.read() or state
+    left = [pid for known in (newest, state) for pid in kill_leftovers(known)]
+    if not (keep_reason and newest.status is Status.FAILED):
+        directory.forget()
+    _launched[:] = [process for process in _launched if process.poll() is None]
+    return left

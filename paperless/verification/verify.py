@@ -2,12 +2,10 @@
 
 import asyncio
 import os
-import signal
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing import active_children, get_context
 from typing import Any, TypeVar
@@ -39,6 +37,7 @@ from paperless.verification.scoring_client import (
     async_client,
     content_hashes,
 )
+from runtime.command_line import ctrl_c_held_back
 from runtime.log_identity import read_log_identity
 from runtime.settings import KafkaAccess
 from services.intake.core import RuleBook
@@ -243,7 +242,7 @@ async def _audit(
     workers = min(len(numbers), os.cpu_count() or 1)
     loop = asyncio.get_running_loop()
     pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
-    with _ctrl_c_held_back():
+    with ctrl_c_held_back():
         jobs = [
             loop.run_in_executor(pool, audit_of, access, number, partitions, parameters, with_content)
             for number in numbers
@@ -263,19 +262,6 @@ async def _audit(
         raise
     finally:
         pool.shutdown()
-
-
-@contextmanager
-def _ctrl_c_held_back() -> Iterator[None]:
-    """Hold SIGINT back until the end: processes started here inherit that, so Ctrl-C is ours alone to answer.
-
-    Ignored instead of held back, it would be lost where it comes while they start.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def audit_of(

@@ -310,6 +310,34 @@ def test_a_second_ctrl_c_does_not_wait_for_the_grace_time(tmp_path):
     assert StateDirectory(tmp_path).read() is None
 
 
+def test_ctrl_c_three_times_leaves_nothing_and_prints_no_traceback(tmp_path):
+    code = (
+        "import sys, time\n"
+        "from paperless.local.layout import LocalOptions\n"
+        "from paperless.local.system import running\n"
+        "from runtime.command_line import interruptible, run\n"
+        "def work():\n"
+        "    interruptible()\n"
+        "    with running(LocalOptions.model_validate_json(sys.argv[1]), sys.argv[2:], print) as system:\n"
+        "        time.sleep(60)\n"
+        "run(work)\n"
+    )
+    fakes = module_command("tests.support.supervise_fakes", "stubborn_service")
+    command = [sys.executable, "-c", code, options(tmp_path).model_dump_json(), *fakes]
+    with subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE) as owner:
+        wait_for(lambda: ready(tmp_path))
+        state = recorded(tmp_path)
+        owner.send_signal(signal.SIGINT)
+        wait_for((tmp_path / "asked_to_stop").exists)
+        for _ in range(2):
+            owner.send_signal(signal.SIGINT)
+            time.sleep(0.05)
+        assert owner.communicate(timeout=WITHIN_S)[1] == b"stopped\n"
+    assert owner.returncode == 130
+    wait_for(lambda: nobody_left([*state.processes.values(), state.supervisor]))
+    assert StateDirectory(tmp_path).read() is None
+
+
 def test_a_killed_supervisor_takes_everything_with_it(tmp_path):
     supervisor = launch(tmp_path)
     processes = recorded(tmp_path).processes.values()

@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +16,7 @@ from runtime.command_line import EXIT_CODES, PLAIN
 from tests.support.every_command import MODES
 from tests.support.source import ROOT
 
-FINE, ERROR, READER_GONE = 0, 2, 141
+FINE, ERROR, INTERRUPTED, READER_GONE = 0, 2, 130, 141
 
 
 class Ended(NamedTuple):
@@ -91,3 +93,25 @@ def test_a_locale_without_encoding_is_no_reason_to_fail(tmp_path: Path):
     assert done.stderr.startswith(b"error: h")
     assert b"no manifest" in done.stderr
     assert done.stderr.isascii()
+
+
+def test_ctrl_c_while_the_command_is_imported_ends_it_without_a_word_of_python(tmp_path: Path):
+    code = (
+        "import pathlib, sys, time\n"
+        "class Slow:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'typer':\n"
+        "            pathlib.Path('importing').touch()\n"
+        "            time.sleep(60)\n"
+        "sys.meta_path.insert(0, Slow())\n"
+        "from paperless.__main__ import main\n"
+        "main()\n"
+    )
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, env=env, stderr=subprocess.PIPE) as process:
+        while not (tmp_path / "importing").exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=20)[1] == b"stopped\n"
+    assert process.returncode == INTERRUPTED

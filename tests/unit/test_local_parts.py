@@ -8,8 +8,10 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 
 import psutil
@@ -17,9 +19,10 @@ import pytest
 from pydantic import ValidationError
 
 from paperless.local import memory
-from paperless.local.broker import EMBEDDED
+from paperless.local.broker import EMBEDDED, find_binary
 from paperless.local.errors import (
     AlreadyRunningError,
+    BrokerBinaryError,
     DiskFullError,
     NotEnoughMemoryError,
     NotRunningError,
@@ -42,6 +45,7 @@ from paperless.local.supervised_process import EXIT_NO_RESTART, SupervisedProces
 from paperless.local.system import attach, stop
 
 WITHIN_S = 20.0
+NOBODY = 65_534
 
 
 def wait_for(condition) -> None:
@@ -226,6 +230,57 @@ def test_attaching_to_a_failed_run_says_why(tmp_path):
         attach(tmp_path)
     assert stop(tmp_path) == ()
     assert StateDirectory(tmp_path).read() is None
+
+
+def as_another_user(work: Callable[[], object]) -> str:
+    """What comes of this work in a process of another user: the error's text."""
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        if os.geteuid() == 0:
+            os.setuid(NOBODY)
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001  whatever it is, it is told
+            os.write(write, f"{type(error).__name__}: {error}".encode())
+        os._exit(0)
+    os.close(write)
+    os.waitpid(child, 0)
+    with os.fdopen(read) as said:
+        return said.read()
+
+
+@pytest.fixture
+def foreign() -> Iterator[Path]:
+    """The directory of a system whose supervisor is another user's, open to all."""
+    with TemporaryDirectory() as folder:
+        supervisor = psutil.Process() if os.geteuid() == 0 else psutil.Process(1)
+        if supervisor.uids().real == os.geteuid() != 0:
+            pytest.skip("everything here is this user's")
+        found = ProcessState(pid=supervisor.pid, started=supervisor.create_time())
+        StateDirectory(Path(folder)).write(state_of(supervisor=found, processes={"intake": found}))
+        Path(folder).chmod(0o777)
+        yield Path(folder)
+
+
+def test_down_by_another_user_stops_nothing_and_says_whose_it_is(foreign):
+    said = as_another_user(lambda: stop(foreign))
+    assert said.startswith(f"NotOursError: the system in {foreign} belongs to another user")
+    assert StateDirectory(foreign).read() is not None
+
+
+def test_a_state_file_that_may_not_be_read_is_told(tmp_path):
+    (tmp_path / "state.json").mkdir()
+    with pytest.raises(StateDirectoryError, match=r"cannot be used as the state directory: Is a directory.*--state"):
+        attach(tmp_path)
+
+
+@pytest.mark.parametrize("home", ["/dev/null", "/proc/nowhere"])
+def test_a_home_that_cannot_be_written_is_no_unsupported_platform(monkeypatch, home):
+    monkeypatch.setenv("HOME", home)
+    monkeypatch.delenv("CALF_TANSU_BIN", raising=False)
+    with pytest.raises(BrokerBinaryError, match=rf"cannot be written to {home}/\.calfkit .*set HOME to a directory"):
+        find_binary()
 
 
 def test_an_unknown_option_is_refused():

@@ -12,6 +12,7 @@ import pytest
 
 from paperless.verification import verify as verification
 from paperless.verification.verify import RunParameters, Target, VerifyError, wait_for_quiescence
+from runtime.command_line import ctrl_c_held_back
 from runtime.settings import KafkaAccess
 from services.vneid_mock.plan_files import load_plan
 
@@ -110,7 +111,7 @@ def test_a_plan_changed_by_hand_leaves_no_oracle():
 
 def test_ctrl_c_while_recounting_processes_start_waits_until_they_have():
     begun = []
-    with pytest.raises(KeyboardInterrupt), verification._ctrl_c_held_back():
+    with pytest.raises(KeyboardInterrupt), ctrl_c_held_back():
         signal.raise_signal(signal.SIGINT)
         begun.append("all")
     assert begun == ["all"]
@@ -119,6 +120,6 @@ def test_ctrl_c_while_recounting_processes_start_waits_until_they_have():
 
 def test_recounting_processes_leave_ctrl_c_to_the_command():
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        with verification._ctrl_c_held_back():
+        with ctrl_c_held_back():
             held_back = pool.submit(signal.pthread_sigmask, signal.SIG_BLOCK, ())
         assert signal.SIGINT in held_back.result(SOON)
