@@ -95,7 +95,13 @@ def test_tokens_from_a_file_guard_the_api_and_overlong_headers_are_refused(tmp_p
 def test_the_api_answers_to_the_names_that_it_is_told(tmp_path):
     store = f"sqlite:///{tmp_path}/scoring.db"
     with running(STORE=store, HTTP_PORT="0", ALLOWED_HOSTS="a.example, b.example") as (_, at):
-        hosts = ({}, {"host": "localhost"}, {"host": "a.example:80"}, {"host": "b.example"}, {"host": "c.example"})
+        hosts: tuple[dict[str, str], ...] = (
+            {},
+            {"host": "localhost"},
+            {"host": "a.example:80"},
+            {"host": "b.example"},
+            {"host": "c.example"},
+        )
         with http_client(at, timeout_s=5) as client:
             answers = [client.get("/openapi.json", headers=host).status_code for host in hosts]
     assert answers == [200, 200, 200, 200, 421]
