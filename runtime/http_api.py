@@ -76,8 +76,6 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
         # The error is the first route's on this path, and knows that one's methods only.
         declared = request.app.openapi()["paths"].get(route, {})
         headers |= {"Allow": ", ".join(sorted(map(str.upper, declared)))} if declared else {}
-        # What /docs loads is no route, and its error carries none.
-        headers.setdefault("Allow", "GET, HEAD")
     known = error.detail != HTTPStatus(error.status_code).phrase
     detail = error.detail if known else f"{error.detail}: {path}; /openapi.json says what there is"
     return problem(error.status_code, detail, headers, instance=path)
