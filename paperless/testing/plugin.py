@@ -6,7 +6,7 @@ fixture is asked for.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -19,10 +19,17 @@ EMBEDDED, CONTAINERS = "embedded", "containers"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option that says what `paperless_system` runs on."""
+    """Add what `paperless_system` runs on, and how long it serves."""
     text = "what `paperless_system` runs on: processes alone, or with Apache Kafka and PostgreSQL in containers"
     group = parser.getgroup("paperless")
     group.addoption("--paperless-on", choices=(EMBEDDED, CONTAINERS), default=EMBEDDED, help=text)
+    text = "how long a `paperless_system` serves; an idle one takes a third of a processor"
+    group.addoption("--paperless-scope", choices=("session", "module"), default="session", help=text)
+
+
+def _scope(fixture_name: str, config: pytest.Config) -> Literal["session", "module"]:  # noqa: ARG001  pytest passes both
+    scope: Literal["session", "module"] = config.getoption("paperless_scope")
+    return scope
 
 
 @contextmanager
@@ -63,8 +70,8 @@ def postgres(postgres_server: "PostgresServer") -> Iterator[str]:
     postgres_server.drop_database(url)
 
 
-@pytest.fixture(scope="session")
-def _paperless_session(
+@pytest.fixture(scope=_scope)
+def _running_system(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> "Iterator[PaperlessSystem]":
     with _extra():
@@ -79,7 +86,7 @@ def _paperless_session(
 
 
 @pytest.fixture
-def paperless_system(_paperless_session: "PaperlessSystem") -> "Iterator[PaperlessSystem]":
-    """The whole system, one for all tests of a session; a test leaves it with the fault plan that it began with."""
-    yield _paperless_session
-    _paperless_session.reset_plan()
+def paperless_system(_running_system: "PaperlessSystem") -> "Iterator[PaperlessSystem]":
+    """The whole system, one for a session or a module; each test leaves it with the fault plan that it began with."""
+    yield _running_system
+    _running_system.reset_plan()

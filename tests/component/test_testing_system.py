@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from paperless.testing.plugin import _extra
 from paperless.testing.system import PaperlessSystem, new_application
 
-pytestmark = pytest.mark.timeout(120)
+# One worker: another would start a system of its own.
+pytestmark = [pytest.mark.timeout(120), pytest.mark.xdist_group("paperless_system")]
 
 
 async def test_an_application_is_decided_as_it_was_filed(paperless_system: PaperlessSystem):
