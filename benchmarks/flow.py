@@ -12,9 +12,10 @@ from paperless.population.arrivals import SimulatedDay, arrivals
 from paperless.population.population import Population
 from paperless.traffic.manifest import DaySent
 from paperless.traffic.sender import CHUNK, Sender, Tally
-from runtime.consumer import ConsumerRecords, PartitionConsumer
+from runtime.consumer import PartitionConsumer
 from runtime.publisher import Publisher
 from runtime.resources import ProcessResources
+from runtime.subscription import ConsumerRecords
 from runtime.tracing import Tracing
 from services.intake import app as intake_app
 from services.intake.settings import IntakeSettings

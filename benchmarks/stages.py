@@ -33,7 +33,7 @@ from paperless.population.arrivals import SimulatedDay, arrivals
 from paperless.population.population import Population
 from paperless.traffic.manifest import versions
 from paperless.traffic.sender import CHUNK
-from runtime.consumer import ConsumerRecords, PartitionConsumer
+from runtime.consumer import PartitionConsumer
 from runtime.garbage_collector import tune_garbage_collector
 from runtime.messages import Effects, Record, State
 from runtime.metrics import KERNEL_METRICS
@@ -41,6 +41,7 @@ from runtime.partition_state import PendingOptions
 from runtime.processor import StreamProcessor
 from runtime.resources import ProcessResources
 from runtime.settings import ServiceSettings
+from runtime.subscription import ConsumerRecords
 from runtime.tracing import Tracing
 from services.scoring.store.store import Store
 

@@ -17,7 +17,7 @@ from aiokafka.record.memory_records import MemoryRecords
 
 from benchmarks.virtual_time import VirtualClock
 from runtime.broker import MAX_BATCH_BYTES
-from runtime.consumer import ConsumerRecords
+from runtime.subscription import ConsumerRecords
 
 # One request there and back.
 REQUEST_S = 0.005
@@ -155,6 +155,14 @@ class Consumer:
     def highwater(self, place: TopicPartition) -> int:
         """Return the end of a partition."""
         return len(self._log.records[place])
+
+    def last_stable_offset(self, place: TopicPartition) -> int:
+        """Return the end of a partition: nobody has a transaction open."""
+        return self.highwater(place)
+
+    async def position(self, place: TopicPartition) -> int:
+        """Return the offset that is read next."""
+        return self._positions[place]
 
     def last_poll_timestamp(self, place: TopicPartition) -> int | None:
         """Return when a partition was last fetched, in milliseconds since the epoch."""

@@ -4,49 +4,39 @@ What is done with a batch is left to a subclass (the kernel, or a service with a
 """
 
 import asyncio
+import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
+from math import inf
 from typing import Any, NamedTuple, Never
 
 import structlog
 from aiokafka import TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
-from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, KafkaTimeoutError
-from faststream import AckPolicy
-from faststream.kafka import KafkaBroker, KafkaMessage
-from tenacity import retry, retry_if_exception_type, wait_random_exponential
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from faststream.kafka import KafkaBroker
 
 from runtime.broker import KNOWN_BROKERS_CHECKED_S, keep_bootstrapped
 from runtime.errors import FatalError
+from runtime.log_positions import LogPositions
 from runtime.messages import Record
 from runtime.partition_state import PartitionState, PendingOptions
 from runtime.resources import ProcessResources
-from runtime.settings import ServiceSettings
+from runtime.subscription import ConsumerRecords, subscribe
 
 log = structlog.get_logger(__name__)
 
-# One fetch of one partition; a backlog of one topic must not keep the other's records waiting for long.
-MAX_FETCH_BYTES = 1024 * 1024
-# Answers to a member that joins are held back until the others have joined too, so this must be the shorter one; and
-# long enough for the last commit before partitions are given away (`LAST_COMMIT_TIMEOUT_S`).
-REBALANCE_TIMEOUT_MS = 10_000
-# Only how often an idle member turns round; records end the wait at once.
-POLL_TIMEOUT_MS = 1_000
-# At a thousand records a second, batches of two or three would take all the processor time there is, and what waits
-# for a processor waits longer than this.
-BATCHES_APART_S = 0.008
 TICK_S = 0.05
 COMMIT_INTERVAL_S = 0.2
 # A batch taken just before a rebalance reaches the handler within this time.
 TAKEN_BATCH_GRACE_S = 0.01
 # How long who stops, or gives partitions away, waits for the batch in hand and for the broker.
 LAST_COMMIT_TIMEOUT_S = 8.0
-
-
-# What one poll hands over: some records of each partition that has any, in offset order.
-ConsumerRecords = Mapping[TopicPartition, Sequence[Record]]
+# A commit must be over before who gives partitions away stops waiting for it.
+COMMIT_TIMEOUT_S = 5.0
+# The client's position and the log's start are known at once, but for moments after a seek, or without a broker.
+MARKERS_PASSED_WITHIN_S = 1.0
 
 
 class PartitionBatch(NamedTuple):
@@ -79,12 +69,21 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
         # What keeps a subclass from doing its work for now; health shows it.
         self.trouble: str | None = None
         self.busy_since: float | None = None
+        # When a batch was handled, or nothing was left to handle.
+        self.progressed_at = self.clock.now()
         self.ticker: asyncio.Task[None] | None = None
         self._bootstrapped: asyncio.Task[Never] | None = None
         self._resources, self._metrics, self._pending = resources, resources.metrics, pending
         self._lock = asyncio.Lock()
         self._assigned = asyncio.Event()
+        self._positions = LogPositions(
+            lambda: self.consumer,
+            end_reliable=resources.settings.end_offsets_reliable,
+            after_loss=self.after_loss,
+        )
         self._gaps: dict[TopicPartition, int] = {}
+        # Records that the client has handed out and that are not handled yet.
+        self._in_hand = False
         self._committed: dict[TopicPartition, int] = {}
         self._next_commit_at = 0.0
         self._draining = False
@@ -105,33 +104,6 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
         """Return where the owner of the offsets (here the group) left off, None where it never was."""
         return {tp: await self.consumer.committed(tp) for tp in partitions}
 
-    # That the client gave up waiting, for a broker that is cut off or has only begun to serve, is no answer.
-    @retry(
-        retry=retry_if_exception_type(KafkaTimeoutError),
-        wait=wait_random_exponential(multiplier=0.1, max=5.0),
-        before_sleep=lambda state: log.warning(
-            "no broker says where the log begins and ends, asking again", attempt=state.attempt_number
-        ),
-    )
-    async def _checked_starts(self, assigned: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-        """Return where to start reading; the log's start where nobody ever read.
-
-        Raises:
-            FatalError: an offset lies outside the log: records were deleted unread, or this is another log.
-
-        """
-        partitions = list(assigned)
-        first = await self.consumer.beginning_offsets(partitions)
-        reliable = self._resources.settings.end_offsets_reliable
-        end = await self.consumer.end_offsets(partitions) if reliable else {}
-        starts = {}
-        for tp, stored in (await self._start_offsets(partitions)).items():
-            starts[tp] = first[tp] if stored is None else stored
-            if not first[tp] <= starts[tp] <= end.get(tp, starts[tp]):
-                place, log_is = f"{tp.topic}/{tp.partition}", f"{first[tp]} to {end.get(tp, 'its end')}"
-                raise FatalError(f"{place}: offset {stored} is outside the log, which is {log_is}; {self.after_loss}")
-        return starts
-
     @property
     def consumer(self) -> Any:
         """The aiokafka consumer, None while the broker is not started."""
@@ -139,8 +111,12 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
 
     def attach(self, broker: KafkaBroker) -> None:
         """Subscribe on an unstarted broker."""
-        self._subscriber = subscribe(broker, *self.topics, settings=self._resources.settings, listener=self)
+        settings = self._resources.settings
+        self._subscriber = subscribe(broker, *self.topics, settings=settings, listener=self, taken=self._take)
         self._subscriber(self._on_batch)
+
+    def _take(self) -> None:
+        self._in_hand = True
 
     async def start(self) -> None:
         """Start the ticker; call when the broker has started."""
@@ -181,7 +157,7 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
         """Seek to the start offsets and begin with nothing pending."""
         async with self._lock:
             try:
-                starts = await self._checked_starts(assigned)
+                starts = await self._positions.starts(assigned, self._start_offsets)
                 for tp, offset in starts.items():
                     self.consumer.seek(tp, offset)
             except Exception as error:  # noqa: BLE001  aiokafka would log and forget it, and nothing would be read
@@ -194,6 +170,7 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
             self.partitions = {
                 number: PartitionState(offsets, self._pending) for number, offsets in by_partition.items()
             }
+            self.progressed_at = self.clock.now()
             self._metrics.count("rebalances_total")
             log.info(
                 "assigned",
@@ -205,20 +182,42 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
     # `Any`: FastStream builds a model of a handler's annotations, and a protocol has none.
     async def _on_batch(self, records: Any) -> None:
         await self._assigned.wait()
-        async with self._lock:
-            if self._draining or self.fatal is not None:
-                return
-            self.busy_since = self.clock.now()
-            try:
-                batches = list(self._unread(records))
-                if batches:
-                    with self._resources.tracing.batch(chain.from_iterable(records.values())):
-                        await self._handle(batches)
-            except Exception as error:  # noqa: BLE001  FastStream would log and forget it, and go on
-                self._stop_on(error, "the batch failed and is not committed")
-            finally:
-                self._metrics.observe("batch_seconds", self.clock.now() - self.busy_since)
-                self.busy_since = None
+        # Whoever waits for the lock is busy, too: what holds it may wait for a broker.
+        self.busy_since = self.clock.now()
+        try:
+            async with self._lock:
+                if not self._draining and self.fatal is None:
+                    await self._handle_records(records)
+        finally:
+            self._in_hand, self.busy_since = False, None
+
+    async def _handle_records(self, records: ConsumerRecords) -> None:
+        began = self.clock.now()
+        try:
+            await self._pass_gaps(records)
+            batches = list(self._unread(records))
+            if batches:
+                with self._resources.tracing.batch(chain.from_iterable(records.values())):
+                    await self._handle(batches)
+        except Exception as error:  # noqa: BLE001  FastStream would log and forget it, and go on
+            self._stop_on(error, "the batch failed and is not committed")
+        finally:
+            self.progressed_at = self.clock.now()
+            self._metrics.observe("batch_seconds", self.progressed_at - began)
+
+    async def _pass_gaps(self, records: ConsumerRecords) -> None:
+        """Read on after offsets that no record has; a gap that was seen twice is one of the log, not of a fetch.
+
+        Raises:
+            FatalError: there were records, which the log has deleted.
+
+        """
+        for tp, batch in records.items():
+            state, offset = self.partitions.get(tp.partition), batch[0].offset
+            if state is None or tp not in self._gaps or offset <= self._gaps[tp] != state.next_offsets.get(tp.topic):
+                continue
+            await self._positions.check_gap(tp, self._gaps.pop(tp), offset)
+            state.next_offsets[tp.topic] = offset
 
     def _unread(self, records: ConsumerRecords) -> Iterator[PartitionBatch]:
         """Yield what follows on what was read; drop repeats, and what was fetched before a rebalance or after a gap."""
@@ -238,12 +237,9 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
                 yield PartitionBatch(state, topic, number, unread)
 
     def _is_next(self, tp: TopicPartition, expected: int, offset: int) -> bool:
-        """Tell whether an offset is the expected one; of a gap, ask for the expected one, and stop if it is gone."""
+        """Tell whether an offset is the expected one; after a gap, ask for the expected one again."""
         if offset == expected:
             return True
-        if self._gaps.get(tp) == expected:
-            gone = f"{tp.topic}/{tp.partition}: offsets {expected} to {offset - 1}"
-            raise FatalError(f"{gone} are gone from the log, unread; {self.after_loss}")
         self._gaps[tp] = expected
         self.consumer.seek(tp, expected)
         return False
@@ -259,9 +255,52 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
                     await self._tick()
                     if self.clock.now() >= self._next_commit_at:
                         self._next_commit_at = self.clock.now() + COMMIT_INTERVAL_S
+                        await self._pass_markers()
                         await self._commit()
                 except Exception as error:  # noqa: BLE001  without its ticker the member would stand still
                     self._stop_on(error, "a deadline, publishing or a commit failed; nothing of it is committed")
+
+    async def _pass_markers(self) -> None:
+        """Read on after offsets at the log's end that no record has: the client has passed them and handed out nothing.
+
+        Without, lag would stay, and what is committed would end before them.
+        """
+        behind = self._behind()
+        if not behind:
+            self.progressed_at = self.clock.now()
+        for tp, state in behind.items():
+            with contextlib.suppress(IllegalStateError, TimeoutError):
+                async with asyncio.timeout(MARKERS_PASSED_WITHIN_S):
+                    await self._pass_markers_of(tp, state)
+
+    async def _pass_markers_of(self, tp: TopicPartition, state: PartitionState) -> None:
+        expected = state.next_offsets[tp.topic]
+        position = await self.consumer.position(tp)
+        if self._in_hand or tp in self._gaps or position <= expected:
+            return
+        # The client also passes what was deleted: it begins again where the log does.
+        await self._positions.check_gap(tp, expected, position)
+        state.next_offsets[tp.topic] = position
+
+    def _behind(self) -> dict[TopicPartition, PartitionState]:
+        """Return the partitions that are read and have something left, as far as the last fetch saw."""
+        if self.consumer is None:
+            return {}
+        places = [
+            (TopicPartition(topic, number), state, offset)
+            for number, state in self.partitions.items()
+            for topic, offset in state.next_offsets.items()
+        ]
+        read = self.consumer.assignment() - self.consumer.paused()
+        return {tp: state for tp, state, offset in places if tp in read and offset < self._readable_end(tp)}
+
+    def _readable_end(self, tp: TopicPartition) -> float:
+        """Return the offset below which records may be read; a transaction that is open holds back what follows it."""
+        mark: int | None = self.consumer.highwater(tp)
+        stable: int | None = self.consumer.last_stable_offset(tp)
+        if mark is None:
+            return inf
+        return mark if stable is None or stable < 0 else min(mark, stable)
 
     async def _commit(self) -> None:
         """Commit what is handled, and not before the broker has all that it caused."""
@@ -275,11 +314,16 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
         if not changed:
             return
         try:
-            await self.consumer.commit(changed)
+            # The client would try for ever, with whatever generation it has by then: after a rebalance the broker,
+            # which checks only that, would move back the offsets of partitions that are another member's.
+            async with asyncio.timeout(COMMIT_TIMEOUT_S):
+                await self.consumer.commit(changed)
         except (IllegalStateError, CommitFailedError):
             # No longer ours: the next owner reads these records again.
             self._metrics.count("commits_total", result="not_ours")
-        except KafkaError as error:
+        except (KafkaError, TimeoutError) as error:
+            # What became of it is not known, so all is committed next time.
+            self._committed.clear()
             self._metrics.count("commits_total", result="failed")
             log.warning("commit failed, trying again", error=repr(error))
         else:
@@ -324,59 +368,3 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
     def open_records(self) -> int:
         """Return how many records are pending in all partitions."""
         return sum(len(state.pending) for state in self.partitions.values())
-
-
-def subscribe(
-    broker: KafkaBroker,
-    *topics: str,
-    settings: ServiceSettings,
-    listener: ConsumerRebalanceListener,
-) -> Any:
-    """Subscribe to topics as one group member that gets raw `ConsumerRecords`; commits and offsets are the caller's.
-
-    Range assignment gives partition n of every topic to the same member.
-    """
-
-    async def parse(records: ConsumerRecords) -> KafkaMessage:
-        # FastStream looks into the raw message for a topic to log.
-        return KafkaMessage(body=records, raw_message=next(iter(records.values())), consumer=subscriber.consumer)
-
-    subscriber: Any = broker.subscriber(
-        *topics,
-        group_id=settings.group_id,
-        group_instance_id=settings.group_instance_id,
-        batch=True,
-        max_records=settings.max_records,
-        no_reply=True,
-        ack_policy=AckPolicy.MANUAL,
-        auto_offset_reset="earliest",
-        partition_assignment_strategy=(RangePartitionAssignor,),
-        listener=listener,
-        session_timeout_ms=settings.session_timeout_ms,
-        heartbeat_interval_ms=min(1_000, settings.session_timeout_ms // 3),
-        rebalance_timeout_ms=REBALANCE_TIMEOUT_MS,
-        max_poll_interval_ms=300_000,
-        fetch_max_wait_ms=settings.fetch_max_wait_ms,
-        max_partition_fetch_bytes=MAX_FETCH_BYTES,
-        parser=parse,
-        decoder=_records,
-    )
-
-    earliest = 0.0
-
-    async def get_msg(consumer: Any) -> ConsumerRecords:
-        nonlocal earliest
-        now = asyncio.get_running_loop().time
-        if (early := earliest - now()) > 0:
-            await asyncio.sleep(early)
-        # FastStream's own sleeps after an empty poll, and a record that comes then waits for the sleep's end.
-        records: ConsumerRecords = await consumer.getmany(timeout_ms=POLL_TIMEOUT_MS, max_records=settings.max_records)
-        earliest = now() + BATCHES_APART_S
-        return records
-
-    subscriber.get_msg = get_msg
-    return subscriber
-
-
-async def _records(message: KafkaMessage) -> Any:
-    return message.body

@@ -8,6 +8,8 @@ from runtime.metrics import Metrics
 # A batch takes well under a second; one that takes this long waits for something that does not come.
 BUSY_LIMIT_S = 30.0
 POLL_LIMIT_S = 15.0
+# As long as a batch may take: progress is looked for against what is left to do, whatever keeps it from being made.
+PROGRESS_LIMIT_S = 30.0
 
 
 def measure(member: PartitionConsumer, metrics: Metrics) -> None:
@@ -37,6 +39,8 @@ def unready_reasons(member: PartitionConsumer) -> list[str]:
         reasons.append("no partition is assigned")
     if member.busy_since is not None and now - member.busy_since > BUSY_LIMIT_S:
         reasons.append(f"one batch is being handled for {now - member.busy_since:.0f} s")
+    elif member.partitions and now - member.progressed_at > PROGRESS_LIMIT_S:
+        reasons.append(f"records wait, and none was handled for {now - member.progressed_at:.0f} s")
     if member.ticker is None or member.ticker.done():
         reasons.append("the ticker is not running")
     if member.publisher.failing:

@@ -15,8 +15,8 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from benchmarks.peers.copying import COMMIT_S, MAX_RECORDS, decoded, encoded, headers
 from benchmarks.peers.job import Job, Meter
 from runtime.broker import MAX_BATCH_BYTES
-from runtime.consumer import MAX_FETCH_BYTES
 from runtime.garbage_collector import tune_garbage_collector
+from runtime.subscription import MAX_FETCH_BYTES
 
 
 async def main(job: Job) -> None:

@@ -14,7 +14,7 @@ from faststream.kafka.annotations import KafkaMessage
 from benchmarks.peers.copying import MAX_RECORDS, Hop
 from benchmarks.peers.job import Job, Meter
 from runtime.broker import MAX_BATCH_BYTES
-from runtime.consumer import MAX_FETCH_BYTES
+from runtime.subscription import MAX_FETCH_BYTES
 
 # Records of this size that surely fit a batch; `publish_batch` raises where they do not.
 CHUNK = 500

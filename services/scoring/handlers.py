@@ -46,12 +46,14 @@ class StoreWriter(PartitionConsumer):
         self._store, self._identity, self._partitions_total = store, identity, partitions
         self._refusals = Refusals(self.clock.now)
         self._limit, self._limit_of_store = DeadLetterLimit(), DeadLetterLimit(max_run=REFUSED_BY_STORE_RUN)
+        # Where the store stands as this member left it.
+        self._stored_offsets: dict[int, int] = {}
         engine = store.url.partition(":")[0]
         self._transaction = {"db.system.name": engine, "db.operation.name": "apply", "db.collection.name": "outcome"}
 
     async def _start_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int | None]:
-        offsets = await self._stored(self._bind)
-        return {tp: offsets.get(tp.partition) for tp in partitions}
+        self._stored_offsets = await self._stored(self._bind)
+        return {tp: self._stored_offsets.get(tp.partition) for tp in partitions}
 
     def _bind(self) -> dict[int, int]:
         self._store.bind_log(self._identity())
@@ -96,7 +98,8 @@ class StoreWriter(PartitionConsumer):
     async def _apply(
         self, positioned: list[Positioned], batches: list[PartitionBatch], refused: Counter[str]
     ) -> Applied:
-        starts = {batch.partition: batch.records[0].offset for batch in batches}
+        # Not the first record's offset: what lies between it and the last one of the batch before may be no record.
+        starts = {batch.partition: self._stored_offsets.get(batch.partition, 0) for batch in batches}
         ends = {batch.partition: batch.records[-1].offset + 1 for batch in batches}
         skipped, counters = 0, Counter[str]()
         # What is still to be applied, its first part last. Only the very last one moves the offsets to the batch's end.
@@ -111,6 +114,7 @@ class StoreWriter(PartitionConsumer):
                 self._limit_of_store.accept(len(part))
                 skipped += applied.skipped
                 counters += applied.counters
+        self._stored_offsets |= ends
         return Applied(skipped, counters)
 
     async def _smaller(

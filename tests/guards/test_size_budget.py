@@ -8,7 +8,15 @@ from statistics import median, quantiles
 from tests.support.source import ROOT, length_of, logical_lines, modules, name_of, tree_of
 
 # What has to be read before the guarantee is believed, and taken along when the kernel is lifted out.
-KERNEL = ("consumer.py", "messages.py", "partition_state.py", "processor.py", "publisher.py")
+KERNEL = (
+    "consumer.py",
+    "log_positions.py",
+    "messages.py",
+    "partition_state.py",
+    "processor.py",
+    "publisher.py",
+    "subscription.py",
+)
 
 
 def functions() -> list[tuple[int, str]]:
@@ -42,7 +50,7 @@ def test_modules_stay_small():
 
 
 def test_the_kernel_stays_explainable():
-    assert sum(logical_lines(ROOT / "runtime" / name) for name in KERNEL) <= 600
+    assert sum(logical_lines(ROOT / "runtime" / name) for name in KERNEL) <= 700
 
 
 def test_tests_seldom_patch():

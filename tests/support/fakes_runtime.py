@@ -164,6 +164,7 @@ class FakeConsumer:
         self.offsets: dict[TopicPartition, int] = {}
         self.first: defaultdict[TopicPartition, int] = defaultdict(int)
         self.end: defaultdict[TopicPartition, int] = defaultdict(lambda: 10**9)
+        self.positions: defaultdict[TopicPartition, int] = defaultdict(int)
         self.commits: list[dict[TopicPartition, int]] = []
         self.commit_errors: list[Exception] = []
         self.offset_errors: list[Exception] = []
@@ -216,6 +217,12 @@ class FakeConsumer:
         self._paused -= set(partitions)
 
     def highwater(self, tp: TopicPartition) -> int | None:
+        return self.marks.get(tp)
+
+    async def position(self, tp: TopicPartition) -> int:
+        return self.positions[tp]
+
+    def last_stable_offset(self, tp: TopicPartition) -> int | None:
         return self.marks.get(tp)
 
     def last_poll_timestamp(self, tp: TopicPartition) -> int | None:

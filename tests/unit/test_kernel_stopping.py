@@ -8,7 +8,7 @@ import pytest
 from aiokafka import TopicPartition
 
 from runtime import consumer as consumer_module
-from runtime.health import BUSY_LIMIT_S, POLL_LIMIT_S, unready_reasons
+from runtime.health import BUSY_LIMIT_S, POLL_LIMIT_S, PROGRESS_LIMIT_S, unready_reasons
 from tests.support.fakes_runtime import (
     ANSWERS,
     OPENS,
@@ -246,6 +246,7 @@ async def test_a_member_without_partitions_says_so():
 
 async def test_a_stopped_line_tells_why():
     bench = await healthy()
+    bench.consumer.first[TopicPartition(OPENS, 0)] = 9
     await bench.batch(stored(9, b"q"))
     await bench.batch(stored(9, b"q"))
     [reason] = unready_reasons(bench.kernel)
@@ -262,6 +263,37 @@ async def test_a_batch_that_takes_too_long_is_noticed():
     assert f"one batch is being handled for {BUSY_LIMIT_S + 1:.0f} s" in unready_reasons(bench.kernel)
     bench.producer.gate.set()
     await batch
+
+
+async def test_a_batch_that_waits_for_another_is_noticed():
+    """What holds the lock may wait for a broker or coordinator that is away, and nothing else is done meanwhile."""
+    bench = await healthy()
+    async with bench.kernel._lock:
+        waiting = asyncio.create_task(bench.take(stored(0, b"q")))
+        await eventually(lambda: bench.kernel.busy_since is not None)
+        bench.clock.advance(BUSY_LIMIT_S + 1)
+        assert f"one batch is being handled for {BUSY_LIMIT_S + 1:.0f} s" in unready_reasons(bench.kernel)
+    await waiting
+
+
+async def test_records_that_nobody_handles_are_noticed():
+    """Whatever it is that keeps them from being handled: they are fetched, and that is all."""
+    bench = await healthy()
+    bench.consumer.fetched(OPENS, 0, 7)
+    await bench.kernel._pass_markers()
+    bench.clock.advance(PROGRESS_LIMIT_S + 1)
+    bench.consumer.fetched(OPENS, 0, 7)
+    bench.consumer.fetched(ANSWERS, 0, 0)
+    assert unready_reasons(bench.kernel) == [f"records wait, and none was handled for {PROGRESS_LIMIT_S + 1:.0f} s"]
+
+
+async def test_a_member_that_has_nothing_to_do_makes_progress():
+    bench = await healthy()
+    bench.clock.advance(PROGRESS_LIMIT_S + 1)
+    bench.consumer.fetched(OPENS, 0, 0)
+    bench.consumer.fetched(ANSWERS, 0, 0)
+    await bench.kernel._pass_markers()
+    assert unready_reasons(bench.kernel) == []
 
 
 async def test_a_ticker_that_died_is_noticed():

@@ -19,11 +19,11 @@ from paperless.cli.options import access_to
 from paperless.local.layout import LocalOptions
 from paperless.verification.verify import VerifyError
 from runtime.broker import open_broker
-from runtime.consumer import subscribe
 from runtime.errors import FatalError
 from runtime.host_guard import HostGuard
 from runtime.http_guard import TokenGuard
 from runtime.settings import ServiceSettings, read_settings
+from runtime.subscription import subscribe
 from services.intake import app as intake
 from services.intake.settings import IntakeSettings
 from services.scoring.api.settings import ScoringApiSettings

@@ -7,8 +7,8 @@ from typing import Any
 from aiokafka import TopicPartition
 from faststream.kafka import KafkaBroker
 
-from runtime.consumer import BATCHES_APART_S, subscribe
 from runtime.settings import ServiceSettings
+from runtime.subscription import BATCHES_APART_S, subscribe
 from tests.support.fakes_runtime import stored
 
 PLACE = TopicPartition("opens", 0)
