@@ -11,7 +11,14 @@ from unittest.mock import patch
 from aiokafka.structs import ConsumerRecord
 
 from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED, DOCUMENTS_PROVIDED, dead_letter_topics
-from paperless.verification.checkers import DeadLetter, PartitionAuditor, judge, partitions_that_differ
+from paperless.verification.checkers import (
+    DeadLetter,
+    PartitionAuditor,
+    judge,
+    moves_by_target,
+    partitions_that_differ,
+    submissions_of,
+)
 from paperless.verification.verify import RunParameters
 from runtime.consumer import PartitionConsumer
 from runtime.partition_state import PartitionState
@@ -53,19 +60,26 @@ class Watch:
             world.violate(f"commit past the log's end: {group} {topic}/{number} {offset}")
         if group == "intake" and topic == APPLICATIONS_SUBMITTED.name:
             self._check_decided(number, offset)
-        if group == "scoring" and offset > self._stored_offset(number):
+        if group == "scoring" and any(
+            self._stored_offset(number) <= record.offset < offset for record in self.records(topic, number)
+        ):
             world.violate(f"commit past the store: {topic}/{number} {offset}")
 
     def _check_decided(self, number: int, offset: int) -> None:
-        """Every submission below intake's commit must have an outcome in the log, or a dead letter."""
-        submitted = self.records(APPLICATIONS_SUBMITTED.name, number)
+        """Every submission below intake's commit has an outcome in the log, a dead letter, or lies where it belongs."""
         letters = {letter.offset for letter in self.dead_letters(number) if letter.topic == APPLICATIONS_SUBMITTED.name}
         decided = {record.key for record in self.records(APPLICATIONS_DECIDED.name, number)}
-        for record in submitted:
+        for record in self.records(APPLICATIONS_SUBMITTED.name, number):
             new = self._checked.get(number, 0) <= record.offset < offset
-            if new and record.offset not in letters and record.key not in decided:
+            if new and record.offset not in letters and record.key not in decided and not self._moved(record):
                 self._world.violate(f"commit past what is decided: {record.topic}/{number}/{record.offset}")
         self._checked[number] = max(self._checked.get(number, 0), offset)
+
+    def _moved(self, record: ConsumerRecord) -> bool:
+        topic, partitions = APPLICATIONS_SUBMITTED.name, self._world.options.partitions
+        place = (record.partition, record.offset)
+        everything = (other for number in range(partitions) for other in self.records(topic, number))
+        return any(other.value == record.value and (other.partition, other.offset) != place for other in everything)
 
     def _stored_offset(self, number: int) -> int:
         path = self._world.folder / "scoring.db"
@@ -213,13 +227,19 @@ def verdict(world: "World") -> list[str]:
         auditor.decided(watch.records(APPLICATIONS_DECIDED.name, number))
         auditor.submitted(watch.records(APPLICATIONS_SUBMITTED.name, number))
         audits[number] = auditor.result(with_content=True)
+    moves = moves_by_target(audits.values(), options.partitions)
+    for number, wanted in moves.items():
+        for submission in submissions_of(watch.records(APPLICATIONS_SUBMITTED.name, number)) & wanted.keys():
+            del wanted[submission]
+    not_arrived = sorted(place for wanted in moves.values() for place in wanted.values())
     try:
         reader = StoreReader(options.store)
         snapshot, stored = reader.snapshot(), reader.outcome_counts()
         differing = partitions_that_differ(snapshot, stored, audits)
-        judged = judge(snapshot, audits, {number: reader.content_hashes(number) for number in differing})
+        content = {number: reader.content_hashes(number) for number in differing}
     except StoreError as error:
         return [f"the store cannot be read: {error}"]
+    judged = judge(snapshot, audits, content, not_arrived)
     return [] if judged.ok else [f"verdict: {judged.differences} {judged}"]
 
 

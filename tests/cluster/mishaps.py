@@ -20,8 +20,8 @@ from tests.cluster.kafka import (
 from tests.cluster.members import SupervisedMember
 
 # Mishaps begin after the first members have come up, and all have ended when the history is asked to come to rest.
-FIRST_S, LAST_S = 1.0, 30.0
-LONGEST_S = 25.0
+FIRST_S, LAST_S = 1.0, 18.0
+LONGEST_S = 18.0
 
 PRODUCE, FETCH = frozenset({"Produce"}), frozenset({"Fetch"})
 COORDINATION = frozenset({"JoinGroup", "SyncGroup", "Heartbeat", "OffsetCommit", "OffsetFetch", "FindCoordinator"})
