@@ -4,6 +4,7 @@ A script of steps says what happens in between: in which portions records are re
 another order, who dies and when, which deadline fires. Whatever the script, `finish` plays on until nothing is left.
 """
 
+import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -199,10 +200,15 @@ class World:
 
     def finish(self) -> None:
         """Submit what was never submitted, and play on until nothing is left to do."""
-        stored = {(record.key, record.value) for record in self.log.all_of(SUBMITTED)}
+        # Also what was filed under another key, or elsewhere: it must come out all the same.
+        stored = {(_own_key(record), record.value) for record in self.log.all_of(SUBMITTED)}
         for number, one in enumerate(self.submissions):
             if one not in stored:
                 self.submit(number)
+        self.play_on()
+
+    def play_on(self) -> None:
+        """Play until nothing is left to do."""
         for _ in range(MAX_ROUNDS):
             self._read_all()
             if all(member.idle() for member in [*self.intake, *self.mock]):
@@ -228,12 +234,15 @@ class World:
         for member in self.mock:
             member.tick()
 
+    def oracle(self) -> Oracle:
+        return Oracle(book(), Vneid(registry(), self.plan, self.seed), PARTITIONS)
+
     def expected(self) -> tuple[Rollup, dict[tuple[int, int], str]]:
         """The oracle's roll-up, and the reason of each submission that it refuses, by position; what is moved has none.
 
         What is moved lies under its own key on its own partition, too.
         """
-        oracle, rollup = Oracle(book(), Vneid(registry(), self.plan, self.seed), PARTITIONS), Rollup()
+        oracle, rollup = self.oracle(), Rollup()
         refused = {}
         for record in self.log.all_of(SUBMITTED):
             try:
@@ -272,6 +281,14 @@ class World:
             reason, _, offset = (record.value or b"").decode().partition("@")
             letters[record.partition, int(offset)] = reason
         return letters
+
+
+def _own_key(record: Stored) -> bytes | None:
+    """The key under which a submission belongs; its own one where the value names no application."""
+    try:
+        return str(json.loads(record.value or b"")["application_id"]).encode()
+    except ValueError:
+        return record.key
 
 
 def sums(rollup: Rollup) -> tuple[Any, Any]:

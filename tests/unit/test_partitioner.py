@@ -38,6 +38,12 @@ def test_any_key_lives_where_aiokafka_puts_it(key: bytes, partitions: int):
     assert partition_of(key, partitions) == DefaultPartitioner()(key, numbers, numbers)
 
 
+@pytest.mark.parametrize("count", [0, 1, 3, 4, 255, 256, 257, 259, 1_200])
+def test_blocks_of_any_size_are_whole(count: int):
+    keys = [str(UUID(int=number * 2**90 + 7)).encode() for number in range(count)]
+    assert partitions_of(keys, WHOLE) == [partition_of(key, WHOLE) for key in keys]
+
+
 @given(st.lists(application_ids, max_size=300), st.sampled_from([1, 2, 6, 7, WHOLE]))
 def test_many_ids_live_where_each_of_them_does(keys: list[bytes], partitions: int):
     assert partitions_of(keys, partitions) == [(murmur2(key) & 0x7FFFFFFF) % partitions for key in keys]
