@@ -134,6 +134,11 @@ def _open_streams() -> None:
     # Not those of a test, or of whoever runs this within a program of theirs.
     if sys.stdout is sys.__stdout__:
         sys.stdout = _text(sys.__stdout__, _Output(1, "w", closefd=False))
+    unfailing_stderr()
+
+
+def unfailing_stderr() -> None:
+    """Let standard error lose what it cannot write, on a full disk for example: that can be told to nobody."""
     if sys.stderr is sys.__stderr__:
         sys.stderr = _text(sys.__stderr__, _Silence(2, "w", closefd=False), line_buffering=True)
 
@@ -154,8 +159,6 @@ class _Output(io.FileIO):
 
 
 class _Silence(io.FileIO):
-    """Standard error: that it cannot be written to can be told to nobody."""
-
     def write(self, data: object) -> int:
         try:
             return super().write(data)  # type: ignore[arg-type]

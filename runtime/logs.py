@@ -8,6 +8,8 @@ from typing import Any
 
 import structlog
 
+from runtime.command_line import unfailing_stderr
+
 # A field of this name is a bug wherever it is logged; it is dropped rather than trusted to be harmless.
 PERSONAL_FIELDS = frozenset({"citizen_number", "value", "dossier_code"})
 # aiokafka writes thousands of lines a second while a broker refuses connections.
@@ -33,6 +35,8 @@ def configure(service: str, level: str) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+    # A full disk behind it is no reason to end, nor to end with another exit code.
+    unfailing_stderr()
     handler = logging.StreamHandler()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

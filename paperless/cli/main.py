@@ -1,7 +1,9 @@
 """The command's table of contents, and which of its errors a user can mend."""
 
 import logging
+import sys
 
+import structlog
 import typer
 from aiokafka.errors import KafkaError
 
@@ -50,6 +52,7 @@ app = typer.Typer(
 )
 app.command()(demo.demo)
 app.command()(system.up)
+app.command()(system.status)
 app.command()(system.down)
 app.command()(send.send)
 app.add_typer(load.app, name="load")
@@ -67,8 +70,11 @@ def main() -> None:
         CommandError: the command cannot do what it was asked; says why, and what to do.
 
     """
-    # The client logs each failed attempt; what comes of it, an error says once.
-    logging.getLogger("aiokafka").addHandler(logging.NullHandler())
+    # The client logs each failed attempt, and the loop each future that nobody waited for after it; what comes of it,
+    # an error says once.
+    for library in ("aiokafka", "asyncio"):
+        logging.getLogger(library).addHandler(logging.NullHandler())
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:
         app()
     except EXPECTED as error:

@@ -1,13 +1,19 @@
-"""`paperless up` and `paperless down`: the embedded system without traffic."""
+"""`paperless up`, `status` and `down`: the embedded system without traffic."""
 
+import asyncio
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from paperless.cli.options import API, DEFAULT_STATE, MOCK, Plan, Seed, State
+from paperless.cli.output import make_console
+from paperless.http_client import async_http_client
+from paperless.local.errors import LocalSystemError
+from paperless.local.health import REQUEST_TIMEOUT_S, unready_of
 from paperless.local.layout import LocalOptions
-from paperless.local.system import start, stop
+from paperless.local.system import attach, start, stop
 from paperless.supervise import COMMAND
 from services.vneid_mock.plan_files import load_plan
 
@@ -29,6 +35,31 @@ def up(state: State = DEFAULT_STATE, seed: Seed = 1, plan: Plan = "mild", intake
     for name, url in state_now.endpoints.items():
         console.print(f"  {name:<12} {url}{'/docs' if name in {API, MOCK} else '/health'}")
     console.print("next: paperless send; paperless verify; paperless rates; paperless down")
+
+
+def status(state: State = DEFAULT_STATE) -> None:
+    """Say what runs in a state directory, how each part is, and what is wrong; exit 2 if anything is.
+
+    Example: `paperless status`
+    """
+    local = attach(state)
+    now = local.state
+    unready = asyncio.run(_unready(now.endpoints))
+    console = make_console()
+    console.print(
+        f"{now.status} in {local.directory.path}, since {now.started_at:%Y-%m-%d %H:%M:%S} UTC", soft_wrap=True
+    )
+    for name, process in now.processes.items():
+        usage = f"restarted {process.restarts} times, {process.peak_rss_bytes / 1e6:.0f} MB at most"
+        console.print(f"  {name:<12} {unready.get(name, 'ready')}; {usage}", markup=False, soft_wrap=True)
+    wrong = [now.trouble, f"not ready: {', '.join(unready)}" if unready else ""]
+    if any(wrong):
+        raise LocalSystemError("; ".join(filter(None, wrong)))
+
+
+async def _unready(urls: Mapping[str, str]) -> dict[str, str]:
+    async with async_http_client(timeout_s=REQUEST_TIMEOUT_S) as client:
+        return await unready_of(client, urls)
 
 
 def down(state: State = DEFAULT_STATE) -> None:

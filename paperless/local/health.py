@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import httpx
@@ -18,13 +18,19 @@ REQUEST_TIMEOUT_S = 2.0
 OK = 200
 
 
-async def why_unready(client: httpx.AsyncClient, service: ServiceSpec) -> str:
-    """Empty when the service is ready, else what it says about itself."""
+async def why_unready(client: httpx.AsyncClient, url: str) -> str:
+    """Empty when the service at this URL is ready, else what it says about itself."""
     try:
-        answer = await client.get(f"{service.url}/health")
+        answer = await client.get(f"{url}/health")
     except httpx.HTTPError as error:
-        return f"no answer from {service.url}/health ({type(error).__name__})"
+        return f"no answer from {url}/health ({type(error).__name__})"
     return "" if answer.status_code == OK else _reasons(answer)
+
+
+async def unready_of(client: httpx.AsyncClient, urls: Mapping[str, str]) -> dict[str, str]:
+    """Return by name what those say that are not ready."""
+    answers = await asyncio.gather(*(why_unready(client, url) for url in urls.values()))
+    return {name: why for name, why in zip(urls, answers, strict=True) if why}
 
 
 def _reasons(answer: httpx.Response) -> str:
@@ -40,8 +46,7 @@ async def wait_ready(services: Sequence[ServiceSpec], log_of: Callable[[str], Pa
     deadline = time.monotonic() + within_s
     async with async_http_client(timeout_s=REQUEST_TIMEOUT_S) as client:
         while True:
-            answers = await asyncio.gather(*(why_unready(client, service) for service in services))
-            unready = {service.name: why for service, why in zip(services, answers, strict=True) if why}
+            unready = await unready_of(client, {service.name: service.url for service in services})
             if not unready:
                 return
             if time.monotonic() > deadline:

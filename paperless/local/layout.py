@@ -107,4 +107,5 @@ def module_command(module: str, *arguments: str) -> tuple[str, ...]:
 def environment(own: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
     """This process's environment, our packages on the path, and `own` on top."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
-    return {**os.environ, "PYTHONPATH": path, **own}
+    # What it says goes to a file, whatever a terminal can show.
+    return {**os.environ, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8", **own}

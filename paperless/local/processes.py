@@ -9,10 +9,9 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import psutil
-
-from paperless.local.errors import disk_errors
 
 PARENT_WATCH = Path(__file__).with_name("parent_watch.py")
 POLL_S = 0.05
@@ -33,6 +32,14 @@ def until_parent_ends(argv: Sequence[str]) -> list[str]:
     return [sys.executable, "-I", "-S", str(PARENT_WATCH), str(os.getpid()), *argv]
 
 
+def _appending_to(log: Path) -> IO[bytes]:
+    """Open a log; where it cannot be, because the disk is full for example, the child runs without one."""
+    try:
+        return log.open("ab")
+    except OSError:
+        return Path(os.devnull).open("ab")
+
+
 class Child:
     """A running command with its output in `log`; must be created from the thread that lives longest.
 
@@ -41,7 +48,7 @@ class Child:
     """
 
     def __init__(self, argv: Sequence[str], env: Mapping[str, str], log: Path) -> None:
-        with disk_errors(log.parent), log.open("ab") as out:
+        with _appending_to(log) as out:
             self._process = subprocess.Popen(  # noqa: S603 - our own commands, no shell
                 until_parent_ends(argv),
                 stdin=subprocess.DEVNULL,

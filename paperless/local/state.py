@@ -5,6 +5,7 @@ import os
 import secrets
 import shutil
 import signal
+import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
@@ -24,6 +25,9 @@ STORE_FILE = "scoring.db"
 SUPERVISOR = "supervisor"
 # A run of a national day writes some 100 MB of store and logs.
 MINIMUM_FREE_DISK = 200_000_000
+# Of the state file, so that on a full disk it can still say why the run failed: with the ends of two logs.
+RESERVED_BYTES = 32_768
+READ_TRIES, READ_AGAIN_S = 3, 0.02
 
 
 class Status(StrEnum):
@@ -48,12 +52,16 @@ class ProcessState(BaseModel):
 
 
 class RunState(BaseModel):
-    """What `state.json` holds. `reason` says why a failed run failed; `address` is the broker's."""
+    """What `state.json` holds. `reason` says why a failed run failed; `address` is the broker's.
+
+    `trouble` says what is wrong while the run goes on: that the disk is full, for example.
+    """
 
     model_config = ConfigDict(frozen=True)
     run_id: str
     status: Status
     reason: str = ""
+    trouble: str = ""
     seed: int
     plan: str
     started_at: datetime
@@ -65,11 +73,12 @@ class RunState(BaseModel):
 
 
 class StateDirectory:
-    """Paths and files below one directory. Writing raises `DiskFullError` or `StateDirectoryError`."""
+    """Paths and files below one directory. Raises `DiskFullError` or `StateDirectoryError` where one cannot be used."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()
         self.file = self.path / STATE_FILE
+        self._draft = self.file.with_suffix(".tmp")
         self.logs = self.path / "logs"
         self.store_url = f"sqlite:///{self.path / STORE_FILE}"
 
@@ -77,6 +86,11 @@ class StateDirectory:
         return self.logs / f"{name}.log"
 
     def create(self) -> None:
+        if not str(self.path).isprintable():
+            raise StateDirectoryError(
+                f"{self.path} cannot be used as the state directory: its name is no text in this locale; choose another"
+                " with --state"
+            )
         with disk_errors(self.path):
             self.logs.mkdir(parents=True, exist_ok=True)
             free = shutil.disk_usage(self.path).free
@@ -110,24 +124,48 @@ class StateDirectory:
         """The recorded run, or None where there is none (or only a file of another version)."""
         try:
             with disk_errors(self.path):
-                return RunState.model_validate_json(self.file.read_bytes())
-        except ValidationError:
-            return None
+                return self._read()
         except StateDirectoryError as error:
             if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
                 return None
             raise
 
-    def write(self, state: RunState) -> None:
-        """Replace the file in one step: a reader sees the old or the new one."""
-        with disk_errors(self.path):
-            draft = self.file.with_suffix(".tmp")
-            draft.write_text(state.model_dump_json(indent=1), encoding="utf-8")
-            draft.replace(self.file)
+    def _read(self) -> RunState | None:
+        for _ in range(READ_TRIES):
+            with contextlib.suppress(ValidationError):
+                return RunState.model_validate_json(self.file.read_bytes())
+            # On a full disk it is written in place: what was read may have been half of it.
+            time.sleep(READ_AGAIN_S)
+        return None
+
+    def write(self, state: RunState) -> str:
+        """Replace the file, in one step where there is room: a reader sees the old or the new one.
+
+        Returns empty text; where the disk is full, what is wrong: the file is written in place then, into the room that
+        it always has.
+        """
+        content = state.model_dump_json(indent=1).encode().ljust(RESERVED_BYTES)
+        try:
+            with disk_errors(self.path):
+                self._replace(content)
+        except DiskFullError as full:
+            with disk_errors(self.path), self.file.open("r+b") as file:
+                if len(content) > os.fstat(file.fileno()).st_size:
+                    raise
+                file.write(content)
+            return str(full)
+        return ""
+
+    def _replace(self, content: bytes) -> None:
+        # Whoever removed the directory would otherwise not find the run again, to stop it.
+        self.path.mkdir(exist_ok=True)
+        self._draft.write_bytes(content)
+        self._draft.replace(self.file)
 
     def forget(self) -> None:
         with disk_errors(self.path):
-            self.file.unlink(missing_ok=True)
+            for file in (self.file, self._draft):
+                file.unlink(missing_ok=True)
 
     def clean(self) -> tuple[int, ...]:
         """Remove what an earlier run left: its processes, state, logs and store. The pids that were still there.

@@ -23,6 +23,7 @@ from paperless.local.layout import Layout, LayoutInputs, LocalOptions, services
 from paperless.local.ports import Ports
 from paperless.local.process_group import BROKER, ProcessGroup
 from paperless.local.state import SUPERVISOR, RunState, StateDirectory, Status, this_process
+from runtime.command_line import unfailing_stderr
 from runtime.settings import KafkaAccess
 
 CHECK_EVERY_S = 0.1
@@ -40,12 +41,14 @@ def main(options: LocalOptions, *, layout: Layout = services, prepare: Prepare |
     `prepare` is called when the broker answers and no service runs yet, to create topics. What its users should hear
     of stands as a warning in the log.
     """
+    unfailing_stderr()
     structlog.configure(
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso"),
             structlog.processors.JSONRenderer(ensure_ascii=False),
-        ]
+        ],
     )
     try:
         code = asyncio.run(_until_signal(supervise(options, layout=layout, prepare=prepare, tell=_log.warning)))
@@ -95,7 +98,7 @@ class _Supervisor:
     """One run, in a directory whose lock is held."""
 
     def __init__(self, options: LocalOptions, directory: StateDirectory, tell: Callable[[str], object]) -> None:
-        self._options, self._directory = options, directory
+        self._options, self._directory, self._tell = options, directory, tell
         self._ports = Ports(options.ports)
         self._processes = ProcessGroup(tell)
         self._state = RunState(
@@ -109,20 +112,21 @@ class _Supervisor:
 
     async def run(self, layout: Layout, prepare: Prepare | None) -> NoReturn:
         try:
-            self._record()
+            # Once it can be written; later, that it cannot be is no reason to end the run.
+            self._directory.write(self._state)
             await self._start(layout, prepare)
             await self._check_on()
         except LocalSystemError as error:
-            # Whoever works with the system hears of it before the services have stopped, even if the disk is full.
-            with contextlib.suppress(LocalSystemError):
-                self._record(status=Status.FAILED, reason=str(error))
+            # Whoever works with the system hears of it before the services have stopped.
+            self._record(status=Status.FAILED, reason=str(error))
             raise
         finally:
             try:
                 await self._processes.stop(self._options.grace_s)
             finally:
                 if self._state.status is not Status.FAILED:
-                    self._directory.forget()
+                    with contextlib.suppress(LocalSystemError):
+                        self._directory.forget()
 
     async def _start(self, layout: Layout, prepare: Prepare | None) -> None:
         broker = EmbeddedBroker(self._ports.take(BROKER), self._directory.log(BROKER))
@@ -169,4 +173,15 @@ class _Supervisor:
     def _record(self, **changes: Mapping[str, str] | str) -> None:
         processes = {"ports": self._ports.taken, "processes": self._processes.states()}
         self._state = self._state.model_copy(update={**processes, **changes})
-        self._directory.write(self._state)
+        trouble = self._write()
+        if trouble != self._state.trouble:
+            self._state = self._state.model_copy(update={"trouble": trouble})
+            self._write()
+            self._tell(trouble or "state and logs can be written again")
+
+    def _write(self) -> str:
+        """Write the state and return what is wrong with that; empty: nothing."""
+        try:
+            return self._directory.write(self._state)
+        except LocalSystemError as error:
+            return str(error)

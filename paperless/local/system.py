@@ -35,7 +35,7 @@ class LocalSystem:
 
     def __init__(self, directory: StateDirectory, tell: Tell = lambda _: None) -> None:
         self.directory = directory
-        self._tell, self._told = tell, 0
+        self._tell, self._told, self._trouble = tell, 0, ""
 
     @property
     def state(self) -> RunState:
@@ -60,7 +60,7 @@ class LocalSystem:
     def report(self) -> None:
         """Tell what the supervisor has reported since the last call: the warnings of its log."""
         log = self.directory.log(SUPERVISOR)
-        lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
         for line in lines[self._told :]:
             with contextlib.suppress(ValueError):  # a traceback, for example
                 entry = json.loads(line)
@@ -68,13 +68,19 @@ class LocalSystem:
                     self._tell(entry["event"])
         self._told = len(lines)
 
+    def _report_trouble(self, trouble: str) -> None:
+        """Tell what its log cannot, because the disk is full for example."""
+        if trouble and trouble != self._trouble:
+            self._tell(trouble)
+        self._trouble = trouble
+
     async def _watch(self) -> NoReturn:
         while True:
             self.report()
             state = self.directory.read()
             if state and state.status is Status.FAILED:
                 raise LocalSystemError(state.reason)
-            _ = self.state
+            self._report_trouble(self.state.trouble)
             await asyncio.sleep(WATCH_EVERY_S)
 
 

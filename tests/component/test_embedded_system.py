@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 import pytest
@@ -193,6 +194,92 @@ async def test_failing_topics_leave_no_broker_behind(tmp_path):
     assert nobody_left(started(tmp_path))
 
 
+async def test_a_full_disk_ends_no_run_and_the_state_says_so(tmp_path):
+    heard: list[str] = []
+    async with supervised(options(tmp_path), tell=heard.append) as (system, _):
+        # What is drafted there finds no room; the state itself has kept some.
+        full(tmp_path)
+        await eventually(lambda: "is full" in system.state.trouble)
+        kill(system, "intake")
+        await eventually(lambda: restarts(system)["intake"] == 1)
+        (tmp_path / "state.tmp").unlink()
+        await eventually(lambda: not system.state.trouble)
+        assert restarts(system) == {"broker": 0, "intake": 1, "scoring": 0}
+    trouble, died, well = heard
+    assert trouble.startswith(f"the disk under {tmp_path} is full (No space left on device); make room")
+    assert (died[:11], well) == ("intake died", "state and logs can be written again")
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith("state.")]
+
+
+def full(folder: Path) -> None:
+    (folder / "state.tmp").symlink_to("/dev/full")
+
+
+async def test_a_run_that_fails_on_a_full_disk_says_why(tmp_path):
+    async with supervised(options(tmp_path)) as (system, supervisor):
+        full(tmp_path)
+        kill(system, "broker")
+        with pytest.raises(LocalSystemError, match="broker died"):
+            await system.watched(asyncio.sleep(WITHIN_S))
+        with pytest.raises(BrokerError, match="broker died"):
+            await supervisor
+    assert recorded(tmp_path).status is Status.FAILED
+    assert "broker died" in recorded(tmp_path).reason
+
+
+async def test_who_works_with_the_system_is_told_of_a_full_disk_once(tmp_path):
+    async with supervised(options(tmp_path)) as (_, supervisor):
+        heard: list[str] = []
+        system = LocalSystem(StateDirectory(tmp_path), heard.append)
+        full(tmp_path)
+        await eventually(lambda: "is full" in system.state.trouble)
+        await system.watched(asyncio.sleep(0.5))
+        assert [line[:14] for line in heard] == ["the disk under"]
+        assert not supervisor.done()
+
+
+async def test_a_state_that_cannot_be_written_at_all_ends_no_run(tmp_path):
+    heard: list[str] = []
+    async with supervised(options(tmp_path), tell=heard.append) as (system, supervisor):
+        (tmp_path / "state.tmp").mkdir()
+        kill(system, "intake")
+        await eventually(lambda: len(heard) == 2)
+        await eventually(lambda: answers(system.state.endpoints["intake"]))
+        assert not supervisor.done()
+        (tmp_path / "state.tmp").rmdir()
+        await eventually(lambda: restarts(system)["intake"] == 1)
+    assert sorted(line.partition(" ")[0] for line in heard[:2]) == [str(tmp_path), "intake"]
+
+
+async def test_a_directory_that_is_removed_is_made_again_so_that_the_run_can_be_stopped(tmp_path):
+    folder = tmp_path / "run"
+    async with supervised(options(folder)) as (system, _):
+        run_id = system.state.run_id
+        shutil.rmtree(folder)
+        await eventually(lambda: ready(folder))
+        assert system.state.run_id == run_id
+
+
+async def test_a_service_whose_log_cannot_be_opened_starts_without_one(tmp_path):
+    async with supervised(options(tmp_path)) as (system, _):
+        log = StateDirectory(tmp_path).log("intake")
+        log.unlink()
+        log.mkdir()
+        kill(system, "intake")
+        await eventually(lambda: restarts(system)["intake"] == 1)
+        await eventually(lambda: answers(system.state.endpoints["intake"]))
+
+
+def test_a_supervisor_whose_own_log_is_full_goes_on(tmp_path):
+    with Path("/dev/full").open("wb") as log:
+        supervisor = launch(tmp_path, log=log)
+    system = attach(tmp_path)
+    kill(system, "intake")
+    wait_for(lambda: restarts(system)["intake"] == 1)
+    supervisor.terminate()
+    assert supervisor.wait(WITHIN_S) == 128 + signal.SIGTERM
+
+
 async def test_two_systems_side_by_side_do_not_meet(tmp_path):
     async with (
         supervised(options(tmp_path / "one")) as (first, _),
@@ -272,10 +359,10 @@ def test_a_system_ends_with_the_process_that_runs_it(tmp_path, number):
     assert directory.read() is None
 
 
-def launch(folder: Path, layout: str = "two_services") -> "subprocess.Popen[bytes]":
+def launch(folder: Path, layout: str = "two_services", log: IO[bytes] | None = None) -> "subprocess.Popen[bytes]":
     """A supervisor that this test owns, ready."""
     command = module_command("tests.support.supervise_fakes", layout, options(folder).model_dump_json())
-    process = subprocess.Popen(command, env=environment())
+    process = subprocess.Popen(command, env=environment(), stdout=log, stderr=log)
     directory = StateDirectory(folder)
 
     def ready() -> bool:

@@ -153,6 +153,14 @@ def test_two_systems_side_by_side_do_not_meet(served, beside):
     assert (code, verdict["counts"]["submitted"], verdict["counts"]["decided"]) == (0, 300, 300)
 
 
+def test_status_says_how_each_part_is(served):
+    ended = served.run("status")
+    assert (ended.code, ended.err) == (0, "")
+    head, *parts = ended.out.splitlines()
+    assert head.startswith(f"healthy in {served.folder}, since ")
+    assert [part.split()[:2] for part in parts] == [[name, "ready;"] for name in served.state["processes"]]
+
+
 def test_a_plan_changed_by_hand_makes_the_recount_the_reference(beside):
     mock = beside.state["endpoints"]["vneid_mock"]
     with http_client(mock, timeout_s=10) as control:

@@ -137,6 +137,24 @@ def test_an_unreadable_state_file_counts_as_none(tmp_path, content):
     assert StateDirectory(tmp_path).read() is None
 
 
+def test_on_a_full_disk_a_state_is_written_into_the_room_that_it_has(tmp_path):
+    directory = StateDirectory(tmp_path)
+    assert directory.write(state_of()) == ""
+    (tmp_path / "state.tmp").symlink_to("/dev/full")
+    run = state_of(status=Status.FAILED, reason="why " * 2_000)
+    assert "is full" in directory.write(run)
+    assert directory.read() == run
+    with pytest.raises(DiskFullError):
+        directory.write(state_of(reason="why " * 20_000))
+    assert directory.read() == run
+
+
+def test_a_directory_whose_name_is_no_text_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(StateDirectoryError, match="no text in this locale"):
+        StateDirectory(tmp_path / os.fsdecode(b"h\xf4")).create()
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_signing_key_stays_and_is_private(tmp_path):
     directory = StateDirectory(tmp_path)
     key = directory.signing_key()
