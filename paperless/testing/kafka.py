@@ -20,15 +20,17 @@ START_WITHIN_S = 90
 GONE_WITHIN_S = 20.0
 SETTLED_S = 0.1
 INTERNAL = "__"
+ITSELF = "ITSELF://127.0.0.1:19092"
 
 PLAIN = {
     "KAFKA_NODE_ID": "1",
     "KAFKA_PROCESS_ROLES": "broker,controller",
     "KAFKA_CONTROLLER_QUORUM_VOTERS": "1@127.0.0.1:9093",
     "KAFKA_CONTROLLER_LISTENER_NAMES": "CONTROLLER",
-    "KAFKA_LISTENERS": "PLAINTEXT://:9092,CONTROLLER://127.0.0.1:9093",
-    "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-    "KAFKA_INTER_BROKER_LISTENER_NAME": "PLAINTEXT",
+    # The node talks to itself to end transactions, and from inside it has no published port.
+    "KAFKA_LISTENERS": f"PLAINTEXT://:9092,CONTROLLER://127.0.0.1:9093,{ITSELF}",
+    "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,ITSELF:PLAINTEXT",
+    "KAFKA_INTER_BROKER_LISTENER_NAME": "ITSELF",
 }
 # One node has one replica of everything; few internal partitions and no wait for further members make it quick.
 SMALL = {
@@ -79,7 +81,7 @@ class KafkaContainer(DockerContainer):
             # Not `with_bind_ports`, which would publish on every address of this machine.
             published: dict[str, Any] = self.ports
             published[f"{inside}/tcp"] = ("127.0.0.1", outside)
-        self.env |= {**SMALL, **PLAIN, "KAFKA_ADVERTISED_LISTENERS": f"PLAINTEXT://{self.address()}"}
+        self.env |= {**SMALL, **PLAIN, "KAFKA_ADVERTISED_LISTENERS": f"PLAINTEXT://{self.address()},{ITSELF}"}
         self.env |= dict(environment or {})
         for name in ("log4j2.yaml", "tools-log4j2.yaml"):
             self.with_copy_into_container(LOG_CONFIG, f"{CONFIG_FOLDER}/{name}")
