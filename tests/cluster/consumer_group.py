@@ -1,7 +1,8 @@
 """One consumer group as Kafka's coordinator keeps it: members, generations, rebalances, evictions and offsets.
 
 Kafka's own rules, from its group coordinator: a commit is checked by member and generation, never by which partitions
-the member owns; whoever does not rejoin within the rebalance time-out is out; a member is alive while it heartbeats.
+the member owns; whoever does not rejoin, and then sync, within the rebalance time-out is out; a member is alive while
+it heartbeats or waits for an answer. tests/component/group_contract.py holds all of them against Kafka itself.
 """
 
 import asyncio
@@ -55,11 +56,18 @@ class ConsumerGroup:
         self.generation = 0
         self.members: dict[str, Member] = {}
         self.offsets: dict[Position, int] = {}
-        self._awaited: set[str] = set()
+        # Names that were given and not come back with; each holds a rebalance up until it expires.
+        self._awaited: dict[str, asyncio.TimerHandle] = {}
+        self._unsynced: set[str] = set()
         self._leader = ""
         self._numbers = 0
         self._completes: asyncio.TimerHandle | None = None
         self._first = False
+
+    @property
+    def exists(self) -> bool:
+        """Whether anybody has ever joined, or committed without."""
+        return bool(self.generation or self.members or self._awaited or self.offsets)
 
     def join(
         self, member_id: str, client: str, session_s: float, rebalance_s: float, protocols: list[tuple[str, bytes]]
@@ -69,14 +77,14 @@ class ConsumerGroup:
         if not member_id:
             self._numbers += 1
             name = f"{client}-{self._numbers}"
-            # It may be that nobody gets this name; it is awaited as a member only once it joins with it.
-            self._awaited.add(name)
+            self._awaited[name] = self._loop.call_at(self._loop.time() + session_s, self._await_no_longer, name)
             answer.set_result((MEMBER_ID_REQUIRED, -1, "", "", name, []))
             return answer
         if member_id not in self.members and member_id not in self._awaited:
             answer.set_result((UNKNOWN_MEMBER, -1, "", "", "", []))
             return answer
-        self._awaited.discard(member_id)
+        if member_id in self._awaited:
+            self._awaited.pop(member_id).cancel()
         member = self.members.setdefault(member_id, Member(session_s=session_s, rebalance_s=rebalance_s))
         self._drop(member)
         unchanged = member.protocols == protocols
@@ -92,6 +100,11 @@ class ConsumerGroup:
             self._prepare(f"{member_id} joins")
         self._complete_if_all_came()
         return answer
+
+    def _await_no_longer(self, name: str) -> None:
+        self._awaited.pop(name).cancel()
+        if self.state == "PreparingRebalance":
+            self._complete_if_all_came()
 
     def _joined(self, member_id: str) -> JoinAnswer:
         protocol = self.members[self._leader].protocols[0][0]
@@ -110,19 +123,32 @@ class ConsumerGroup:
         first = self.state == "Empty"
         self.state = "PreparingRebalance"
         self._tell(f"group {self.name}: rebalance, {why}")
-        for member in self.members.values():
-            if member.syncing is not None and not member.syncing.done():
-                member.syncing.set_result((REBALANCE_IN_PROGRESS, b""))
-            member.syncing = None
-        patience = max(member.rebalance_s for member in self.members.values())
+        for name in self.members:
+            self._answer_sync(name, (REBALANCE_IN_PROGRESS, b""))
         if self._completes is not None:
             self._completes.cancel()
         self._first = first
-        delay = FIRST_REBALANCE_DELAY_S if first else patience
+        delay = FIRST_REBALANCE_DELAY_S if first else self._patience_s
         self._completes = self._loop.call_at(self._loop.time() + delay, self._complete)
 
+    @property
+    def _patience_s(self) -> float:
+        return max(member.rebalance_s for member in self.members.values())
+
+    def _answer_sync(self, name: str, answer: SyncAnswer) -> None:
+        member = self.members[name]
+        waiting, member.syncing = member.syncing, None
+        if waiting is not None:
+            if not waiting.done():
+                waiting.set_result(answer)
+            self._live(name)
+
     def _complete_if_all_came(self) -> None:
-        if not self._first and all(member.joining is not None for member in self.members.values()):
+        if (
+            not self._first
+            and not self._awaited
+            and all(member.joining is not None for member in self.members.values())
+        ):
             self._complete()
 
     def _complete(self) -> None:
@@ -144,6 +170,14 @@ class ConsumerGroup:
             if joining is not None and not joining.done():
                 joining.set_result(self._joined(name))
             self._live(name)
+        self._unsynced = set(self.members)
+        self._loop.call_at(self._loop.time() + self._patience_s, self._lose_unsynced, self.generation)
+
+    def _lose_unsynced(self, generation: int) -> None:
+        """Let those go who have been told their generation and have not asked for its assignment in time."""
+        if generation == self.generation and self.state in ("CompletingRebalance", "Stable"):
+            for name in sorted(self._unsynced & self.members.keys()):
+                self._lose(name, "did not sync")
 
     def sync(
         self, member_id: str, generation: int, assignments: Iterable[tuple[str, bytes]]
@@ -154,20 +188,20 @@ class ConsumerGroup:
         if error or self.state == "PreparingRebalance":
             answer.set_result((error or REBALANCE_IN_PROGRESS, b""))
             return answer
-        self._live(member_id)
+        self._unsynced.discard(member_id)
         member = self.members[member_id]
         if self.state == "Stable":
+            self._live(member_id)
             answer.set_result((NO_ERROR, member.assignment))
             return answer
         member.syncing = answer
+        self._live(member_id)
         if member_id == self._leader:
             given = dict(assignments)
             self.state = "Stable"
             for name, each in self.members.items():
                 each.assignment = given.get(name, b"")
-                if each.syncing is not None and not each.syncing.done():
-                    each.syncing.set_result((NO_ERROR, each.assignment))
-                each.syncing = None
+                self._answer_sync(name, (NO_ERROR, each.assignment))
             self._tell(f"group {self.name}: generation {self.generation} of {len(self.members)} members")
         return answer
 
@@ -185,7 +219,10 @@ class ConsumerGroup:
         return REBALANCE_IN_PROGRESS if self.state == "PreparingRebalance" else NO_ERROR
 
     def leave(self, member_id: str) -> int:
-        """Let a member go at once."""
+        """Let a member go at once, or a name that was given and not come back with."""
+        if member_id in self._awaited:
+            self._await_no_longer(member_id)
+            return NO_ERROR
         if member_id not in self.members:
             return UNKNOWN_MEMBER
         self._lose(member_id, "leaves")
@@ -193,6 +230,8 @@ class ConsumerGroup:
 
     def commit(self, member_id: str, generation: int, offsets: dict[Position, int]) -> int:
         """Store offsets and return Kafka's error code. It is not asked whose the partitions are."""
+        if generation >= 0 and not self.exists:
+            return ILLEGAL_GENERATION
         if generation >= 0 or self.state != "Empty":
             error = self._refused(member_id, generation)
             if error:
@@ -210,15 +249,15 @@ class ConsumerGroup:
         member = self.members[name]
         if member.expires is not None:
             member.expires.cancel()
-        if member.joining is None:
-            # Who waits for a join's answer cannot heartbeat, and is not missed.
+        if member.joining is None and member.syncing is None:
+            # Who waits for an answer cannot heartbeat, and is not missed.
             member.expires = self._loop.call_at(
                 self._loop.time() + member.session_s, self._lose, name, "sent no heartbeat"
             )
 
     def _lose(self, name: str, why: str) -> None:
         member = self.members.get(name)
-        if member is None or (member.joining is not None and why != "leaves"):
+        if member is None:
             return
         self._tell(f"group {self.name}: {name} {why}")
         self._remove(name)

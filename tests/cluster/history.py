@@ -29,7 +29,7 @@ from tests.cluster.kafka import KafkaCluster
 from tests.cluster.members import SERVICES, Options, SupervisedMember
 from tests.cluster.mishaps import Mishap, begin, planned
 from tests.cluster.network import Network
-from tests.cluster.partition_log import CONTROL, TRANSACTIONAL, with_attributes
+from tests.cluster.partition_log import TRANSACTIONAL, with_attributes
 from tests.cluster.simulated_loop import (
     CURRENT,
     Process,
@@ -204,8 +204,7 @@ class World:
         if aborted:
             record = _batch(b"foreign", b"{}", self.kafka.wall_ms(), producer)
             log.append(with_attributes(record, TRANSACTIONAL))
-        marker = _batch(b"\0\0\0" + bytes([not aborted]), b"\0\0\0\0\0\0", self.kafka.wall_ms(), producer)
-        log.end_transaction(producer, with_attributes(marker, TRANSACTIONAL | CONTROL), aborted=aborted)
+        log.end_transaction(producer, self.kafka.wall_ms(), aborted=aborted)
         log.show(self.loop.time())
         self.tell(f"another client's transaction in {topic}/{number} is {'aborted' if aborted else 'committed'}")
 

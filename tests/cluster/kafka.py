@@ -308,13 +308,20 @@ class KafkaCluster:
         """Make brokers and logs."""
         self.brokers = [Broker(number, self) for number in range(self.size)]
         self.network.servers.update({broker.host: broker for broker in self.brokers})
-        places = [(topic, number) for topic, count in self.topics.items() for number in range(count)]
-        self.logs = {place: PartitionLog(*place) for place in places}
-        self._preferred = {place: index % self.size for index, place in enumerate(places)}
-        self.leaders = dict(self._preferred)
+        self.logs: dict[Position, PartitionLog] = {}
+        self.leaders: dict[Position, int] = {}
+        self._preferred: dict[Position, int] = {}
+        for topic, count in self.topics.items():
+            self.add_topic(topic, count)
         self._groups: dict[str, ConsumerGroup] = {}
         self._coordinators: dict[str, int] = {}
         self.loading_until: dict[str, float] = {}
+
+    def add_topic(self, topic: str, partitions: int) -> None:
+        """Make a topic; its partitions are led by one broker after the other."""
+        for place in [(topic, number) for number in range(partitions)]:
+            self.logs[place] = PartitionLog(*place)
+            self.leaders[place] = self._preferred[place] = len(self._preferred) % self.size
 
     @property
     def address(self) -> str:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from aiokafka import TopicPartition
 from aiokafka.consumer.fetcher import READ_UNCOMMITTED, PartitionRecords
 from aiokafka.record import util
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import ConsumerRecord
 
@@ -71,7 +72,7 @@ class PartitionLog:
         """Store one batch as a leader does: a producer's repeat is recognised, a gap in its numbers refused."""
         (_, _, _, _, _, attributes, distance, _, _, producer, epoch, sequence, _) = HEADER.unpack_from(data)
         if producer >= 0:
-            known = self._repeated(producer, epoch, sequence, distance)
+            known = self._refused_or_repeated(producer, epoch, None if attributes & CONTROL else sequence, distance)
             if known is not None:
                 return known
         first, last = self.end, self.end + distance
@@ -85,9 +86,10 @@ class PartitionLog:
             self._open.setdefault(producer, first)
         return Written(NO_ERROR, first)
 
-    def end_transaction(self, producer: int, marker: bytes, *, aborted: bool) -> None:
+    def end_transaction(self, producer: int, timestamp_ms: int, *, aborted: bool) -> None:
         """Write a transaction's marker, a record that takes an offset and that no reader is given."""
-        written = self.append(marker)
+        known = self._producers.get(producer)
+        written = self.append(_marker(producer, known.epoch if known else 0, timestamp_ms, aborted=aborted))
         first = self._open.pop(producer, None)
         if aborted and first is not None:
             self.aborted.append((producer, first, written.offset))
@@ -96,14 +98,18 @@ class PartitionLog:
         """Leave a gap, as compaction and markers do."""
         self.end += offsets
 
-    def _repeated(self, producer: int, epoch: int, sequence: int, distance: int) -> Written | None:
+    def _refused_or_repeated(self, producer: int, epoch: int, sequence: int | None, distance: int) -> Written | None:
+        """Return the answer to a batch that is not to be stored; a marker has no sequence number."""
         known = self._producers.get(producer)
         if known is None or epoch > known.epoch:
+            if known is not None and sequence:
+                return Written(OUT_OF_ORDER, -1)
+            # Who is not known may begin with any number: what was known of it may have been deleted.
             self._producers[producer] = _Producer(epoch)
-            return None if sequence == 0 else Written(OUT_OF_ORDER, -1)
+            return None
         if epoch < known.epoch:
             return Written(INVALID_EPOCH, -1)
-        if sequence < 0:
+        if sequence is None:
             return None
         for first, last, offset in known.batches:
             if first == sequence and last == sequence + distance:
@@ -159,6 +165,13 @@ class PartitionLog:
                 True,
                 _READ_COMMITTED,
             )
+
+
+def _marker(producer: int, epoch: int, timestamp_ms: int, *, aborted: bool) -> bytes:
+    """Return the batch of a control record: key is version and type (0 aborts, 1 commits), value the coordinator's."""
+    builder = DefaultRecordBatchBuilder(2, 0, 0, producer, epoch, 0, 65_536)
+    builder.append(0, timestamp_ms, struct.pack(">hh", 0, not aborted), bytes(6), [])
+    return with_attributes(bytes(builder.build()), TRANSACTIONAL | CONTROL)
 
 
 class _Aborted(NamedTuple):

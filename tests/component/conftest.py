@@ -1,6 +1,7 @@
 """The broker that a suite runs on: the embedded one, and Apache Kafka in a container."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,19 @@ import pytest
 from paperless.local.broker import APACHE_KAFKA, EMBEDDED, EmbeddedBroker
 from paperless.local.ports import Ports
 from paperless.testing.kafka import KafkaContainer, wipe
+from tests.cluster.simulated_loop import SimulatedLoop
 from tests.support.brokers import Broker
 
+for name in ("log_contract", "group_contract", "raw_kafka"):
+    pytest.register_assert_rewrite(f"tests.component.{name}")
 # The first of them also waits for the container to start, on a machine that may be busy.
 ON_KAFKA = (pytest.mark.container, pytest.mark.timeout(180))
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Let the tests of a class that says so run in simulated time."""
+    simulated = getattr(getattr(item, "cls", None), "SIMULATED", False)
+    return {"loop": SimulatedLoop if simulated else asyncio.new_event_loop}
 
 
 @pytest.fixture(params=["embedded", pytest.param("kafka", marks=ON_KAFKA)])
