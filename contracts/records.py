@@ -4,7 +4,7 @@ Headers are CloudEvents 1.0 attributes in Kafka's binary mode: the four that the
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from struct import Struct, unpack_from
@@ -72,6 +72,12 @@ def _hashes_of(keys: Sequence[bytes]) -> tuple[int, ...]:
     h = (h ^ h >> 13 & lanes.low_19) * _FACTOR & lanes.mask
     h ^= h >> 15 & lanes.low_17
     return lanes.hashes.unpack(h.to_bytes(8 * len(keys), "little"))
+
+
+def key_partitions(records: Iterable["Keyed"], partitions: int) -> dict[bytes | None, int]:
+    """Return the partition of each record's key, by the key."""
+    keys = [record.key or b"" for record in records]
+    return dict(zip(keys, partitions_of(keys, partitions), strict=True))
 
 
 class _Lanes(NamedTuple):

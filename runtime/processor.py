@@ -31,6 +31,8 @@ class StreamProcessor(PartitionConsumer):
         pending: bounds and patience of what is pending.
         dead_letter_topic: names the dead-letter topic of a source topic.
         limit: stops the line when too many records are refused.
+        before_batch: told of the records of one partition before the handler gets the first of them, for what is
+            cheaper to find out of many at once.
 
     """
 
@@ -43,10 +45,11 @@ class StreamProcessor(PartitionConsumer):
         pending: PendingOptions,
         dead_letter_topic: Callable[[str], str],
         limit: DeadLetterLimit | None = None,
+        before_batch: Callable[[Sequence[Record]], None] = lambda _: None,
     ) -> None:
         super().__init__(resources, topics, pending)
         self._handler, self._options = handler, pending
-        self._dead_letter_topic = dead_letter_topic
+        self._dead_letter_topic, self._before_batch = dead_letter_topic, before_batch
         self._limit, self._refusals = limit or DeadLetterLimit(), Refusals(self.clock.now)
 
     async def _handle(self, batches: list[PartitionBatch]) -> None:
@@ -65,6 +68,7 @@ class StreamProcessor(PartitionConsumer):
 
         `refused` counts dead letters by source topic and reason.
         """
+        self._before_batch(batch.records)
         state = batch.state
         on_record, apply, pending = self._handler_of(state).on_record, state.apply, state.pending
         messages: list[Message] = []

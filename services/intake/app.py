@@ -79,6 +79,7 @@ def build(settings: IntakeSettings, clock: Clock | None = None, tracing: Tracing
             stretch_s=settings.patience_s,
         ),
         dead_letter_topic=lambda topic: by_name(topic).dead_letter("intake"),
+        before_batch=handlers.look_ahead,
     )
     app = build_app(
         kernel,

@@ -1,14 +1,14 @@
 """Intake's handlers: translate a record, call the core, return the effects. No clock, no broker, no business."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 import orjson
 
 from contracts.errors import Misplaced, Reject
 from contracts.events import ApplicationSubmitted, DocumentsProvided
-from contracts.records import check_partition, decode_event, header_maker, partition_of, short_digest
+from contracts.records import check_partition, decode_event, header_maker, key_partitions, partition_of, short_digest
 from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED, DOCUMENTS_PROVIDED, DOCUMENTS_REQUESTED
 from domain import CalendarRangeError
 from runtime.messages import NOTHING, Effects, HandlerResult, Message, PendingRecord, Record, State
@@ -50,6 +50,7 @@ class IntakeHandlers:
     ) -> None:
         self._book, self._key, self._partitions = book, key, partitions
         self._patience_s = patience_s
+        self._key_partitions: dict[bytes | None, int] = {}
         self._outcomes, self._presumed = tally("outcomes_total"), tally("outcomes_presumed_total")
         self._asked_again = tally("applications_asked_again_total")
         self._submissions_moved = tally("submissions_moved_total")
@@ -60,13 +61,20 @@ class IntakeHandlers:
             DOCUMENTS_PROVIDED.name: self._on_provided,
         }
 
+    def look_ahead(self, records: Sequence[Record]) -> None:
+        """Place the keys of a batch, a quarter as dear as each by itself; without this they are placed one by one."""
+        # A reply to what is open needs no place.
+        if records[0].topic == APPLICATIONS_SUBMITTED.name:
+            self._key_partitions = key_partitions(records, self._partitions)
+
     def on_record(self, record: Record, pending: Mapping[bytes, State]) -> HandlerResult:
         """Return what a submission or a reply causes; see `RecordHandler`."""
         return self._by_topic[record.topic](record, pending)
 
     def _on_submitted(self, record: Record, pending: Mapping[bytes, State]) -> HandlerResult:
         try:
-            submitted = read_submission(record, self._book, self._partitions)
+            key_partition = self._key_partitions.get(record.key)
+            submitted = read_submission(record, self._book, self._partitions, key_partition=key_partition)
         except Misplaced as misplaced:
             return self._moved(record, misplaced.event)
         value = record.value or b""

@@ -54,12 +54,16 @@ def build(settings: VneidSettings, clock: Clock | None = None, tracing: Tracing 
     resources = ProcessResources.of(
         "vneid_mock", settings, METRICS, shutdown.request, clock, tracing=tracing or open_tracing("vneid_mock")
     )
+    handlers = VneidHandlers(
+        Registry.of(load_domain()), plan, partitions=settings.partitions, tally=resources.metrics.tally
+    )
     kernel = StreamProcessor(
-        VneidHandlers(Registry.of(load_domain()), plan, partitions=settings.partitions, tally=resources.metrics.tally),
+        handlers,
         resources,
         topics=[topic.name for topic in CONSUMES],
         pending=PendingOptions(opens=DOCUMENTS_REQUESTED.name, max_open=settings.max_open),
         dead_letter_topic=lambda topic: by_name(topic).dead_letter("vneid_mock"),
+        before_batch=handlers.look_ahead,
     )
     app = build_app(
         kernel,

@@ -1,11 +1,11 @@
 """The mock's handlers: a request comes in, replies go out now or later. Pending records are the schedule."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 from contracts.events import DocumentsRequested
-from contracts.records import decode_event, header_maker
+from contracts.records import decode_event, header_maker, key_partitions
 from contracts.topics import DOCUMENTS_PROVIDED
 from runtime.messages import NOTHING, Effects, HandlerResult, Message, PendingRecord, Record, State
 from runtime.metrics import Tally
@@ -40,12 +40,18 @@ class VneidHandlers:
         tally: Callable[[str], Tally] = lambda _: defaultdict(float),
     ) -> None:
         self._registry, self._plan, self._partitions = registry, plan, partitions
+        self._key_partitions: dict[bytes | None, int] = {}
         self._replies, self._look_ups = tally("replies_total"), tally("look_ups_total")
         self._provided = header_maker("/services/vneid_mock", DOCUMENTS_PROVIDED.event_type)
 
+    def look_ahead(self, records: Sequence[Record]) -> None:
+        """Place the keys of a batch, a quarter as dear as each by itself; without this they are placed one by one."""
+        self._key_partitions = key_partitions(records, self._partitions)
+
     def on_record(self, record: Record, pending: Mapping[bytes, State]) -> HandlerResult:  # noqa: ARG002  `RecordHandler`
         """Return the replies to one request: none, one or more, at once or scheduled."""
-        request = decode_event(record, DocumentsRequested, self._partitions)
+        key_partition = self._key_partitions.get(record.key)
+        request = decode_event(record, DocumentsRequested, self._partitions, key_partition=key_partition)
         value, delays, look_ups = respond(request, Vneid(self._registry, self._plan.plan, self._plan.seed))
         for look_up in look_ups:
             self._look_ups[look_up] += 1

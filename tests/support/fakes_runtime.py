@@ -291,7 +291,13 @@ class Bench:
     """A kernel on fakes: no network, no waiting."""
 
     def __init__(
-        self, handler: Any = None, *, limit: DeadLetterLimit | None = None, capacity: int = 1_000, **pending: Any
+        self,
+        handler: Any = None,
+        *,
+        limit: DeadLetterLimit | None = None,
+        capacity: int = 1_000,
+        before_batch: Callable[[Any], None] = lambda _: None,
+        **pending: Any,
     ) -> None:
         self.clock = ManualClock()
         self.log = MemoryLog()
@@ -312,6 +318,7 @@ class Bench:
             pending=PendingOptions(**{"opens": OPENS, "answered_on": ANSWERS, **pending}),
             dead_letter_topic=lambda topic: f"{topic}.dlq",
             limit=limit,
+            before_batch=before_batch,
         )
         self.kernel._subscriber = SimpleNamespace(consumer=self.consumer)
 

@@ -130,12 +130,16 @@ HOME = partition_of(APPLICATION_ID.encode(), PARTITIONS)
 HEADERS = (("ce_id", b"theirs"), ("empty", None))
 
 
+@pytest.mark.parametrize("ahead", [True, False])
 @pytest.mark.parametrize("partition", range(PARTITIONS))
 @pytest.mark.parametrize("key", [APPLICATION_ID.encode(), OTHER_ID.encode(), b"any", b"", None])
-def test_a_submission_under_any_key_on_any_partition_goes_to_its_own(key: bytes | None, partition: int):
+def test_a_submission_under_any_key_on_any_partition_goes_to_its_own(key: bytes | None, partition: int, *, ahead: bool):
     metrics = Metrics("intake", METRICS)
     filed = submitted_record()._replace(key=key, partition=partition, headers=HEADERS)
-    effects = handle(handlers(metrics), filed, {})
+    handler = handlers(metrics)
+    if ahead:
+        handler.look_ahead([filed, submitted_record(), filed])
+    effects = handle(handler, filed, {})
     if (key, partition) == (APPLICATION_ID.encode(), HOME):
         assert request(effects).attempt == 1
         return

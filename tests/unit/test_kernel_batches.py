@@ -70,6 +70,21 @@ async def test_no_commit_passes_a_record_whose_move_is_not_stored():
     assert bench.values(partition=1) == [b"moved"]
 
 
+async def test_a_batch_is_announced_before_its_first_record_is_handled():
+    told: list[list[int]] = []
+
+    class Listens(AskHandler):
+        def on_record(self, record: Record, pending: Mapping[bytes, State]) -> Effects:
+            assert record.offset in told[-1]
+            return Effects()
+
+    bench = await started(
+        0, 1, handler=Listens(), before_batch=lambda records: told.append([record.offset for record in records])
+    )
+    await bench.batch(stored(0, b"q"), stored(1, b"q"), stored(0, b"q", partition=1))
+    assert told == [[0, 1], [0]]
+
+
 async def test_the_commit_trails_what_is_open():
     bench = await started()
     await bench.batch(stored(0, b"q"), stored(1, b"q"), answer(0, b"k1"))
