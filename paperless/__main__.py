@@ -27,12 +27,11 @@ def main() -> None:
 
 
 def _command() -> None:
-    from runtime.command_line import CommandError, interruptible  # noqa: PLC0415
+    from runtime.command_line import CommandError  # noqa: PLC0415
 
     try:
-        from paperless.cli import main as command  # noqa: PLC0415  to be asked for only here
+        from paperless.cli.main import command  # noqa: PLC0415  to be asked for only here
 
-        interruptible()
         command()
     except ModuleNotFoundError as error:
         name = (error.name or "").partition(".")[0]

@@ -14,6 +14,7 @@ from domain import load_domain
 from paperless.cli.options import (
     API,
     DEFAULT_STATE,
+    MAX_SEED,
     Api,
     Applications,
     Health,
@@ -54,7 +55,8 @@ DEFAULT_SEED = 1
 DEFAULT_PLAN = "mild"
 
 MaybeSeed = Annotated[
-    int | None, typer.Option(help="Names every draw; the same seed gives the same rates. By default 1.", min=0)
+    int | None,
+    typer.Option(help="Names every draw; the same seed gives the same rates. By default 1.", min=0, max=MAX_SEED),
 ]
 MaybePlan = Annotated[
     str | None, typer.Option(help="Fault plan of the VNeID mock: calm, mild, rough, or a TOML file. By default mild.")

@@ -12,13 +12,16 @@ import typer
 from paperless.cli.load_output import LoadView, print_comparison, print_result
 from paperless.cli.options import (
     API,
+    DAY_S,
     DEFAULT_STATE,
+    MAX_SEED,
     Api,
     Health,
     Json,
     Kafka,
     State,
     System,
+    a_number,
     find_system,
 )
 from paperless.cli.output import clear_json, make_console, write_json
@@ -35,31 +38,62 @@ _LOAD = "Load"
 app = typer.Typer(rich_markup_mode="markdown")
 
 Rate = Annotated[
-    float, typer.Option(help="Applications a second; of a search the first rate.", min=0.01, rich_help_panel=_LOAD)
+    float,
+    typer.Option(
+        help="Applications a second; of a search the first rate.",
+        min=0.01,
+        max=1e6,
+        callback=a_number,
+        rich_help_panel=_LOAD,
+    ),
 ]
 Gaps = Annotated[Literal["poisson", "constant"], typer.Option(help="Gaps between arrivals.", rich_help_panel=_LOAD)]
 Search = Annotated[bool, typer.Option("--max", help="Search for the highest sustainable rate.", rich_help_panel=_LOAD)]
 Limit = Annotated[
-    float, typer.Option("--limit-p99-ms", help="With --max: p99 to the stored cell.", min=1, rich_help_panel=_LOAD)
+    float,
+    typer.Option(
+        "--limit-p99-ms",
+        help="With --max: p99 to the stored cell.",
+        min=1,
+        max=1e6,
+        callback=a_number,
+        rich_help_panel=_LOAD,
+    ),
 ]
 Closed = Annotated[
     int | None,
-    typer.Option("--closed", help="Instead: keep this many in flight. Hides stalls.", min=1, rich_help_panel=_LOAD),
+    typer.Option(
+        "--closed", help="Instead: keep this many in flight. Hides stalls.", min=1, max=10**6, rich_help_panel=_LOAD
+    ),
 ]
 Seconds = Annotated[
     float | None,
     typer.Option(
         help=f"Measured seconds; by default {SECONDS:g}, of each step of a search {STEP_SECONDS:g}.",
         min=1,
+        max=DAY_S,
+        callback=a_number,
         rich_help_panel=_LOAD,
     ),
 ]
-WarmUp = Annotated[float, typer.Option(help="Seconds before that, not measured.", min=0, rich_help_panel=_LOAD)]
+WarmUp = Annotated[
+    float,
+    typer.Option(help="Seconds before that, not measured.", min=0, max=DAY_S, callback=a_number, rich_help_panel=_LOAD),
+]
 Drain = Annotated[
-    float, typer.Option("--drain-s", help="Patience with what is not yet stored.", min=1, rich_help_panel=_LOAD)
+    float,
+    typer.Option(
+        "--drain-s",
+        help="Patience with what is not yet stored.",
+        min=1,
+        max=DAY_S,
+        callback=a_number,
+        rich_help_panel=_LOAD,
+    ),
 ]
 LoadSeed = Annotated[
-    int, typer.Option("--seed", help="Names the draws of arrivals and people.", min=0, rich_help_panel=_LOAD)
+    int,
+    typer.Option("--seed", help="Names the draws of arrivals and people.", min=0, max=MAX_SEED, rich_help_panel=_LOAD),
 ]
 Report = Annotated[
     Path | None, typer.Option("--report", help="Also write an HTML page with charts.", rich_help_panel=_LOAD)

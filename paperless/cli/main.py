@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from typing import NoReturn
 
 import structlog
 import typer
@@ -20,7 +21,7 @@ from paperless.traffic.manifest import ManifestError
 from paperless.traffic.survey import LogError
 from paperless.verification.scoring_client import ScoringApiError
 from paperless.verification.verify import VerifyError
-from runtime.command_line import EXIT_CODES, CommandError
+from runtime.command_line import EXIT_CODES, CommandError, interruptible, run
 from services.vneid_mock.plan_files import PlanError
 
 # What a user can cause or mend; anything else is our own bug and shows its traceback.
@@ -63,13 +64,19 @@ app.command()(topics.topics)
 app.command()(secrets.secrets)
 
 
-def main() -> None:
+def main() -> NoReturn:
+    """Run the command and exit, see `runtime.command_line`."""
+    run(command)
+
+
+def command() -> None:
     """Run the command; leaves with `SystemExit`.
 
     Raises:
         CommandError: the command cannot do what it was asked; says why, and what to do.
 
     """
+    interruptible()
     # The client logs each failed attempt, and the loop each future that nobody waited for after it; what comes of it,
     # an error says once.
     for library in ("aiokafka", "asyncio"):

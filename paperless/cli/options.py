@@ -1,10 +1,12 @@
 """Options that several commands share, and how a running system is found."""
 
 import json
+import math
 from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Self, TypeVar
 
+import httpx
 import typer
 from pydantic_settings import SettingsConfigDict
 
@@ -21,7 +23,18 @@ MOCK = "vneid_mock"
 CONSUMERS = ("intake", MOCK, "scoring")
 # A day that a person can watch.
 WATCH_S = 30.0
+DAY_S, SHORTEST_DAY_S = 86_400, 0.001
+# Of the mock, which draws from it.
+MAX_SEED = 2**64 - 1
 Result = TypeVar("Result")
+
+
+def a_number(value: float | None) -> float | None:
+    """Refuse what is no number: `nan` is neither below nor above any bound."""
+    if value is not None and math.isnan(value):
+        raise typer.BadParameter("nan is no number")
+    return value
+
 
 State = Annotated[
     Path,
@@ -52,18 +65,20 @@ Health = Annotated[
         rich_help_panel="System",
     ),
 ]
-Seed = Annotated[int, typer.Option(help="Names every draw; the same seed gives the same rates.", min=0)]
+Seed = Annotated[int, typer.Option(help="Names every draw; the same seed gives the same rates.", min=0, max=MAX_SEED)]
 Plan = Annotated[str, typer.Option(help="Fault plan of the VNeID mock: calm, mild, rough, or a TOML file.")]
 ScenarioName = Annotated[str, typer.Option("--scenario", help="What is played: a name, or a TOML file.")]
 Applications = Annotated[
-    int | None, typer.Option(help="How many applications in all, instead of the scenario's number.", min=1)
+    int | None, typer.Option(help="How many applications in all, instead of the scenario's number.", min=1, max=10**12)
 ]
 Pace = Annotated[
     str,
     typer.Option(help="`watch` (a day in 30 s), `max` (as fast as it goes), or wall seconds for a day."),
 ]
 Json = Annotated[Path | None, typer.Option("--json", help="Also write the result to this file as JSON.")]
-Within = Annotated[float, typer.Option(help="Seconds to wait until nothing moves.", min=1)]
+Within = Annotated[
+    float, typer.Option(help="Seconds to wait until nothing moves.", min=1, max=DAY_S, callback=a_number)
+]
 
 
 def seconds_per_day(pace: str) -> float | None:
@@ -76,7 +91,7 @@ def seconds_per_day(pace: str) -> float | None:
         seconds = float(pace)
     except ValueError:
         seconds = -1.0
-    if not 0 < seconds <= 86_400:
+    if not SHORTEST_DAY_S <= seconds <= DAY_S:
         raise typer.BadParameter(f"{pace!r} is no pace; use watch, max, or seconds per day (up to 86400)")
     return seconds
 
@@ -156,15 +171,29 @@ def find_system(state: Path, kafka: str | None, api: str | None, health: list[st
         return System.of(attach(state))
     named = dict(map(_named, health or []))
     if api:
-        named[API] = api.rstrip("/")
+        named[API] = _address(api, f"--api {api!r}: write a URL, for example http://127.0.0.1:8104")
     return System(access_to(kafka) if kafka else None, named, idempotent_producer=True)
 
 
 def _named(option: str) -> tuple[str, str]:
-    name, separator, url = option.partition("=")
-    if not separator or not url.startswith("http"):
-        raise typer.BadParameter(f"--health {option!r}: write NAME=URL, for example intake=http://127.0.0.1:8101")
-    return name, url.rstrip("/")
+    name, _, url = option.partition("=")
+    return name, _address(url, f"--health {option!r}: write NAME=URL, for example intake=http://127.0.0.1:8101")
+
+
+def _address(url: str, otherwise: str) -> str:
+    """Return the address of a part, to which paths can be added.
+
+    Raises:
+        typer.BadParameter: it is none; says `otherwise`.
+
+    """
+    try:
+        parts = httpx.URL(url)
+    except httpx.InvalidURL:
+        raise typer.BadParameter(otherwise) from None
+    if parts.scheme not in {"http", "https"} or not parts.host:
+        raise typer.BadParameter(otherwise)
+    return url.rstrip("/")
 
 
 def fetch(url: str) -> Any:

@@ -12,6 +12,7 @@ import typer
 from domain import load_domain
 from paperless.cli.options import (
     DEFAULT_STATE,
+    MAX_SEED,
     MOCK,
     Api,
     Applications,
@@ -49,7 +50,7 @@ def send(
     scenario: ScenarioName = "national-day",
     applications: Applications = None,
     pace: Pace = "max",
-    seed: Annotated[int | None, typer.Option(help="By default the mock's.", min=0)] = None,
+    seed: Annotated[int | None, typer.Option(help="By default the mock's.", min=0, max=MAX_SEED)] = None,
     plan: Annotated[str | None, typer.Option(help="The mock's fault plan, where it cannot be asked.")] = None,
     manifest: Manifest = None,
     json: Json = None,

@@ -15,17 +15,22 @@ from paperless.cli.output import write_json
 from paperless.operations.access_control import AccessReport, read_passwords, secure
 from paperless.operations.topics import ensure_topics
 
+# What the wire has room for.
+MAX_REPLICAS = 2**15 - 1
+
 
 def topics(
     state: State = DEFAULT_STATE,
     kafka: Kafka = None,
-    partitions: Annotated[int, typer.Option(help="Partitions of a main topic; fixed for the log's life.", min=1)] = (
-        DEFAULT_PARTITIONS
-    ),
-    replication: Annotated[int, typer.Option(help="Replicas of a partition.", min=1)] = 1,
+    partitions: Annotated[
+        int, typer.Option(help="Partitions of a main topic; fixed for the log's life.", min=1, max=10_000)
+    ] = (DEFAULT_PARTITIONS),
+    replication: Annotated[int, typer.Option(help="Replicas of a partition.", min=1, max=MAX_REPLICAS)] = 1,
     min_insync: Annotated[
         int | None,
-        typer.Option(help="Replicas that must have a record before it counts; by default the broker's.", min=1),
+        typer.Option(
+            help="Replicas that must have a record before it counts; by default the broker's.", min=1, max=MAX_REPLICAS
+        ),
     ] = None,
     users: Annotated[
         Path | None,

@@ -153,6 +153,32 @@ def test_two_systems_side_by_side_do_not_meet(served, beside):
     assert (code, verdict["counts"]["submitted"], verdict["counts"]["decided"]) == (0, 300, 300)
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+def test_a_table_shows_what_the_terminal_can_show_and_data_are_utf_8(served, encoding):
+    def out(*arguments: str) -> bytes:
+        env = {**os.environ, "PYTHONIOENCODING": encoding}
+        return subprocess.run([COMMAND, *arguments, "--state", served.folder], env=env, stdout=-1, check=True).stdout
+
+    table, why = out("rates").decode(encoding), out("why").decode(encoding)
+    assert ("Ha Noi" if encoding == "ascii" else "Hà Noi") in table
+    assert "?" not in table + why
+    for data in ("--json", "--csv"):
+        assert "Hà Nội" in out("rates", data).decode("utf-8")
+
+
+def test_a_table_that_nobody_reads_or_that_finds_no_room_says_so_by_its_exit_code(served):
+    rates = f"{COMMAND} rates --state {served.folder}"
+    ended = subprocess.run(["bash", "-c", f"{rates} > /dev/full"], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (
+        2,
+        "error: standard output cannot be written (No space left on device)\n",
+    )
+    ended = subprocess.run(
+        ["bash", "-c", f"{rates} | true; exit ${{PIPESTATUS[0]}}"], capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (141, "")
+
+
 def test_status_says_how_each_part_is(served):
     ended = served.run("status")
     assert (ended.code, ended.err) == (0, "")

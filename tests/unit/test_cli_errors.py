@@ -2,9 +2,12 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
+from paperless.cli.main import app
 from tests.support.cli_runs import Ended, Paperless, paperless_in
 
 NOBODY = "127.0.0.1:1"
@@ -221,3 +224,37 @@ def test_help_lists_every_command(paperless):
     ended = paperless("--help")
     assert ended.code == 0
     assert all(f"│ {command} " in ended.out for command in COMMANDS)
+
+
+def numeric_options() -> list[tuple[str, str, str]]:
+    """Every option of a number as command, option and kind; those of `load` too."""
+    group: Any = typer.main.get_command(app)
+    return [
+        (name, parameter.opts[0], parameter.type.name)
+        for name, command in group.commands.items()
+        for parameter in command.params
+        if parameter.type.name.startswith(("integer", "float"))
+    ]
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e300", "-1", str(2**64), "9" * 400, "x", ""])
+@pytest.mark.parametrize(("command", "option", "kind"), numeric_options(), ids=lambda each: each)
+def test_a_number_that_is_none_or_out_of_bounds_is_refused_by_name(paperless, command, option, kind, value):
+    assert kind.endswith("range"), "it has no bounds"
+    ended = paperless(command, f"{option}={value}")
+    assert ended.code == USAGE
+    assert option in ended.error
+
+
+@pytest.mark.parametrize("url", ["x", "127.0.0.1:8104", "http://", "ftp://a", "a\nb", "httpx://a", " "])
+def test_an_address_that_is_none_is_a_usage_error(paperless, url):
+    for given in (["rates", "--api", url], ["send", "--kafka", NOBODY, "--health", f"vneid_mock={url}"]):
+        ended = paperless(*given)
+        assert ended.code == USAGE
+        assert "write" in ended.error
+        assert "for example" in ended.error
+
+
+@pytest.mark.parametrize("pace", ["1e-300", "inf", "86401"])
+def test_a_day_has_a_shortest_and_a_longest_pace(paperless, pace):
+    assert "is no pace" in paperless("demo", f"--pace={pace}").error
