@@ -86,6 +86,7 @@ class ConsumerGroup:
         if member_id in self._awaited:
             self._awaited.pop(member_id).cancel()
         member = self.members.setdefault(member_id, Member(session_s=session_s, rebalance_s=rebalance_s))
+        member.session_s, member.rebalance_s = session_s, rebalance_s
         self._drop(member)
         unchanged = member.protocols == protocols
         if unchanged and (

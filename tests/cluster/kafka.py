@@ -21,7 +21,7 @@ NOT_ENOUGH_REPLICAS, NOT_ENOUGH_REPLICAS_AFTER_APPEND = 19, 20
 HANDLING_S = (0.0002, 0.003)
 REPLICATION_S = (0.0005, 0.005)
 PORT = 9092
-LATEST = -1
+EARLIEST, LATEST = -2, -1
 
 
 @dataclass(slots=True, kw_only=True)
@@ -206,6 +206,8 @@ class Broker:
         for topic, partitions in request.body.topics:
             answers: list[Any] = []
             for number, timestamp in partitions:
+                if timestamp not in (EARLIEST, LATEST):
+                    raise NotImplementedError("offsets are not looked up by time")
                 log, code = self._log(topic, number, error)
                 end = 0 if log is None else log.stable if request.body.isolation_level else log.mark
                 offset = -1 if log is None else end if timestamp == LATEST else log.start
@@ -232,6 +234,8 @@ class Broker:
         group, code = self._group(body.group, error)
         if code:
             return 0, code, -1, "", "", body.member_id, []
+        if body.group_instance_id is not None:
+            raise NotImplementedError("static members are not simulated")
         joining = group.join(
             body.member_id,
             request.client,
@@ -267,10 +271,14 @@ class Broker:
     async def _commit_offsets(self, request: Request, error: int) -> tuple[Any, ...]:
         body = request.body
         group, code = self._group(body.consumer_group, error)
-        if not code:
-            offsets = {(topic, number): offset for topic, parts in body.topics for number, offset, _ in parts}
-            code = group.commit(body.consumer_id, body.consumer_group_generation_id, offsets)
-        return 0, [(topic, [(number, code) for number, *_ in parts]) for topic, parts in body.topics]
+        offsets = {(topic, number): offset for topic, parts in body.topics for number, offset, _ in parts}
+        known = {place: offset for place, offset in offsets.items() if place in self._cluster.logs}
+        if not code and known:
+            code = group.commit(body.consumer_id, body.consumer_group_generation_id, known)
+        return 0, [
+            (topic, [(number, code if (topic, number) in known else UNKNOWN_TOPIC) for number, *_ in parts])
+            for topic, parts in body.topics
+        ]
 
     async def _fetch_offsets(self, request: Request, error: int) -> tuple[Any, ...]:
         body = request.body

@@ -16,6 +16,7 @@ from tests.component.raw_kafka import (
     NO_ERROR,
     REBALANCE_IN_PROGRESS,
     UNKNOWN_MEMBER,
+    UNKNOWN_TOPIC,
     WITHIN_S,
     GroupMember,
     assigned,
@@ -134,6 +135,19 @@ class JoinContract:
         await asyncio.gather(leader.join(), follower.join(), joining)
         assert newcomer.generation == leader.generation == before + 1
 
+    async def test_who_asks_again_is_answered_where_it_asked_last(self, kafka: KafkaUnderTest):
+        member, newcomer, again = await alone(kafka), await kafka.member(), await kafka.member()
+        await newcomer.take_name()
+        given_up = asyncio.create_task(newcomer.ask_join())
+        await member.until_told(REBALANCE_IN_PROGRESS)
+        again.member_id = newcomer.member_id
+        joining = asyncio.create_task(again.join())
+        await asyncio.sleep(0.2)
+        await asyncio.gather(member.join(), joining)
+        await synced(member, again)
+        assert not given_up.done()
+        given_up.cancel()
+
     async def test_a_name_that_nobody_has_come_back_with_holds_a_rebalance_up_for_its_session(
         self, kafka: KafkaUnderTest
     ):
@@ -219,6 +233,23 @@ class LossContract:
         assert await dawdler.heartbeat() == UNKNOWN_MEMBER
         assert await leader.heartbeat() == REBALANCE_IN_PROGRESS
 
+    async def test_who_falls_silent_while_others_wait_for_it_is_waited_for_no_longer_than_its_session(
+        self, kafka: KafkaUnderTest
+    ):
+        await alone(kafka, session_ms=SESSION_MS)
+        newcomer = await kafka.member()
+        joined = await asyncio.wait_for(newcomer.join(), 5)
+        assert joined.leader == newcomer.member_id
+
+    async def test_a_leader_that_leaves_before_the_assignments_sends_the_others_back(self, kafka: KafkaUnderTest):
+        leader, follower = await pair(kafka)
+        await asyncio.gather(leader.join(), _told_and_rejoined(follower))
+        syncing = asyncio.create_task(follower.sync())
+        await asyncio.sleep(0.2)
+        await leader.leave()
+        assert await syncing == (REBALANCE_IN_PROGRESS, b"")
+        assert (await follower.join()).leader == follower.member_id
+
     async def test_another_leads_when_the_leader_is_gone(self, kafka: KafkaUnderTest):
         leader, follower = await pair(kafka)
         await leader.leave()
@@ -248,6 +279,12 @@ class CommitContract:
     async def test_what_was_never_committed_has_no_offset(self, kafka: KafkaUnderTest):
         topic, member = await kafka.topic(), await alone(kafka)
         assert await member.connection.committed(kafka.group, topic) == -1
+
+    async def test_a_commit_for_a_partition_that_does_not_exist_is_refused(self, kafka: KafkaUnderTest):
+        topic, member = await kafka.topic(partitions=1), await alone(kafka)
+        assert await member.commit("unheard-of", {0: 5}) == UNKNOWN_TOPIC
+        assert await member.commit(topic, {7: 5}) == UNKNOWN_TOPIC
+        assert await member.connection.committed(kafka.group, "unheard-of") == -1
 
     async def test_another_generation_is_refused(self, kafka: KafkaUnderTest):
         topic, member = await kafka.topic(), await alone(kafka)

@@ -23,6 +23,8 @@ from tests.component.raw_kafka import (
     until,
 )
 
+# From a batch's check sum on, its bytes are the producer's.
+CHECKED_FROM = 17
 A, B, C = b"a", b"b", b"c"
 
 
@@ -81,6 +83,12 @@ class LogContract:
         assert answers == [(NO_ERROR, 0), (UNKNOWN_TOPIC, -1)]
         assert (await connection.fetch(topic, 0, partition=7)).error == UNKNOWN_TOPIC
         assert (await connection.offset(topic, LATEST, partition=7))[0] == UNKNOWN_TOPIC
+
+    async def test_a_topic_is_described_with_its_partitions(self, kafka: KafkaUnderTest):
+        topic = await kafka.topic(partitions=3)
+        connection = await kafka.connect()
+        assert await connection.described(topic) == (NO_ERROR, [0, 1, 2])
+        assert await connection.described("unheard-of") == (UNKNOWN_TOPIC, [])
 
     # A producer's numbers.
 
@@ -155,6 +163,16 @@ class LogContract:
         batches = bounds(fetched.data)
         assert batches[0] == (3, 5)
         assert all(last + 1 == first for (_, last), (first, _) in pairwise(batches))
+
+    async def test_a_batch_above_the_limit_arrives_whole_all_the_same(self, kafka: KafkaUnderTest):
+        topic = await kafka.topic()
+        connection = await kafka.connect()
+        large = batch_of([A * 1_000])
+        for _ in range(2):
+            await connection.produce(topic, large)
+        fetched = await connection.fetch(topic, 0, limit=100)
+        # But for what the broker writes itself: the offset, and the leader's epoch.
+        assert fetched.data[CHECKED_FROM : len(large)] == large[CHECKED_FROM:]
 
     async def test_a_fetch_at_the_end_waits_as_long_as_it_may(self, kafka: KafkaUnderTest):
         topic = await kafka.topic()

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from aiokafka.conn import create_conn
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
-from aiokafka.protocol import commit, coordination, fetch, group, offset, produce, transaction
+from aiokafka.protocol import commit, coordination, fetch, group, metadata, offset, produce, transaction
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 EARLIEST, LATEST = -2, -1
@@ -82,6 +82,12 @@ class RawConnection:
         async with asyncio.timeout(self._patience_s):
             return await self._connection.send(_Exactly(request))
 
+    async def described(self, topic: str) -> tuple[int, list[int]]:
+        """Return error code and partitions."""
+        answer = await self.ask(metadata.MetadataRequest_v5([topic], False))
+        [(error, _, _, partitions)] = answer.topics
+        return error, sorted(number for _, number, *_ in partitions)
+
     async def producer_id(self) -> int:
         request = transaction.InitProducerIdRequest_v0(None, 60_000)
         while True:
@@ -105,9 +111,16 @@ class RawConnection:
         return [(error, first) for _, error, first, *_ in partitions]
 
     async def fetch(
-        self, topic: str, at: int, *, committed: bool = False, max_wait_ms: int = 100, partition: int = 0
+        self,
+        topic: str,
+        at: int,
+        *,
+        committed: bool = False,
+        max_wait_ms: int = 100,
+        partition: int = 0,
+        limit: int = 1_000_000,
     ) -> Fetched:
-        wanted = [(topic, [(partition, at, 1_000_000)])]
+        wanted = [(topic, [(partition, at, limit)])]
         answer = await self.ask(fetch.FetchRequest_v4(-1, max_wait_ms, 1, 1_000_000, int(committed), wanted))
         [(_, [fields])] = answer.topics
         return Fetched(*fields)

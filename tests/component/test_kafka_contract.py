@@ -37,6 +37,7 @@ GAPS = {
     "test_what_follows_an_open_transaction_is_not_committed_yet": NO_PRODUCER_IDS,
     "test_a_waiting_reader_of_the_committed_is_woken_by_the_marker": NO_PRODUCER_IDS,
     "test_an_idempotent_client_begins_and_writes": NO_PRODUCER_IDS,
+    "test_a_commit_for_a_partition_that_does_not_exist_is_refused": "it keeps offsets of partitions that no topic has",
     "test_another_generation_is_refused": NO_CHECKS,
     "test_a_group_that_does_not_exist_has_no_generation": "it says UNKNOWN_MEMBER_ID",
     "test_commits_are_put_off_until_the_assignments_are_there": NO_CHECKS,
