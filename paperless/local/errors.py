@@ -64,7 +64,7 @@ def disk_errors(place: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
             raise DiskFullError(
                 f"the disk under {place} is full ({error.strerror}); make room or choose another place with --state"
             ) from error
