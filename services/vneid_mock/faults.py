@@ -38,7 +38,8 @@ FaultName = Literal[
     "very_slow_share",
     "very_slow_delay_s",
 ]
-_P99 = NormalDist().inv_cdf(0.99)
+_NORMAL = NormalDist()
+_P99 = _NORMAL.inv_cdf(0.99)
 # One digest serves the fates of an application's components and the deliveries of its first attempts. A ninth component
 # would share its draw with a delivery: correlated, not wrong; no procedure has one.
 _POSITIONS = 8
@@ -254,7 +255,7 @@ def _delay(faults: Faults, kind: float, length: float) -> float:
         return 0.0
     # In logarithms, and the limit before `exp`: a median near 0 would make the quotient and the power overflow.
     median, limit = log(faults.slow_delay_s), log(faults.slow_delay_max_s)
-    drawn = median + (limit - median) / _P99 * NormalDist().inv_cdf(length + _HALF_STEP)
+    drawn = median + (limit - median) / _P99 * _NORMAL.inv_cdf(length + _HALF_STEP)
     return min(exp(min(drawn, limit)), faults.slow_delay_max_s)
 
 
