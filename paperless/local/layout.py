@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from paperless.local.broker import Capabilities
 from paperless.local.ports import HOST, Ports
+from runtime.settings import LOOPBACK
 
 ROOT = Path(__file__).parents[2]
 # The embedded broker lets a member join after half of it, and a killed one's partitions rest for as long.
@@ -108,4 +109,10 @@ def environment(own: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]
     """This process's environment, our packages on the path, and `own` on top."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
     # What it says goes to a file, whatever a terminal can show.
-    return {**os.environ, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8", **own}
+    return {**os.environ, **_past_proxies(), "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8", **own}
+
+
+def _past_proxies() -> dict[str, str]:
+    """Keep libraries of a child, as the exporter of spans, from sending to this machine through a proxy."""
+    names = ("NO_PROXY", "no_proxy")
+    return {name: ",".join(filter(None, [os.environ.get(name), *sorted(LOOPBACK)])) for name in names}

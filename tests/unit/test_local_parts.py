@@ -417,6 +417,14 @@ def test_every_service_gets_its_own_settings():
     assert specs["scoring_api"].argv[-2:] == ("-m", "services.scoring.api")
 
 
+def test_children_reach_this_machine_past_any_proxy(monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", "intranet.example")
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert environment()["NO_PROXY"] == "intranet.example,127.0.0.1,::1,localhost"
+    assert environment()["no_proxy"] == "127.0.0.1,::1,localhost"
+
+
 def test_more_intake_members_have_names_and_ports_apart():
     specs = services(inputs(intake_members=3, static_members=True))[:3]
     assert [spec.name for spec in specs] == ["intake", "intake_2", "intake_3"]
