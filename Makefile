@@ -17,7 +17,7 @@ ARGS ?=
 .PHONY: help
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  ARGS=\"...\" is passed on by demo, test, test-all and lock; PYTHON=... chooses the interpreter"
+	@echo "  ARGS=\"...\" is passed on by demo, test, test-all, torture and lock; PYTHON=... chooses the interpreter"
 
 .PHONY: demo
 demo: $(VENV)/.run ## Play one national day and verify it (needs only Python)
@@ -37,6 +37,10 @@ endef
 test-all: $(VENV)/.dev ## Run every test, those with processes and containers of their own too
 	$(call tests,not container and not system)
 	$(call tests,container or system)
+
+.PHONY: torture
+torture: $(VENV)/.dev ## Play histories of the simulated cluster: 500, or ARGS="--minutes 10" of fresh ones
+	$(BIN)/python -m tests.cluster $(or $(ARGS),--histories 500)
 
 .PHONY: lint
 lint: $(VENV)/.dev ## Check style, types and import arrows

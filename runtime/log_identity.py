@@ -1,6 +1,7 @@
 """The identity of a log: one record in a topic of its own, written once, which a store asks whether it belongs here."""
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaTimeoutError
 
 from runtime.settings import KafkaAccess
 
@@ -9,10 +10,10 @@ _POLL_MS = 100
 
 
 async def read_log_identity(access: KafkaAccess, topic: str) -> str | None:
-    """Return the log's id; None where the topic that holds it is empty, or gives nothing within 10 s.
+    """Return the log's id; None where the topic that holds it is empty.
 
     Raises:
-        aiokafka.errors.KafkaError: the broker does not answer.
+        aiokafka.errors.KafkaError: the broker does not answer, or does not say within 10 s what the topic holds.
 
     """
     consumer = AIOKafkaConsumer(**access.client_options(), group_id=None, enable_auto_commit=False)
@@ -26,7 +27,8 @@ async def read_log_identity(access: KafkaAccess, topic: str) -> str | None:
                 return bytes(records[0].value).decode()
             # The mark is known once a fetch has come back.
             if consumer.highwater(tp) is not None and await consumer.position(tp) >= consumer.highwater(tp):
-                break
+                return None
     finally:
         await consumer.stop()
-    return None
+    # Silence says nothing about the log: who took it for an empty topic would stop for good.
+    raise KafkaTimeoutError(f"no answer from {topic} within {READ_TIMEOUT_MS // 1_000} s")

@@ -15,6 +15,7 @@ from unittest.mock import patch
 
 from aiokafka.errors import KafkaError
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from structlog.testing import capture_logs
 
 from contracts.records import partition_of
 from contracts.topics import ALL, APPLICATIONS_SUBMITTED, LOG_IDENTITY, dead_letter_topics
@@ -50,6 +51,7 @@ REST_WITHIN_S = 150.0
 WATCHED_EVERY_S = 1.0
 PLANS = {"harsh": HARSH, "silent": SILENT}
 MISPLACED = 0.15
+IDEMPOTENT = 0.6
 STORE_DELAY_S = (0.0005, 0.01)
 
 
@@ -108,6 +110,8 @@ class World:
             seed=wish.seed,
             max_open=shape.choice((4, 1_000)),
             fetch_wait_ms=shape.choice((300, 1_000)),
+            # The embedded broker knows no producers; without them the client gives up, and the publisher must not.
+            idempotent=shape.random() < IDEMPOTENT,
         )
         self.members: dict[str, SupervisedMember] = {}
         self._counts = dict.fromkeys(SERVICES, 0)
@@ -320,7 +324,7 @@ def play(wish: Wish, folder: Path) -> History:
             world = World(wish, folder, loop)
             loop.set_exception_handler(world.on_error)
             loop.create_connection = world.network.connect  # type: ignore[method-assign,assignment]
-            with world.watch.watching(), patch("runtime.consumer.TICK_S", TICK_S):
+            with world.watch.watching(), capture_logs(), patch("runtime.consumer.TICK_S", TICK_S):
                 loop.run_until_complete(loop.create_task(_history(world), context=loop.world))
             return world.history
     finally:

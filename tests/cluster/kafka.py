@@ -15,6 +15,7 @@ from tests.cluster.simulated_loop import EPOCH_S, SimulatedLoop
 from tests.cluster.wire import Request
 
 # Kafka's error codes.
+UNKNOWN_SERVER_ERROR = -1
 OUT_OF_RANGE, UNKNOWN_TOPIC, NOT_LEADER, TIMED_OUT = 1, 3, 6, 7
 LOADING, NO_COORDINATOR, NOT_COORDINATOR = 14, 15, 16
 NOT_ENOUGH_REPLICAS, NOT_ENOUGH_REPLICAS_AFTER_APPEND = 19, 20
@@ -88,6 +89,8 @@ class Broker:
             return None
         if fault and effect == "late":
             await asyncio.sleep(fault.delay_s)
+        if not self.up:
+            return None
         fields = await self._answers[request.kind](request, fault.code if fault and effect == "error" else 0)
         if fault and effect == "answer late":
             await asyncio.sleep(fault.delay_s)
@@ -103,7 +106,8 @@ class Broker:
     async def _metadata(self, request: Request, _: int) -> tuple[Any, ...]:
         cluster = self._cluster
         names = sorted({topic for topic, _ in cluster.logs}) if request.body.topics is None else request.body.topics
-        brokers = [(each.number, each.host, PORT, None) for each in cluster.brokers if each.up]
+        # With a rack: the client keeps brokers in a set, and the hash of None differs from run to run.
+        brokers = [(each.number, each.host, PORT, "rack") for each in cluster.brokers if each.up]
         return 0, brokers, "simulated", brokers[0][0], [self._topic(name) for name in names]
 
     def _topic(self, name: str) -> tuple[Any, ...]:

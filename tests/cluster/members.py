@@ -35,6 +35,7 @@ class Options(NamedTuple):
     seed: int
     max_open: int = 1_000
     fetch_wait_ms: int = 500
+    idempotent: bool = True
 
     def kafka(self) -> dict[str, Any]:
         """Return the settings that all services share."""
@@ -42,6 +43,7 @@ class Options(NamedTuple):
             "kafka_servers": self.servers,
             "partitions": self.partitions,
             "fetch_max_wait_ms": self.fetch_wait_ms,
+            "idempotent_producer": self.idempotent,
         }
 
 

@@ -14,10 +14,12 @@ from tests.cluster.kafka import (
     NOT_ENOUGH_REPLICAS_AFTER_APPEND,
     NOT_LEADER,
     TIMED_OUT,
+    UNKNOWN_SERVER_ERROR,
     Fault,
     KafkaCluster,
 )
 from tests.cluster.members import SupervisedMember
+from tests.cluster.partition_log import OUT_OF_ORDER
 
 # Mishaps begin after the first members have come up, and all have ended when the history is asked to come to rest.
 FIRST_S, LAST_S = 1.0, 18.0
@@ -28,7 +30,15 @@ COORDINATION = frozenset({"JoinGroup", "SyncGroup", "Heartbeat", "OffsetCommit",
 COMMITS = frozenset({"OffsetCommit"})
 LOOK_UPS = frozenset({"Offset", "OffsetFetch", "Metadata"})
 CODES: dict[frozenset[str], tuple[int, ...]] = {
-    PRODUCE: (NOT_LEADER, TIMED_OUT, NOT_ENOUGH_REPLICAS, NOT_ENOUGH_REPLICAS_AFTER_APPEND),
+    # The client gives up on the last two: the publisher must make a new producer and send again.
+    PRODUCE: (
+        NOT_LEADER,
+        TIMED_OUT,
+        NOT_ENOUGH_REPLICAS,
+        NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+        UNKNOWN_SERVER_ERROR,
+        OUT_OF_ORDER,
+    ),
     FETCH: (NOT_LEADER,),
     COORDINATION: (LOADING, NO_COORDINATOR, NOT_COORDINATOR),
     COMMITS: (LOADING, NO_COORDINATOR, NOT_COORDINATOR, TIMED_OUT),
@@ -181,9 +191,11 @@ def _fault_of(kinds: frozenset[str] | None) -> Act:
             delay_s=draw.choice((0.3, 2.0, 7.0, 12.0, 20.0)),
             code=draw.choice(codes) if codes else 0,
         )
-        world.tell(f"{fault}")
+        # Sometimes for longer than the client tries by itself.
+        lasts_s = mishap.lasts_s * draw.choice((1, 1, 1, 2))
+        world.tell(f"for {lasts_s:.1f} s {fault}")
         world.kafka.faults.append(fault)
-        world.after(mishap.lasts_s, lambda: world.kafka.faults.remove(fault))
+        world.after(lasts_s, lambda: world.kafka.faults.remove(fault))
 
     return act
 
@@ -194,16 +206,32 @@ def _coordinator_moves(world: World, _: Mishap, draw: Random) -> None:
 
 
 def _coordinator_away(world: World, mishap: Mishap, draw: Random) -> None:
-    """No coordinator answers: requests to it are late, lost or refused, for one group's members or for all."""
+    """No coordinator answers, sometimes for as long as a member may go without saying that it does nothing."""
+    lasts_s = mishap.lasts_s * draw.choice((1, 1, 1, 5))
     fault = Fault(
         effect=draw.choice(("never answered", "late", "error", "request lost")),
         kinds=COORDINATION,
-        delay_s=mishap.lasts_s,
+        delay_s=lasts_s,
         code=NO_COORDINATOR,
     )
-    world.tell(f"no coordinator answers: {fault.effect}")
+    world.tell(f"no coordinator answers for {lasts_s:.1f} s: {fault.effect}")
     world.kafka.faults.append(fault)
-    world.after(mishap.lasts_s, lambda: world.kafka.faults.remove(fault))
+    world.after(lasts_s, lambda: world.kafka.faults.remove(fault))
+
+
+def _commits_stuck_at_join(world: World, mishap: Mishap, draw: Random) -> None:
+    """Refuse one member's commits while another joins, so that it still tries when its partitions are the other's."""
+    member = _member(world, draw)
+    fault = Fault(
+        effect="error",
+        kinds=COMMITS,
+        processes=frozenset({member.name}),
+        code=draw.choice(CODES[COMMITS]),
+    )
+    world.tell(f"no coordinator takes the commits of {member.name}")
+    world.kafka.faults.append(fault)
+    world.after(draw.uniform(0, 2), lambda: world.add_member(member.service))
+    world.after(draw.uniform(9, 20), lambda: world.kafka.faults.remove(fault))
 
 
 def _store_away(world: World, mishap: Mishap, draw: Random) -> None:
@@ -253,6 +281,7 @@ KINDS: dict[str, Act] = {
     "any faults": _fault_of(None),
     "coordinator moves": _coordinator_moves,
     "coordinator away": _coordinator_away,
+    "commits stuck at join": _commits_stuck_at_join,
     "store away": _store_away,
     "store away at join": _store_away_at_join,
     "store restored": _restore,

@@ -1,7 +1,9 @@
 """Products that break one rule each: the histories must notice every one of them."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from copy import copy
+from math import inf
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
@@ -9,6 +11,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from contracts.events import ApplicationSubmitted
+from runtime import health
 from runtime.consumer import PartitionConsumer
 from runtime.log_positions import LogPositions
 from runtime.messages import NOTHING, Effects, HandlerResult, State
@@ -28,6 +31,7 @@ class Mutant(NamedTuple):
     attribute: str
     replacement: Any
     kinds: tuple[str, ...] = ()
+    together_with: "Mutant | None" = None
 
 
 # The kernel
@@ -70,18 +74,22 @@ def _applies_stale_batches(self: PartitionConsumer, records: Any) -> Iterator[An
 
 
 async def _commits_for_ever(self: PartitionConsumer) -> None:
-    with patch("runtime.consumer.COMMIT_TIMEOUT_S", 10_000.0):
-        await _commit(self)
+    await self.publisher.flush()
+    changed = {TopicPartition(t, n): o for n, state in self.partitions.items() for t, o in state.commits().items()}
+    if changed:
+        with suppress(CommitFailedError, IllegalStateError, KafkaError):
+            await self.consumer.commit(changed)
 
 
 async def _asks_for_the_end_first(self: LogPositions, assigned: Any, owner: Any) -> Mapping[TopicPartition, int]:
     end = await self._end(list(assigned))
 
-    async def remembered(_: LogPositions, __: list[TopicPartition]) -> Mapping[TopicPartition, int]:
+    async def known(_: list[TopicPartition]) -> Mapping[TopicPartition, int]:
         return end
 
-    with patch.object(LogPositions, "_end", remembered):
-        return await _starts(self, assigned, owner)
+    asked: Any = copy(self)
+    asked._end = known
+    return await _starts(asked, assigned, owner)
 
 
 def _reads_over_what_it_refuses(self: StreamProcessor, *arguments: Any) -> tuple[Any, ...]:
@@ -201,10 +209,19 @@ REBALANCES = ("join", "leave", "kill", "freeze", "coordination faults", "coordin
 MUTANTS: dict[str, Mutant] = {
     "commits before it publishes": Mutant(PartitionConsumer, "_commit", _commits_before_it_publishes),
     "keeps what is pending over a revoke": Mutant(PartitionConsumer, "on_partitions_revoked", _keeps_its_window),
-    "takes a lost acknowledgement for success": Mutant(Publisher, "_deliver", _takes_errors_for_success),
+    "takes a lost acknowledgement for success": Mutant(
+        Publisher, "_deliver", _takes_errors_for_success, ("produce faults", "cut off", "broker down")
+    ),
     "applies stale batches": Mutant(PartitionConsumer, "_unread", _applies_stale_batches, REBALANCES),
     "commits for ever": Mutant(
-        PartitionConsumer, "_commit", _commits_for_ever, ("coordinator away", "commit faults", "join", "cut off")
+        PartitionConsumer, "_commit", _commits_for_ever, ("commits stuck at join", "commit faults", "join")
+    ),
+    "is ready while a commit waits": Mutant(
+        PartitionConsumer,
+        "_commit",
+        _commits_for_ever,
+        ("coordinator away",),
+        Mutant(health, "PROGRESS_LIMIT_S", inf, (), Mutant(health, "BUSY_LIMIT_S", inf)),
     ),
     "asks for the log's end before its offsets": Mutant(
         LogPositions, "starts", _asks_for_the_end_first, ("store away at join", "join", "look-up faults")
@@ -233,20 +250,9 @@ MUTANTS: dict[str, Mutant] = {
 @contextmanager
 def mutated(name: str) -> Iterator[tuple[str, ...]]:
     """Let the product break a rule; gives the kinds of mishaps that bring it out."""
-    mutant = MUTANTS[name]
+    mutant: Mutant | None = MUTANTS[name]
     with ExitStack() as stack:
-        stack.enter_context(patch.object(mutant.owner, mutant.attribute, mutant.replacement))
-        yield mutant.kinds
-
-
-Play = Callable[[tuple[str, ...], int], list[str]]
-
-
-def detected(name: str, play: Play, histories: int) -> tuple[int, str] | None:
-    """Return after how many histories a mutant is noticed, and by what; None if it is not."""
-    with mutated(name) as kinds:
-        for number in range(histories):
-            violations = play(kinds, number)
-            if violations:
-                return number + 1, violations[0]
-    return None
+        while mutant is not None:
+            stack.enter_context(patch.object(mutant.owner, mutant.attribute, mutant.replacement))
+            mutant = mutant.together_with
+        yield MUTANTS[name].kinds

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar, TypeVarTuple
 from unittest.mock import patch
 
+from aiokafka.producer.message_accumulator import BatchBuilder
+
 # 2025-10-08T00:00:00Z: record timestamps begin here.
 EPOCH_S = 1_759_881_600.0
 # What one round of callbacks takes. Without it a wait shorter than a float can add would never end.
@@ -270,7 +272,16 @@ class _Leaping(selectors.DefaultSelector):  # type: ignore[misc,unused-ignore]  
 @contextmanager
 def simulated_time(loop: SimulatedLoop) -> Iterator[None]:
     """Let the libraries' own clocks show simulated time: aiokafka and tenacity take no clock as an argument."""
+    append = BatchBuilder.append
+
+    def stamped(batch: BatchBuilder, *, timestamp: int | None, **record: Any) -> Any:
+        # The client's compiled part has a clock of its own.
+        return append(
+            batch, timestamp=int((EPOCH_S + loop.time()) * 1000) if timestamp is None else timestamp, **record
+        )
+
     with (
+        patch.object(BatchBuilder, "append", stamped),
         patch("time.monotonic", loop.time),
         patch("time.time", lambda: EPOCH_S + loop.time()),
         patch("time.time_ns", lambda: int((EPOCH_S + loop.time()) * 1e9)),

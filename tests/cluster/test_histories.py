@@ -1,0 +1,94 @@
+"""Fresh and known histories of the simulated cluster, each played in a process of its own, as its command plays it."""
+
+import subprocess
+import sys
+from contextlib import closing
+
+import pytest
+from aiokafka.errors import KafkaTimeoutError
+
+from contracts.topics import LOG_IDENTITY
+from runtime.log_identity import read_log_identity
+from runtime.settings import KafkaAccess
+from tests.cluster.draws import Draws
+from tests.cluster.history import Wish
+from tests.cluster.kafka import Fault, KafkaCluster
+from tests.cluster.mutants import MUTANTS
+from tests.cluster.network import Network
+from tests.cluster.simulated_loop import SimulatedLoop, simulated_time
+from tests.support.source import ROOT
+
+# What `make test` plays; `make torture` plays as many as one likes.
+HISTORIES, CHUNKS = 60, 2
+
+
+def played(*options: object, within_s: float = 240) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tests.cluster", *map(str, options)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=within_s, check=False)
+
+
+@pytest.mark.slow(reason="half of the histories of a run")
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_all_holds_in_every_history(chunk):
+    count = HISTORIES // CHUNKS
+    ran = played("--seed", chunk * count, "--histories", count, "--jobs", 1)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert f"{count} histories" in ran.stdout.splitlines()[-1]
+
+
+def test_a_seed_is_one_history_byte_for_byte():
+    first, second = played("--seed", 11), played("--seed", 11)
+    assert first.stdout == second.stdout
+    assert first.stdout.endswith("all held\n")
+    assert len(first.stdout.splitlines()) > 50
+
+
+def test_a_mishap_left_out_leaves_the_others_as_they_were():
+    """Draws are named by subject, so what fails can be made shorter."""
+    whole, shorter = (
+        [line for line in played("--seed", 11, *without).stdout.splitlines() if "MISHAP" in line]
+        for without in ([], ["--without", "0"])
+    )
+    assert [line for line in whole if "MISHAP 0:" not in line] == shorter
+    assert len(shorter) < len(whole)
+
+
+def test_a_kind_that_does_not_exist_is_named():
+    ran = played("--kinds", "earthquake")
+    assert (ran.returncode, "no kind of mishap is called 'earthquake'" in ran.stderr) == (1, True)
+
+
+def test_a_history_says_how_to_play_it_again():
+    wish = Wish(seed=3, applications=5, without=frozenset({2, 0}), kinds=("kill",))
+    assert wish.command() == "python -m tests.cluster --seed 3 --applications 5 --without 0,2 --kinds 'kill'"
+
+
+def test_silence_of_a_broker_is_not_taken_for_an_empty_topic():
+    """A history found it: scoring stopped for good, since its log had no identity, while fetches were not answered."""
+    loop = SimulatedLoop()
+    network = Network(loop, Draws(1))
+    kafka = KafkaCluster(loop, Draws(1), network, {LOG_IDENTITY: 1}, lambda _: None)
+    kafka.faults.append(Fault(effect="never answered", kinds=frozenset({"Fetch"})))
+    loop.create_connection = network.connect  # type: ignore[method-assign,assignment]
+    with simulated_time(loop), closing(loop), pytest.raises(KafkaTimeoutError, match="no answer from log"):
+        loop.run_until_complete(read_log_identity(KafkaAccess(kafka_servers=kafka.address), LOG_IDENTITY))
+    assert kafka.faults[0].met
+
+
+# The three that were faults of the product, which the cluster found, and what keeps the guarantee most plainly.
+KNOWN = (
+    "asks for the log's end before its offsets",
+    "commits for ever",
+    "is ready while a commit waits",
+    "commits before it publishes",
+    "takes markers for records",
+)
+
+
+@pytest.mark.slow(reason="some histories for each of several mutants")
+@pytest.mark.timeout(600)
+def test_faults_that_the_product_had_are_noticed():
+    assert set(KNOWN) <= MUTANTS.keys()
+    ran = played("--mutants", *KNOWN, "--jobs", 1, within_s=500)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
