@@ -271,12 +271,12 @@ class LogContract:
         connection = await kafka.connect()
         transaction = await kafka.transaction(topic)
         await transaction.write([A])
-        waiting = asyncio.create_task(connection.fetch(topic, 0, committed=True, max_wait_ms=5_000))
+        waiting = asyncio.create_task(connection.fetch(topic, 0, committed=True, max_wait_ms=10_000))
         await asyncio.sleep(0.2)
         await transaction.end(aborted=False)
         ended = time.monotonic()
         assert bounds((await waiting).data)[0] == (0, 0)
-        assert time.monotonic() - ended < 2
+        assert time.monotonic() - ended < 5
 
     async def test_an_idempotent_client_begins_and_writes(self, kafka: KafkaUnderTest):
         topic = await kafka.topic()
