@@ -240,13 +240,8 @@ class Broker:
             return 0, code, -1, "", "", body.member_id, []
         if body.group_instance_id is not None:
             raise NotImplementedError("static members are not simulated")
-        joining = group.join(
-            body.member_id,
-            request.client,
-            body.session_timeout / 1000,
-            body.rebalance_timeout / 1000,
-            body.group_protocols,
-        )
+        timeouts_s = body.session_timeout / 1000, body.rebalance_timeout / 1000
+        joining = group.join(body.member_id, request.client, *timeouts_s, body.group_protocols)
         try:
             return 0, *await joining
         except asyncio.CancelledError:
@@ -275,14 +270,12 @@ class Broker:
     async def _commit_offsets(self, request: Request, error: int) -> tuple[Any, ...]:
         body = request.body
         group, code = self._group(body.consumer_group, error)
-        offsets = {(topic, number): offset for topic, parts in body.topics for number, offset, _ in parts}
-        known = {place: offset for place, offset in offsets.items() if place in self._cluster.logs}
+        places = {(topic, number): offset for topic, parts in body.topics for number, offset, _ in parts}
+        known = {place: offset for place, offset in places.items() if place in self._cluster.logs}
         if not code and known:
             code = group.commit(body.consumer_id, body.consumer_group_generation_id, known)
-        return 0, [
-            (topic, [(number, code if (topic, number) in known else UNKNOWN_TOPIC) for number, *_ in parts])
-            for topic, parts in body.topics
-        ]
+        codes = {place: code if place in known else UNKNOWN_TOPIC for place in places}
+        return 0, [(topic, [(number, codes[topic, number]) for number, *_ in parts]) for topic, parts in body.topics]
 
     async def _fetch_offsets(self, request: Request, error: int) -> tuple[Any, ...]:
         body = request.body
