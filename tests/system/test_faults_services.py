@@ -1,4 +1,7 @@
-"""kill -9, silence and cut cables on one Kafka node and PostgreSQL, while applications go on arriving."""
+"""kill -9, silence and cut cables on one Kafka node and PostgreSQL, while applications go on arriving.
+
+One scenario of each kind: which member it meets, and when, the histories of tests/cluster try by the hundred.
+"""
 
 import pytest
 
@@ -18,10 +21,9 @@ BEYOND_CLIENTS_S = 45.0
 
 def test_services_killed_or_frozen_in_the_middle_of_traffic_lose_nothing(composed: Compose):
     with traffic(composed) as flow:
-        for service in CONSUMERS:
-            composed.crash(service)
-            flow.goes_on()
-        for service in ("intake", "scoring", "postgres"):
+        composed.crash("intake")
+        flow.goes_on()
+        for service in ("intake", "postgres"):
             composed.pause(service)
             flow.stands_still()
             composed.unpause(service)
@@ -36,15 +38,11 @@ def test_services_killed_or_frozen_in_the_middle_of_traffic_lose_nothing(compose
 
 def test_services_cut_off_from_the_broker_or_the_store_lose_nothing(composed: Compose):
     with traffic(composed) as flow:
-        for service, network in (("intake", "log"), ("scoring", "log"), ("scoring", "store"), ("postgres", "store")):
+        for service, network in (("intake", "log"), ("scoring", "store")):
             composed.disconnect(service, network)
             flow.stands_still()
             composed.connect(service, network)
             flow.goes_on()
-        composed.disconnect("vneid-mock")
-        flow.presumes()
-        composed.connect("vneid-mock")
-        flow.goes_on()
 
 
 def test_a_broker_and_a_store_that_die_or_fall_silent_lose_nothing_and_restart_nobody(composed: Compose):
