@@ -45,7 +45,6 @@ class Watch:
         self._progress: dict[str, tuple[object, float]] = {}
         self._decided: dict[int, tuple[int, set[bytes]]] = {}
         self._checked: dict[int, int] = {}
-        self._restored = False
 
     # Commits
 
@@ -54,16 +53,26 @@ class Watch:
         topic, number = place
         world = self._world
         world.tell(f"{group} commits {topic}/{number} {before} -> {offset}")
-        if offset < before and not (group == "scoring" and self._restored):
-            world.violate(f"commit moved back: {group} {topic}/{number} from {before} to {offset}")
         if offset > world.kafka.logs[place].end:
             world.violate(f"commit past the log's end: {group} {topic}/{number} {offset}")
+        if group == "scoring":
+            self._check_shown(place, before, offset)
+        elif offset < before:
+            world.violate(f"commit moved back: {group} {topic}/{number} from {before} to {offset}")
         if group == "intake" and topic == APPLICATIONS_SUBMITTED.name:
             self._check_decided(number, offset)
-        if group == "scoring" and any(
-            self._stored_offset(number) <= record.offset < offset for record in self.records(topic, number)
-        ):
-            world.violate(f"commit past the store: {topic}/{number} {offset}")
+
+    def _check_shown(self, place: Position, before: int, offset: int) -> None:
+        """Check a commit that only shows how far the store is; between that and the commit there are no records."""
+        topic, number = place
+        # While a store is put back, what its consumer showed before may still arrive.
+        if any(mishap.kind == "store restored" for mishap in self._world.history.mishaps):
+            return
+        stored = self._stored_offset(number)
+        if any(stored <= record.offset < offset for record in self.records(topic, number)):
+            self._world.violate(f"commit past the store: {topic}/{number} {offset}")
+        if offset < min(before, stored):
+            self._world.violate(f"commit moved back: scoring {topic}/{number} from {before} to {offset}")
 
     def _check_decided(self, number: int, offset: int) -> None:
         """Every submission below intake's commit has an outcome in the log, a dead letter, or lies where it belongs."""
@@ -89,10 +98,6 @@ class Watch:
                 (APPLICATIONS_DECIDED.name, number),
             ).fetchall()
         return int(rows[0][0]) if rows else 0
-
-    def store_restored(self) -> None:
-        """From now on the store may begin again from an earlier offset."""
-        self._restored = True
 
     # Records
 

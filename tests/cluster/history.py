@@ -196,7 +196,6 @@ class World:
             for stale in self.folder.glob("scoring.db*"):
                 stale.unlink()
             shutil.copy(copy, store)
-            self.watch.store_restored()
 
         self.after(8.0, restore)
 
