@@ -18,8 +18,8 @@ from tests.cluster.network import Network
 from tests.cluster.simulated_loop import SimulatedLoop, simulated_time
 from tests.support.source import ROOT
 
-# What `make test` plays; `make torture` plays as many as one likes.
-HISTORIES, CHUNKS = 60, 2
+# What `make test` plays; `make torture` plays hundreds.
+HISTORIES, CHUNKS = 24, 2
 
 
 def played(*options: object, within_s: float = 240) -> subprocess.CompletedProcess[str]:
