@@ -2,6 +2,9 @@
 
 from typing import Any
 
+# The reason of a record that the Kafka client cannot unpack; only its position is known.
+UNREADABLE = "unreadable"
+
 
 class Reject(Exception):  # noqa: N818  a verdict about a record, named like the action it leads to
     """Trying again cannot help: the record goes to the dead-letter topic with this reason.

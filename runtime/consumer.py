@@ -111,9 +111,22 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
 
     def attach(self, broker: KafkaBroker) -> None:
         """Subscribe on an unstarted broker."""
-        settings = self._resources.settings
-        self._subscriber = subscribe(broker, *self.topics, settings=settings, listener=self, taken=self._take)
+        self._subscriber = subscribe(
+            broker,
+            *self.topics,
+            settings=self._resources.settings,
+            listener=self,
+            taken=self._take,
+            next_offsets=self._next_offsets,
+        )
         self._subscriber(self._on_batch)
+
+    def _next_offsets(self) -> dict[TopicPartition, int]:
+        return {
+            TopicPartition(topic, number): offset
+            for number, state in self.partitions.items()
+            for topic, offset in state.next_offsets.items()
+        }
 
     def _take(self) -> None:
         self._in_hand = True
@@ -286,13 +299,12 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
         """Return the partitions that are read and have something left, as far as the last fetch saw."""
         if self.consumer is None:
             return {}
-        places = [
-            (TopicPartition(topic, number), state, offset)
-            for number, state in self.partitions.items()
-            for topic, offset in state.next_offsets.items()
-        ]
         read = self.consumer.assignment() - self.consumer.paused()
-        return {tp: state for tp, state, offset in places if tp in read and offset < self._readable_end(tp)}
+        return {
+            tp: self.partitions[tp.partition]
+            for tp, offset in self._next_offsets().items()
+            if tp in read and offset < self._readable_end(tp)
+        }
 
     def _readable_end(self, tp: TopicPartition) -> float:
         """Return the offset below which records may be read; a transaction that is open holds back what follows it."""

@@ -5,9 +5,10 @@ from hashlib import blake2b
 
 import structlog
 
-from contracts.errors import Reject
+from contracts.errors import UNREADABLE, Reject
 from runtime.errors import FatalError
 from runtime.messages import Headers, Message, Record
+from runtime.unreadable import UnreadableRecord
 
 log = structlog.get_logger(__name__)
 
@@ -35,8 +36,11 @@ class Refusals:
         self._lines: dict[tuple[str, str], tuple[float, int]] = {}
 
     def refusal_of(self, record: Record, error: Exception) -> Reject:
-        """Return why a record is refused: the handler's own reason, or `handler_error` for a bug of ours."""
+        """Return why a record is refused: the handler's reason, `unreadable`, or `handler_error` for a bug of ours."""
         place = f"{record.topic}/{record.partition}/{record.offset}"
+        if isinstance(record, UnreadableRecord):
+            # Whatever the handler says of a record without key and value.
+            error = Reject(UNREADABLE, record.why)
         if not isinstance(error, Reject):
             log.error("our own bug on one record", place=place, exc_info=error)
             return Reject("handler_error", repr(error))

@@ -9,12 +9,13 @@ from collections.abc import Callable, Sequence
 
 from aiokafka import TopicPartition
 
-from contracts.errors import Reject
+from contracts.errors import UNREADABLE, Reject
 from runtime.consumer import PartitionBatch, PartitionConsumer
 from runtime.dead_letters import DeadLetterLimit, Refusals, dead_letter
 from runtime.messages import Effects, Message, Record, RecordHandler
 from runtime.partition_state import PartitionState, PendingOptions
 from runtime.resources import ProcessResources
+from runtime.unreadable import UnreadableRecord
 
 DEADLINES_PER_TICK = 2_000
 # Resume below this share of the bound, so that a partition does not flap between paused and not.
@@ -56,7 +57,10 @@ class StreamProcessor(PartitionConsumer):
         now = self.clock.now()
         refused: Counter[tuple[str, str]] = Counter()
         for batch in batches:
-            self._handle_batch(batch, now, refused)
+            if isinstance(batch.records[0], UnreadableRecord):
+                self._set_aside(batch, batch.records[0], now, refused)
+            else:
+                self._handle_batch(batch, now, refused)
         # The next batch is decided while this one is on its way, and no commit overtakes it.
         await self.publisher.hand_over()
         for (topic, reason), count in refused.items():
@@ -92,6 +96,14 @@ class StreamProcessor(PartitionConsumer):
         self._limit.accept(accepted)
         state.read_past(batch.records[-1])
         self.publisher.add(messages, batch.partition)
+
+    def _set_aside(
+        self, batch: PartitionBatch, record: UnreadableRecord, now: float, refused: Counter[tuple[str, str]]
+    ) -> None:
+        """Refuse a record that could not be unpacked, which is a batch of its own; no handler sees it."""
+        reject = Reject(UNREADABLE, record.why)
+        self.publisher.add(self._retry_or_dead_letter(batch, record, now, reject, refused), batch.partition)
+        batch.state.read_past(record)
 
     def _handler_of(self, state: PartitionState) -> RecordHandler:
         return self._resources.tracing.around(self._handler, state.traces, self.publisher)

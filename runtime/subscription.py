@@ -1,7 +1,7 @@
 """A subscription to topics as one group member that is handed raw batches of records."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from aiokafka import TopicPartition
@@ -12,6 +12,7 @@ from faststream.kafka import KafkaBroker, KafkaMessage
 
 from runtime.messages import Record
 from runtime.settings import ServiceSettings
+from runtime.unreadable import read
 
 # One fetch of one partition; a backlog of one topic must not keep the other's records waiting for long.
 MAX_FETCH_BYTES = 1024 * 1024
@@ -35,11 +36,12 @@ def subscribe(
     settings: ServiceSettings,
     listener: ConsumerRebalanceListener,
     taken: Callable[[], None] = lambda: None,
+    next_offsets: Callable[[], Mapping[TopicPartition, int]] = dict,
 ) -> Any:
     """Subscribe to topics as one group member that gets raw `ConsumerRecords`; commits and offsets are the caller's.
 
     Range assignment gives partition n of every topic to the same member. `taken` is called when the client hands out
-    records, which is some time before the handler gets them.
+    records, which is some time before the handler gets them; `next_offsets` returns what the handler expects next.
     """
 
     async def parse(records: ConsumerRecords) -> KafkaMessage:
@@ -68,6 +70,14 @@ def subscribe(
         decoder=_records,
     )
 
+    subscriber.get_msg = _paced(settings.max_records, taken, next_offsets)
+    return subscriber
+
+
+def _paced(
+    max_records: int, taken: Callable[[], None], next_offsets: Callable[[], Mapping[TopicPartition, int]]
+) -> Callable[[Any], Awaitable[ConsumerRecords]]:
+    """Return how a consumer's records are asked for: as soon as there are any, but not all the time."""
     earliest = 0.0
 
     async def get_msg(consumer: Any) -> ConsumerRecords:
@@ -76,14 +86,15 @@ def subscribe(
         if (early := earliest - now()) > 0:
             await asyncio.sleep(early)
         # FastStream's own sleeps after an empty poll, and a record that comes then waits for the sleep's end.
-        records: ConsumerRecords = await consumer.getmany(timeout_ms=POLL_TIMEOUT_MS, max_records=settings.max_records)
+        records: ConsumerRecords = await read(
+            consumer, timeout_ms=POLL_TIMEOUT_MS, max_records=max_records, next_offsets=next_offsets
+        )
         if records:
             taken()
         earliest = now() + BATCHES_APART_S
         return records
 
-    subscriber.get_msg = get_msg
-    return subscriber
+    return get_msg
 
 
 async def _records(message: KafkaMessage) -> Any:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from contracts.errors import Misplaced, Reject
+from contracts.errors import UNREADABLE, Misplaced, Reject
 from contracts.events import ApplicationSubmitted
 from contracts.records import decode_event, partition_of, partitions_of, short_digest
 from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED
@@ -43,12 +43,13 @@ class DeadLetter(NamedTuple):
 
 
 class LoggedRecord(NamedTuple):
-    """A record as the log has it."""
+    """A record as the log has it; of one that no client can unpack only the position is known."""
 
     partition: int
     offset: int
     key: bytes | None
     value: bytes | None
+    unreadable: bool = False
 
 
 class Submission(NamedTuple):
@@ -166,6 +167,8 @@ class PartitionAuditor:
 
     def _check(self, record: LoggedRecord, reject: Reject | None) -> None:
         """Hold a submission against its outcome; `reject` is why it must have none here."""
+        if record.unreadable:
+            reject = Reject(UNREADABLE, "the client cannot unpack it")
         letter = self._dead_letters.get((APPLICATIONS_SUBMITTED.name, record.offset))
         place = f"{APPLICATIONS_SUBMITTED.name}/{self._partition}/{record.offset}"
         name = (record.key or b"").decode(errors="replace")

@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from contracts.topics import dead_letter_topics
 from paperless.verification.checkers import DeadLetter, LoggedRecord
 from runtime.settings import KafkaAccess
+from runtime.unreadable import UnreadableRecord, read
 
 MAX_RECORDS = 5_000
 # An idle fetch returns after this time and tells the high-water mark of an empty partition.
@@ -31,6 +32,8 @@ class LogReader:
             **self._access.client_options(),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
+            # As the services read: what a transaction of another client has taken back was never filed.
+            isolation_level="read_committed",
             fetch_max_wait_ms=FETCH_WAIT_MS,
         )
         try:
@@ -62,22 +65,41 @@ class LogReader:
     async def logged(self, topic: str, partition: int) -> AsyncIterator[list[LoggedRecord]]:
         """Yield a partition of a topic in pieces, in order."""
         async for _, records in self._pieces([topic], partition):
-            yield [LoggedRecord(record.partition, record.offset, record.key, record.value) for record in records]
+            yield [
+                LoggedRecord(
+                    record.partition,
+                    record.offset,
+                    record.key,
+                    record.value,
+                    unreadable=isinstance(record, UnreadableRecord),
+                )
+                for record in records
+            ]
 
     async def _pieces(self, topics: Iterable[str], partition: int) -> AsyncIterator[tuple[str, list[Any]]]:
         targets = [TopicPartition(topic, partition) for topic in topics]
         self._consumer.assign(targets)
         await self._consumer.seek_to_beginning(*targets)
+        expected = dict(await self._consumer.beginning_offsets(targets))
         left = set(targets)
         while left:
-            fetched = await self._consumer.getmany(*targets, timeout_ms=FETCH_WAIT_MS, max_records=MAX_RECORDS)
+            fetched = await read(
+                self._consumer,
+                *targets,
+                timeout_ms=FETCH_WAIT_MS,
+                max_records=MAX_RECORDS,
+                next_offsets=lambda: expected,
+            )
             for target, records in fetched.items():
+                expected[target] = records[-1].offset + 1
                 yield target.topic, records
             left = {target for target in left if not await self._at_end(target)}
 
     async def _at_end(self, target: TopicPartition) -> bool:
-        mark = self._consumer.highwater(target)
-        return mark is not None and await self._consumer.position(target) >= mark
+        mark, stable = self._consumer.highwater(target), self._consumer.last_stable_offset(target)
+        # What follows an open transaction cannot be read.
+        end = mark if stable is None or stable < 0 else min(mark, stable)
+        return end is not None and await self._consumer.position(target) >= end
 
 
 def _dead_letter(record: Any, source: str, partition: int) -> DeadLetter:

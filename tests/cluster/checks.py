@@ -13,6 +13,7 @@ from aiokafka.structs import ConsumerRecord
 from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED, DOCUMENTS_PROVIDED, dead_letter_topics
 from paperless.verification.checkers import (
     DeadLetter,
+    LoggedRecord,
     PartitionAuditor,
     judge,
     moves_by_target,
@@ -113,6 +114,14 @@ class Watch:
             return list(log.records())
         self.keep(log)
         return [kept[offset] for offset in sorted(kept)]
+
+    def submitted(self, number: int) -> list[LoggedRecord]:
+        """Return all records of the submissions' partition, those too that no client can unpack."""
+        topic = APPLICATIONS_SUBMITTED.name
+        readable = [LoggedRecord(number, each.offset, each.key, each.value) for each in self.records(topic, number)]
+        damaged = self._world.kafka.logs[topic, number].unreadable()
+        logged = [*readable, *(LoggedRecord(number, offset, None, None, unreadable=True) for offset in damaged)]
+        return sorted(logged, key=lambda record: record.offset)
 
     def dead_letters(self, number: int) -> list[DeadLetter]:
         """Return the dead letters of one partition of all topics."""
@@ -230,7 +239,7 @@ def verdict(world: "World") -> list[str]:
         letters = watch.dead_letters(number)
         auditor = PartitionAuditor(partition=number, partitions=options.partitions, dead_letters=letters, oracle=oracle)
         auditor.decided(watch.records(APPLICATIONS_DECIDED.name, number))
-        auditor.submitted(watch.records(APPLICATIONS_SUBMITTED.name, number))
+        auditor.submitted(watch.submitted(number))
         audits[number] = auditor.result(with_content=True)
     moves = moves_by_target(audits.values(), options.partitions)
     for number, wanted in moves.items():

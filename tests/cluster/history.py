@@ -18,7 +18,14 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from structlog.testing import capture_logs
 
 from contracts.records import partition_of
-from contracts.topics import ALL, APPLICATIONS_SUBMITTED, LOG_IDENTITY, dead_letter_topics
+from contracts.topics import (
+    ALL,
+    APPLICATIONS_SUBMITTED,
+    DOCUMENTS_PROVIDED,
+    DOCUMENTS_REQUESTED,
+    LOG_IDENTITY,
+    dead_letter_topics,
+)
 from runtime.broker import RestartableProducer, open_producer
 from runtime.messages import Message
 from runtime.publisher import Publisher
@@ -51,6 +58,7 @@ REST_WITHIN_S = 150.0
 WATCHED_EVERY_S = 1.0
 PLANS = {"harsh": HARSH, "silent": SILENT}
 MISPLACED = 0.15
+READ_BY_HANDLERS = {APPLICATIONS_SUBMITTED.name, DOCUMENTS_REQUESTED.name, DOCUMENTS_PROVIDED.name}
 IDEMPOTENT = 0.6
 STORE_DELAY_S = (0.0005, 0.01)
 
@@ -211,6 +219,14 @@ class World:
         log.show(self.loop.time())
         self.tell(f"another client's transaction in {topic}/{number} is {'aborted' if aborted else 'committed'}")
 
+    def unreadable_batch(self, draw: Random) -> None:
+        """Let another client write records that no client can unpack, into a topic that intake or the mock reads."""
+        topic, number = draw.choice([place for place in self.kafka.logs if place[0] in READ_BY_HANDLERS])
+        fault, log = draw.choice(sorted(UNREADABLE)), self.kafka.logs[topic, number]
+        written = log.append(UNREADABLE[fault](_with_headers(draw.randint(1, 3), self.kafka.wall_ms())), readable=False)
+        log.show(self.loop.time())
+        self.tell(f"another client's records from {topic}/{number}/{written.offset} on have {fault}")
+
     def truncate_logs(self) -> None:
         """Delete what every group has committed, as retention does; not what a restored store will have to read."""
         self.tell("the logs lose what is committed")
@@ -303,6 +319,20 @@ def _batch(key: bytes | None, value: bytes, timestamp_ms: int, producer: int = -
     )
     builder.append(0, timestamp_ms, key, value, [])
     return bytes(builder.build())
+
+
+def _with_headers(records: int, timestamp_ms: int) -> bytes:
+    builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 65_536)
+    for number in range(records):
+        builder.append(number, timestamp_ms, b"key", b"{}", [("a-name", b"")])
+    return bytes(builder.build())
+
+
+UNREADABLE: dict[str, Callable[[bytes], bytes]] = {
+    "a header name that is not UTF-8": lambda data: with_attributes(data.replace(b"a-name", b"\xff\xfename"), 0),
+    "a codec that nobody has": lambda data: with_attributes(data, 0x07),
+    "a check sum that is wrong": lambda data: data[:-1] + bytes([data[-1] ^ 1]),
+}
 
 
 def _toml(plan: dict[str, Any]) -> str:

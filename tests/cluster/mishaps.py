@@ -71,6 +71,9 @@ class World(Protocol):
     def foreign_transaction(self, draw: Random) -> None:
         """Let another client write a transaction, committed or aborted, into a topic."""
 
+    def unreadable_batch(self, draw: Random) -> None:
+        """Let another client write records that no client can unpack."""
+
     def truncate_logs(self) -> None:
         """Delete what every group has committed, as retention does."""
 
@@ -254,6 +257,10 @@ def _foreign(world: World, _: Mishap, draw: Random) -> None:
     world.foreign_transaction(draw)
 
 
+def _unreadable(world: World, _: Mishap, draw: Random) -> None:
+    world.unreadable_batch(draw)
+
+
 def _truncate(world: World, _: Mishap, __: Random) -> None:
     world.truncate_logs()
 
@@ -286,5 +293,6 @@ KINDS: dict[str, Act] = {
     "store away at join": _store_away_at_join,
     "store restored": _restore,
     "foreign transaction": _foreign,
+    "unreadable records": _unreadable,
     "retention": _truncate,
 }

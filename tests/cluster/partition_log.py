@@ -26,13 +26,14 @@ _REMEMBERED = 5
 
 
 class Batch(NamedTuple):
-    """Stored records; `aborted_from` is the first offset of the transaction that an abort marker ends."""
+    """Stored records; `readable` is false where no client can unpack them."""
 
     first: int
     last: int
     data: bytes
     producer: int
     attributes: int
+    readable: bool = True
 
 
 class Written(NamedTuple):
@@ -68,7 +69,7 @@ class PartitionLog:
         self.waiting: list[Callable[[], None]] = []
         self._marks: list[tuple[int, float]] = []
 
-    def append(self, data: bytes) -> Written:
+    def append(self, data: bytes, *, readable: bool = True) -> Written:
         """Store one batch as a leader does: a producer's repeat is recognised, a gap in its numbers refused."""
         (_, _, _, _, _, attributes, distance, _, _, producer, epoch, sequence, _) = HEADER.unpack_from(data)
         if producer >= 0:
@@ -77,7 +78,7 @@ class PartitionLog:
                 return known
         first, last = self.end, self.end + distance
         self.batches.append(
-            Batch(first, last, _FIRST_OFFSET.pack(first) + data[_FIRST_OFFSET.size :], producer, attributes)
+            Batch(first, last, _FIRST_OFFSET.pack(first) + data[_FIRST_OFFSET.size :], producer, attributes, readable)
         )
         self.end = last + 1
         if producer >= 0 and not attributes & CONTROL:
@@ -149,9 +150,15 @@ class PartitionLog:
         aborted = [(producer, first) for producer, first, end in self.aborted if end >= offset and first <= last]
         return b"".join(batch.data for batch in chosen), aborted if committed else []
 
+    def unreadable(self) -> list[int]:
+        """Return the offsets of records that no client can unpack."""
+        batches = [batch for batch in self.batches if not batch.readable]
+        return [offset for batch in batches for offset in range(batch.first, batch.last + 1)]
+
     def records(self) -> Iterator[ConsumerRecord]:
         """Yield what a reader of committed records is given, from the start."""
-        data, aborted = self.read(self.start, committed=True, batches=len(self.batches))
+        _, aborted = self.read(self.start, committed=True, batches=len(self.batches))
+        data = b"".join(batch.data for batch in self.batches if batch.readable and batch.first < self.stable)
         if data:
             transactions = [_Aborted(*pair) for pair in aborted]
             place = TopicPartition(self.topic, self.number)
