@@ -81,7 +81,7 @@ def command() -> None:
     # an error says once.
     for library in ("aiokafka", "asyncio"):
         logging.getLogger(library).addHandler(logging.NullHandler())
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
     try:
         app()
     except EXPECTED as error:

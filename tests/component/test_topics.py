@@ -7,7 +7,6 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from contracts.topics import ALL, APPLICATIONS_DECIDED, LOG_IDENTITY, dead_letter_topics
 from paperless.local.ports import Ports
 from paperless.operations.topics import TopicsError, ensure_topics, wanted
-from runtime import log_identity
 from runtime.log_identity import read_log_identity
 from runtime.settings import KafkaAccess
 from tests.support.brokers import Broker
@@ -60,8 +59,7 @@ async def test_another_partition_count_is_refused_with_advice(broker):
         await ensure_topics(broker.access)
 
 
-async def test_a_log_whose_creator_died_gets_its_identity(broker, monkeypatch):
-    monkeypatch.setattr(log_identity, "READ_TIMEOUT_MS", 300)
+async def test_a_log_whose_creator_died_gets_its_identity(broker):
     await create(broker, NewTopic(LOG_IDENTITY, 1, 1))
     report = await ensure_topics(broker.access)
     assert report.topics[LOG_IDENTITY] == "present"
