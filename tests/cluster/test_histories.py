@@ -37,6 +37,7 @@ def test_all_holds_in_every_history(chunk):
     assert f"{count} histories" in ran.stdout.splitlines()[-1]
 
 
+@pytest.mark.slow(reason="two processes, each with all imports")
 def test_a_seed_is_one_history_byte_for_byte():
     first, second = played("--seed", 11), played("--seed", 11)
     assert first.stdout == second.stdout

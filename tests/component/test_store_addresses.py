@@ -8,7 +8,13 @@ import pytest
 from services.scoring.api.settings import ScoringApiSettings
 from services.scoring.settings import ScoringSettings
 from services.scoring.store.engines import open_session, shown
-from services.scoring.store.errors import StoreDamagedError, StoreError, StoreForbiddenError, StoreUnavailableError
+from services.scoring.store.errors import (
+    StoreDamagedError,
+    StoreError,
+    StoreForbiddenError,
+    StoreRefusesError,
+    StoreUnavailableError,
+)
 from services.scoring.store.postgres import PostgresSession
 from services.scoring.store.store import Store
 
@@ -81,7 +87,9 @@ def test_a_server_that_is_not_there_is_unavailable_and_named():
         (psycopg.errors.ReadOnlySqlTransaction("standby"), StoreUnavailableError),
         (psycopg.errors.InsufficientPrivilege("denied"), StoreForbiddenError),
         (psycopg.errors.UndefinedTable("no table"), StoreDamagedError),
-        (psycopg.errors.NotNullViolation("null"), StoreDamagedError),
+        # The row, not the store: it is set aside alone, and a run of them stops the line.
+        (psycopg.errors.NotNullViolation("null"), StoreRefusesError),
+        (psycopg.errors.NumericValueOutOfRange("number"), StoreRefusesError),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
