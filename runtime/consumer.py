@@ -128,8 +128,8 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
             for topic, offset in state.next_offsets.items()
         }
 
-    def _take(self) -> None:
-        self._in_hand = True
+    def _take(self, in_hand: bool) -> None:  # noqa: FBT001  a callback's one argument
+        self._in_hand = in_hand
 
     async def start(self) -> None:
         """Start the ticker; call when the broker has started."""

@@ -35,13 +35,13 @@ def subscribe(
     *topics: str,
     settings: ServiceSettings,
     listener: ConsumerRebalanceListener,
-    taken: Callable[[], None] = lambda: None,
+    taken: Callable[[bool], None] = lambda _: None,
     next_offsets: Callable[[], Mapping[TopicPartition, int]] = dict,
 ) -> Any:
     """Subscribe to topics as one group member that gets raw `ConsumerRecords`; commits and offsets are the caller's.
 
-    Range assignment gives partition n of every topic to the same member. `taken` is called when the client hands out
-    records, which is some time before the handler gets them; `next_offsets` returns what the handler expects next.
+    Range assignment gives partition n of every topic to the same member. `taken` is told whether the client has passed
+    records that the handler has still to get; `next_offsets` returns what the handler expects next.
     """
 
     async def parse(records: ConsumerRecords) -> KafkaMessage:
@@ -75,7 +75,7 @@ def subscribe(
 
 
 def _paced(
-    max_records: int, taken: Callable[[], None], next_offsets: Callable[[], Mapping[TopicPartition, int]]
+    max_records: int, taken: Callable[[bool], None], next_offsets: Callable[[], Mapping[TopicPartition, int]]
 ) -> Callable[[Any], Awaitable[ConsumerRecords]]:
     """Return how a consumer's records are asked for: as soon as there are any, but not all the time."""
     earliest = 0.0
@@ -87,10 +87,13 @@ def _paced(
             await asyncio.sleep(early)
         # FastStream's own sleeps after an empty poll, and a record that comes then waits for the sleep's end.
         records: ConsumerRecords = await read(
-            consumer, timeout_ms=POLL_TIMEOUT_MS, max_records=max_records, next_offsets=next_offsets
+            consumer,
+            timeout_ms=POLL_TIMEOUT_MS,
+            max_records=max_records,
+            next_offsets=next_offsets,
+            failing=lambda: taken(True),  # noqa: FBT003  a callback's one argument
         )
-        if records:
-            taken()
+        taken(bool(records))
         earliest = now() + BATCHES_APART_S
         return records
 

@@ -4,7 +4,6 @@ aiokafka raises before there is a record, then fetches the same bytes again, and
 as one without key and value, so that it becomes a dead letter by its position and its partition goes on.
 """
 
-import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -21,8 +20,6 @@ from aiokafka.errors import (
 )
 
 log = structlog.get_logger(__name__)
-
-POSITION_WITHIN_S = 1.0
 
 
 class UnreadableRecord(NamedTuple):
@@ -51,6 +48,7 @@ async def read(
     timeout_ms: int,
     max_records: int,
     next_offsets: Callable[[], Mapping[TopicPartition, int]],
+    failing: Callable[[], None] = lambda: None,
 ) -> dict[TopicPartition, Any]:
     """Return records by partition as the consumer's `getmany` does, with those that it cannot unpack in their places.
 
@@ -61,6 +59,8 @@ async def read(
         max_records: as in `getmany`.
         next_offsets: returns what the caller expects next, by partition. When the client fails, it has passed records
             of this partition and of others that it never handed out.
+        failing: is called when the client fails, before anything else is awaited: from then on its positions are ahead
+            of what the caller gets, until this returns.
 
     Raises:
         aiokafka.errors.KafkaError: as `getmany`; it is logged, since who called may not.
@@ -75,6 +75,7 @@ async def read(
             if isinstance(error, KafkaError):
                 log.warning("no records can be fetched, trying again", error=repr(error))
             raise
+        failing()
         # Which partition's it was, the client does not say: each is asked by itself.
         return await _read_one_by_one(consumer, places or tuple(consumer.assignment()), timeout_ms, next_offsets())
     return records
@@ -85,16 +86,14 @@ async def _read_one_by_one(
 ) -> dict[TopicPartition, Any]:
     """Return one record of each partition that has any."""
     records: dict[TopicPartition, Any] = {}
-    positions: dict[TopicPartition, int] = {}
-    # A partition that is given away meanwhile has no position.
-    for tp in sorted(places):
-        with contextlib.suppress(IllegalStateError, TimeoutError):
-            async with asyncio.timeout(POSITION_WITHIN_S):
-                positions[tp] = next_offsets.get(tp, await consumer.position(tp))
-            consumer.seek(tp, positions[tp])
-    for tp in sorted(positions.keys() - consumer.paused()):
+    # Who is given a partition meanwhile begins where its owner left off; one that is given away has no position.
+    wanted = {tp: next_offsets[tp] for tp in sorted(places) if tp in next_offsets}
+    for tp, offset in wanted.items():
         with contextlib.suppress(IllegalStateError):
-            records |= await _read_one(consumer, tp, positions[tp], timeout_ms)
+            consumer.seek(tp, offset)
+    for tp in sorted(wanted.keys() - consumer.paused()):
+        with contextlib.suppress(IllegalStateError):
+            records |= await _read_one(consumer, tp, wanted[tp], timeout_ms)
     return records
 
 

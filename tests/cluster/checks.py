@@ -57,13 +57,13 @@ class Watch:
         if offset > world.kafka.logs[place].end:
             world.violate(f"commit past the log's end: {group} {topic}/{number} {offset}")
         if group == "scoring":
-            self._check_shown(place, before, offset)
+            self._check_shown(place, offset)
         elif offset < before:
             world.violate(f"commit moved back: {group} {topic}/{number} from {before} to {offset}")
         if group == "intake" and topic == APPLICATIONS_SUBMITTED.name:
             self._check_decided(number, offset)
 
-    def _check_shown(self, place: Position, before: int, offset: int) -> None:
+    def _check_shown(self, place: Position, offset: int) -> None:
         """Check a commit that only shows how far the store is; between that and the commit there are no records."""
         topic, number = place
         # While a store is put back, what its consumer showed before may still arrive.
@@ -72,8 +72,6 @@ class Watch:
         stored = self._stored_offset(number)
         if any(stored <= record.offset < offset for record in self.records(topic, number)):
             self._world.violate(f"commit past the store: {topic}/{number} {offset}")
-        if offset < min(before, stored):
-            self._world.violate(f"commit moved back: scoring {topic}/{number} from {before} to {offset}")
 
     def _check_decided(self, number: int, offset: int) -> None:
         """Every submission below intake's commit has an outcome in the log, a dead letter, or lies where it belongs."""

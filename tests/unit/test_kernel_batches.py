@@ -212,7 +212,7 @@ async def test_what_the_client_has_handed_out_is_not_taken_for_markers():
     bench, place = await started(), TopicPartition(OPENS, 0)
     bench.consumer.fetched(OPENS, 0, 3)
     bench.consumer.positions[place] = 3
-    bench.kernel._take()
+    bench.kernel._take(True)
     await bench.kernel._pass_markers()
     assert bench.kernel.partitions[0].next_offsets[OPENS] == 0
 
