@@ -227,9 +227,10 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
         """
         for tp, batch in records.items():
             state, offset = self.partitions.get(tp.partition), batch[0].offset
-            if state is None or tp not in self._gaps or offset <= self._gaps[tp] != state.next_offsets.get(tp.topic):
+            expected = state and state.next_offsets.get(tp.topic)
+            if state is None or expected is None or expected != self._gaps.get(tp) or offset <= expected:
                 continue
-            await self._positions.check_gap(tp, self._gaps.pop(tp), offset)
+            await self._positions.check_gap(tp, expected, offset)
             state.next_offsets[tp.topic] = offset
 
     def _unread(self, records: ConsumerRecords) -> Iterator[PartitionBatch]:
@@ -252,6 +253,7 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
     def _is_next(self, tp: TopicPartition, expected: int, offset: int) -> bool:
         """Tell whether an offset is the expected one; after a gap, ask for the expected one again."""
         if offset == expected:
+            self._gaps.pop(tp, None)
             return True
         self._gaps[tp] = expected
         self.consumer.seek(tp, expected)

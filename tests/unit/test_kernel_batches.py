@@ -199,6 +199,24 @@ async def test_a_gap_that_the_log_has_is_read_over():
     assert (bench.values(), bench.kernel.fatal) == ([b"request"] * 2, None)
 
 
+async def test_a_gap_that_was_filled_does_not_vouch_for_a_later_one():
+    bench = await started()
+    await bench.batch(stored(3, b"q"))
+    await bench.batch(stored(0, b"q"), stored(1, b"q"))
+    await bench.batch(stored(5, b"q"))
+    assert bench.values() == [b"request"] * 2
+    assert bench.consumer.seeks[-1] == (TopicPartition(OPENS, 0), 2)
+
+
+async def test_repeats_after_a_gap_are_read_over():
+    bench = await started()
+    await bench.batch(stored(0, b"q"), stored(1, b"q"))
+    await bench.batch(stored(5, b"q"))
+    await bench.batch(stored(1, b"q"), stored(2, b"q"))
+    assert bench.values() == [b"request"] * 3
+    assert bench.counted("records_redelivered_total", topic=OPENS) == 1
+
+
 async def test_markers_at_the_end_of_a_log_are_read_over_and_committed():
     bench, place = await started(), TopicPartition(OPENS, 0)
     await bench.batch(stored(0, b"q", key=b"a"), stored(1, b"answer", topic=ANSWERS, key=b"a"))
