@@ -8,7 +8,6 @@ import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from math import inf
 from typing import Any, NamedTuple, Never
 
 import structlog
@@ -19,7 +18,7 @@ from faststream.kafka import KafkaBroker
 
 from runtime.broker import KNOWN_BROKERS_CHECKED_S, keep_bootstrapped
 from runtime.errors import FatalError
-from runtime.log_positions import LogPositions
+from runtime.log_positions import LogPositions, readable_end
 from runtime.messages import Record
 from runtime.partition_state import PartitionState, PendingOptions
 from runtime.resources import ProcessResources
@@ -305,16 +304,9 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
         return {
             tp: self.partitions[tp.partition]
             for tp, offset in self._next_offsets().items()
-            if tp in read and offset < self._readable_end(tp)
+            # Before the first fetch nobody knows that there is nothing.
+            if tp in read and ((end := readable_end(self.consumer, tp)) is None or offset < end)
         }
-
-    def _readable_end(self, tp: TopicPartition) -> float:
-        """Return the offset below which records may be read; a transaction that is open holds back what follows it."""
-        mark: int | None = self.consumer.highwater(tp)
-        stable: int | None = self.consumer.last_stable_offset(tp)
-        if mark is None:
-            return inf
-        return mark if stable is None or stable < 0 else min(mark, stable)
 
     async def _commit(self) -> None:
         """Commit what is handled, and not before the broker has all that it caused."""

@@ -5,7 +5,7 @@ from hashlib import blake2b
 
 import structlog
 
-from contracts.errors import UNREADABLE, Reject
+from contracts.errors import Reject
 from runtime.errors import FatalError
 from runtime.messages import Headers, Message, Record
 from runtime.unreadable import UnreadableRecord
@@ -39,8 +39,7 @@ class Refusals:
         """Return why a record is refused: the handler's reason, `unreadable`, or `handler_error` for a bug of ours."""
         place = f"{record.topic}/{record.partition}/{record.offset}"
         if isinstance(record, UnreadableRecord):
-            # Whatever the handler says of a record without key and value.
-            error = Reject(UNREADABLE, record.why)
+            error = record.refusal
         if not isinstance(error, Reject):
             log.error("our own bug on one record", place=place, exc_info=error)
             return Reject("handler_error", repr(error))

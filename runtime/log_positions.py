@@ -95,5 +95,15 @@ class LogPositions:
         return offsets
 
 
+def readable_end(consumer: Any, tp: TopicPartition) -> int | None:
+    """Return the offset below which a consumer's records may be read, as its last fetch saw it; None before the first.
+
+    It is the high-water mark, or where a transaction is open: that holds back what follows it.
+    """
+    mark: int | None = consumer.highwater(tp)
+    stable: int | None = consumer.last_stable_offset(tp)
+    return mark if mark is None or stable is None or stable < 0 else min(mark, stable)
+
+
 def _place(tp: TopicPartition) -> str:
     return f"{tp.topic}/{tp.partition}"

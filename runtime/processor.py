@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from aiokafka import TopicPartition
 
-from contracts.errors import UNREADABLE, Reject
+from contracts.errors import Reject
 from runtime.consumer import PartitionBatch, PartitionConsumer
 from runtime.dead_letters import DeadLetterLimit, Refusals, dead_letter
 from runtime.messages import Effects, Message, Record, RecordHandler
@@ -101,8 +101,7 @@ class StreamProcessor(PartitionConsumer):
         self, batch: PartitionBatch, record: UnreadableRecord, now: float, refused: Counter[tuple[str, str]]
     ) -> None:
         """Refuse a record that could not be unpacked, which is a batch of its own; no handler sees it."""
-        reject = Reject(UNREADABLE, record.why)
-        self.publisher.add(self._retry_or_dead_letter(batch, record, now, reject, refused), batch.partition)
+        self.publisher.add(self._retry_or_dead_letter(batch, record, now, record.refusal, refused), batch.partition)
         batch.state.read_past(record)
 
     def _handler_of(self, state: PartitionState) -> RecordHandler:

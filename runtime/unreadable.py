@@ -19,6 +19,8 @@ from aiokafka.errors import (
     UnsupportedCodecError,
 )
 
+from contracts.errors import UNREADABLE, Reject
+
 log = structlog.get_logger(__name__)
 
 
@@ -33,6 +35,11 @@ class UnreadableRecord(NamedTuple):
     key: None = None
     value: None = None
     headers: tuple[()] = ()
+
+    @property
+    def refusal(self) -> Reject:
+        """Why it is refused, whatever a handler would say of a record without key and value."""
+        return Reject(UNREADABLE, self.why)
 
 
 def _of_the_record(error: Exception) -> bool:

@@ -7,6 +7,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from contracts.topics import dead_letter_topics
 from paperless.verification.checkers import DeadLetter, LoggedRecord
+from runtime.log_positions import readable_end
 from runtime.settings import KafkaAccess
 from runtime.unreadable import UnreadableRecord, read
 
@@ -96,9 +97,7 @@ class LogReader:
             left = {target for target in left if not await self._at_end(target)}
 
     async def _at_end(self, target: TopicPartition) -> bool:
-        mark, stable = self._consumer.highwater(target), self._consumer.last_stable_offset(target)
-        # What follows an open transaction cannot be read.
-        end = mark if stable is None or stable < 0 else min(mark, stable)
+        end = readable_end(self._consumer, target)
         return end is not None and await self._consumer.position(target) >= end
 
 

@@ -10,7 +10,13 @@ from unittest.mock import patch
 
 from aiokafka.structs import ConsumerRecord
 
-from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED, DOCUMENTS_PROVIDED, dead_letter_topics
+from contracts.topics import (
+    APPLICATIONS_DECIDED,
+    APPLICATIONS_SUBMITTED,
+    DOCUMENTS_PROVIDED,
+    DOCUMENTS_REQUESTED,
+    dead_letter_topics,
+)
 from paperless.verification.checkers import (
     DeadLetter,
     LoggedRecord,
@@ -44,7 +50,6 @@ class Watch:
         self._world = world
         self._kept: dict[Position, dict[int, ConsumerRecord]] = defaultdict(dict)
         self._progress: dict[str, tuple[object, float]] = {}
-        self._decided: dict[int, tuple[int, set[bytes]]] = {}
         self._checked: dict[int, int] = {}
 
     # Commits
@@ -186,15 +191,11 @@ class Watch:
         numbers = [n for m in members if m.consumer for n, s in m.consumer.partitions.items() if s is state]
         deadline = state.pending._entries[key][1]
         for number in numbers:
-            for record in self._world.kafka.logs[topic, number].records():
-                if record.offset < state.next_offsets[topic]:
-                    continue
-                if self._world.written_at(topic, number, record.offset) < deadline and key in _answers_to(record):
+            log = self._world.kafka.logs[topic, number]
+            for record in log.records():
+                unread = record.offset >= state.next_offsets[topic]
+                if unread and log.shown_at(record.offset) < deadline and key in (record.value or b""):
                     self._world.violate(f"presumed while an answer waits: {topic}/{number}/{record.offset}")
-
-
-def _answers_to(record: ConsumerRecord) -> bytes:
-    return bytes(record.value or b"")
 
 
 def _letter_of(record: ConsumerRecord, source: str, partition: int) -> DeadLetter:
@@ -222,7 +223,7 @@ def moving(world: "World") -> list[str]:
 
 TOPICS_OF = {
     "intake": (APPLICATIONS_SUBMITTED.name, DOCUMENTS_PROVIDED.name),
-    "vneid_mock": ("documents.requested",),
+    "vneid_mock": (DOCUMENTS_REQUESTED.name,),
     "scoring": (APPLICATIONS_DECIDED.name,),
 }
 

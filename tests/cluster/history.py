@@ -136,10 +136,6 @@ class World:
         """Write a line of the history."""
         self.history.lines.append((self.loop.time(), sentence))
 
-    def written_at(self, topic: str, number: int, offset: int) -> float:
-        """Return when readers could see a record, in simulated seconds."""
-        return self.kafka.logs[topic, number].shown_at(offset)
-
     def on_error(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Note an error of the simulation's own callbacks; those of processes are theirs."""
         if "handle" in context and not isinstance(context["handle"], ProcessHandle | ProcessTimer):

@@ -142,10 +142,6 @@ async def _takes_gaps_for_losses(self: PartitionConsumer, records: Any) -> None:
             raise RuntimeError("gone from the log, unread")
 
 
-def _never_looks_behind(_: PartitionConsumer) -> dict[Any, Any]:
-    return {}
-
-
 # The services
 
 
