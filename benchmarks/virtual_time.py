@@ -7,7 +7,7 @@ from concurrent.futures import Executor
 from typing import Any, TypeVar, TypeVarTuple
 
 # 2025-10-08T00:00:00Z: record timestamps begin here.
-_EPOCH_MS = 1_759_881_600_000
+EPOCH_MS = 1_759_881_600_000
 
 T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")
@@ -68,7 +68,7 @@ class VirtualClock:
 
     def wall_ms(self) -> int:
         """Return milliseconds since the Unix epoch, of a fixed day."""
-        return _EPOCH_MS + int(self.now() * 1000)
+        return EPOCH_MS + int(self.now() * 1000)
 
 
 def run_virtually(main: Callable[[], Awaitable[None]]) -> None:

@@ -22,9 +22,7 @@ from paperless.verification.checkers import (
     LoggedRecord,
     PartitionAuditor,
     judge,
-    moves_by_target,
     partitions_that_differ,
-    submissions_of,
 )
 from paperless.verification.verify import RunParameters
 from runtime.consumer import PartitionConsumer
@@ -35,6 +33,7 @@ from services.vneid_mock.plan_files import load_plan
 from tests.cluster.consumer_group import Position
 from tests.cluster.members import SupervisedMember
 from tests.cluster.partition_log import PartitionLog
+from tests.support.checkers_world import not_arrived
 
 if TYPE_CHECKING:
     from tests.cluster.history import World
@@ -240,11 +239,7 @@ def verdict(world: "World") -> list[str]:
         auditor.decided(watch.records(APPLICATIONS_DECIDED.name, number))
         auditor.submitted(watch.submitted(number))
         audits[number] = auditor.result(with_content=True)
-    moves = moves_by_target(audits.values(), options.partitions)
-    for number, wanted in moves.items():
-        for submission in submissions_of(watch.records(APPLICATIONS_SUBMITTED.name, number)) & wanted.keys():
-            del wanted[submission]
-    not_arrived = sorted(place for wanted in moves.values() for place in wanted.values())
+    missing = not_arrived(audits.values(), options.partitions, watch.submitted)
     try:
         reader = StoreReader(options.store)
         snapshot, stored = reader.snapshot(), reader.outcome_counts()
@@ -252,7 +247,7 @@ def verdict(world: "World") -> list[str]:
         content = {number: reader.content_hashes(number) for number in differing}
     except StoreError as error:
         return [f"the store cannot be read: {error}"]
-    judged = judge(snapshot, audits, content, not_arrived)
+    judged = judge(snapshot, audits, content, missing)
     return [] if judged.ok else [f"verdict: {judged.differences} {judged}"]
 
 

@@ -8,7 +8,6 @@ import asyncio
 import contextvars
 import heapq
 import itertools
-import selectors
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
@@ -17,8 +16,10 @@ from unittest.mock import patch
 
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-# 2025-10-08T00:00:00Z: record timestamps begin here.
-EPOCH_S = 1_759_881_600.0
+from benchmarks.virtual_time import EPOCH_MS, VirtualLoop
+
+# Record timestamps begin here.
+EPOCH_S = EPOCH_MS / 1000
 # What one round of callbacks takes. Without it a wait shorter than a float can add would never end.
 ROUND_S = 2e-6
 
@@ -144,30 +145,24 @@ class _Task(_Numbered, asyncio.Task[Any]):
 _numbers = itertools.count()
 
 
-class SimulatedLoop(asyncio.SelectorEventLoop):
+class SimulatedLoop(VirtualLoop):
     """The loop. `thread_work` is asked what becomes of work in a thread, which runs in place."""
 
     def __init__(self) -> None:
         global _numbers  # noqa: PLW0603  one history at a time, each numbered from nought
         _numbers = itertools.count()
-        self._now = 0.0
         self.world = contextvars.copy_context()
         self.thread_work: Callable[[], ThreadWork] = ThreadWork
         # Kept: a killed process's coroutines must not be collected, that would run their `finally`.
         self.tasks: list[asyncio.Task[Any]] = []
-        super().__init__(_Leaping(self))
+        super().__init__()
         # Where asyncio's loop keeps what is to run, `_ready` and `_scheduled`: handles of our own kinds go there.
         self._inside: Any = self
         self.set_task_factory(_numbered_task)
-        # Where asyncio's loop keeps what is to run, `_ready` and `_scheduled`: handles of our own kinds go there.
-
-    def time(self) -> float:
-        """Return simulated seconds since the start."""
-        return self._now
 
     def leap(self, seconds: float) -> None:
-        """Let time pass."""
-        self._now += seconds
+        """Let time pass, and never none."""
+        super().leap(max(seconds, ROUND_S))
 
     def create_future(self) -> asyncio.Future[Any]:
         """Return a future that sets keep in order."""
@@ -254,19 +249,6 @@ def _numbered_task(
     task: asyncio.Task[Any] = _Task(work, loop=loop, name=name, context=context)
     loop.tasks.append(task)
     return task
-
-
-class _Leaping(selectors.DefaultSelector):  # type: ignore[misc,unused-ignore]  # chosen by the platform
-    def __init__(self, loop: SimulatedLoop) -> None:
-        super().__init__()
-        self._loop = loop
-
-    def select(self, timeout: float | None = None) -> Any:
-        """Return what is ready; let the time-out pass at once when nothing is."""
-        if timeout is None:
-            raise RuntimeError("everything waits for something that will never happen")
-        self._loop.leap(max(timeout, ROUND_S))
-        return []
 
 
 @contextmanager

@@ -2,33 +2,12 @@
 
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
+
+from tests.support.http_answers import answering
 
 SCRIPTS = Path(__file__).parents[2] / "deploy" / "image"
 HEALTHY, STEADY = SCRIPTS / "healthy", SCRIPTS / "steady"
-
-
-@contextmanager
-def answering(status: int, body: bytes) -> Iterator[int]:
-    class Service(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(status if self.path == "/health" else 404)
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            return
-
-    with HTTPServer(("127.0.0.1", 0), Service) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield server.server_port
-        server.shutdown()
-        thread.join()
 
 
 def check(port: int) -> "subprocess.CompletedProcess[str]":
@@ -36,12 +15,12 @@ def check(port: int) -> "subprocess.CompletedProcess[str]":
 
 
 def test_a_service_that_answers_200_is_healthy():
-    with answering(200, b"{}") as port:
+    with answering(200, b"{}", only="/health") as port:
         assert (check(port).returncode, check(port).stdout) == (0, "")
 
 
 def test_a_service_that_is_not_ready_says_why():
-    with answering(503, b"no partition is assigned") as port:
+    with answering(503, b"no partition is assigned", only="/health") as port:
         found = check(port)
     assert found.returncode == 1
     assert "answers 503" in found.stdout

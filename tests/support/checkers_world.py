@@ -1,6 +1,6 @@
 """A small log in memory, as a run would have left it: submissions, outcomes, and what the store made of them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -104,13 +104,8 @@ class Log:
         held = content if content is not None else self.content()
         differing = partitions_that_differ(live, {number: len(names) for number, names in held.items()}, audits)
         audits |= {number: self.audit(number, with_content=True, with_oracle=with_oracle) for number in differing}
-        not_arrived = [
-            place
-            for number, moves in moves_by_target(audits.values(), PARTITIONS).items()
-            for submission, place in moves.items()
-            if submission not in submissions_of(self.submitted[number])
-        ]
-        return judge(live, audits, {number: held[number] for number in differing}, not_arrived)
+        missing = not_arrived(audits.values(), PARTITIONS, self.submitted.__getitem__)
+        return judge(live, audits, {number: held[number] for number in differing}, missing)
 
     def content(self) -> dict[int, dict[str, int]]:
         """The content hashes that the live store would give, by partition."""
@@ -119,6 +114,19 @@ class Log:
             number: {name: value for name, value in hashes.items() if partition_of(name.encode(), PARTITIONS) == number}
             for number in range(PARTITIONS)
         }
+
+
+def not_arrived(
+    audits: Iterable[PartitionAudit], partitions: int, submitted: Callable[[int], Iterable[LoggedRecord]]
+) -> list[str]:
+    """The positions of misplaced submissions that are nowhere among those submitted to their own partition."""
+    return [
+        place
+        for number, moves in moves_by_target(audits, partitions).items()
+        for arrived in [submissions_of(submitted(number))]
+        for submission, place in moves.items()
+        if submission not in arrived
+    ]
 
 
 def _in_pieces(records: list[LoggedRecord]) -> Iterable[list[LoggedRecord]]:

@@ -7,7 +7,7 @@ from zlib import crc32
 import pytest
 
 from tests.system.compose import ROOT, Compose
-from tests.system.front_door import System, alive
+from tests.system.front_door import System, running_system
 
 APPLICATIONS = 1_500
 # Of this working tree alone: another one's tests, on the same machine at the same time, build another image.
@@ -18,19 +18,13 @@ IMAGE = f"paperless:test-{crc32(str(ROOT).encode()):08x}"
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """A system that has taken 1,500 applications."""
-    system = System(tmp_path_factory.mktemp("served"))
-    system.must("up", "--seed", 7)
-    pids = system.pids()
-    try:
+    with running_system(tmp_path_factory.mktemp("served"), "--seed", 7) as system:
         system.must("send", "--applications", APPLICATIONS)
         code, verdict = system.verify()
         assert code == 0, verdict
         yield system
         code, verdict = system.verify()
         assert code == 0, verdict
-    finally:
-        system.must("down")
-    assert alive(pids) == []
 
 
 @pytest.fixture(scope="session")

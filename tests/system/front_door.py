@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -144,6 +145,19 @@ class System:
         before, pid = self.restarts(name), self.pid(name)
         os.kill(pid, signal.SIGKILL)
         eventually(lambda: self.restarts(name) > before)
+
+
+@contextmanager
+def running_system(folder: Path, *options: object) -> Iterator[System]:
+    """A system that is started with these options, and leaves no process behind."""
+    system = System(folder)
+    system.must("up", *options)
+    pids = system.pids()
+    try:
+        yield system
+    finally:
+        system.must("down")
+    assert alive(pids) == []
 
 
 def differs(verdict: dict[str, Any], *words: str) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.system.front_door import System, alive, eventually
+from tests.system.front_door import System, eventually, running_system
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.slow(reason="a system waits for room, and is verified afterwards")]
 
@@ -16,14 +16,8 @@ ROOM_BYTES = 65_536
 
 @pytest.fixture
 def running(tmp_path) -> Iterator[System]:
-    system = System(tmp_path)
-    system.must("up", "--seed", 7, "--plan", "calm")
-    pids = system.pids()
-    try:
+    with running_system(tmp_path, "--seed", 7, "--plan", "calm") as system:
         yield system
-    finally:
-        system.must("down")
-    assert alive(pids) == []
 
 
 def limit(system: System, room: int) -> None:

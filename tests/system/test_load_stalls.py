@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.system.front_door import INTERRUPTED, System, alive, ctrl_c, eventually, start
+from tests.system.front_door import INTERRUPTED, System, alive, ctrl_c, eventually, running_system, start
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.slow(reason="a load takes the seconds that it measures")]
 
@@ -22,14 +22,8 @@ STALL_S = 3.0
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """A system of its own: each run adds applications."""
-    system = System(tmp_path_factory.mktemp("loaded"))
-    system.must("up", "--plan", "calm")
-    pids = system.pids()
-    try:
+    with running_system(tmp_path_factory.mktemp("loaded"), "--plan", "calm") as system:
         yield system
-    finally:
-        system.must("down")
-    assert alive(pids) == []
 
 
 @pytest.fixture

@@ -3,8 +3,6 @@
 import asyncio
 import json
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
 
 import pytest
 
@@ -15,6 +13,7 @@ from paperless.local.layout import ServiceSpec
 from paperless.verification.scoring_client import Question, ask, ask_async, async_client, client
 from paperless.verification.verify import Target, wait_for_quiescence
 from runtime.settings import KafkaAccess
+from tests.support.http_answers import answering
 
 BODY = {"ready": True, "reasons": [], "lag": {}, "open": 0, "partitions": [0], "log_identity": None}
 # Nobody listens there: whatever goes through one of these fails.
@@ -26,23 +25,8 @@ NAMES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    class Service(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = json.dumps(BODY).encode()
-            self.send_response(200)
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            return
-
-    with HTTPServer(("127.0.0.1", 0), Service) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with answering(200, json.dumps(BODY).encode()) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 def asks_the_table(url: str) -> None:

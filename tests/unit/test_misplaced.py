@@ -14,10 +14,9 @@ from paperless.verification.checkers import (
     PartitionAuditor,
     Verdict,
     judge,
-    moves_by_target,
-    submissions_of,
 )
 from services.vneid_mock.plan_files import named_plan
+from tests.support.checkers_world import not_arrived
 from tests.support.confluence_filings import Submitted, filed, submitted
 from tests.support.confluence_world import DECIDED, PARTITIONS, SUBMITTED, World
 
@@ -43,13 +42,8 @@ def audit(world: World, number: int) -> PartitionAudit:
 
 def verdict_of(world: World) -> Verdict:
     audits = {number: audit(world, number) for number in range(PARTITIONS)}
-    not_arrived = [
-        place
-        for number, moves in moves_by_target(audits.values(), PARTITIONS).items()
-        for submission, place in moves.items()
-        if submission not in submissions_of(logged(world, SUBMITTED, number))
-    ]
-    return judge(world.rollup.snapshot(), audits, {}, not_arrived)
+    missing = not_arrived(audits.values(), PARTITIONS, lambda number: logged(world, SUBMITTED, number))
+    return judge(world.rollup.snapshot(), audits, {}, missing)
 
 
 def broken(event: dict[str, object]) -> Submitted:
