@@ -1,7 +1,9 @@
 """Dead letters: the record as it came, with the reason and its source position; and the limit that stops the line."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from hashlib import blake2b
+from typing import NamedTuple
 
 import structlog
 
@@ -14,8 +16,14 @@ log = structlog.get_logger(__name__)
 
 # Kafka's default message.max.bytes is 1,048,588; headers and the key need room beside the value.
 MAX_DEAD_LETTER_BYTES = 1_000_000
+# The prefix of the headers that a dead letter adds to its record's own.
+_OWN = "dlq_"
 # Of each topic and reason: a client that sends nothing but such records must not fill the logs.
 REFUSALS_LOGGED_EVERY_S = 10.0
+
+
+class NoDeadLetterError(ValueError):
+    """A record is no dead letter; says which, and what it lacks."""
 
 
 class TooManyDeadLettersError(FatalError):
@@ -67,7 +75,7 @@ def dead_letter(record: Record, *, topic: str, reason: str, detail: str) -> Mess
         ("dlq_offset", str(record.offset).encode()),
         ("dlq_timestamp", str(record.timestamp).encode()),
     ]
-    source = [(name, value) for name, value in record.headers if not name.startswith("dlq_")]
+    source = [(name, value) for name, value in record.headers if not name.startswith(_OWN)]
     around = len(key or b"") + _bytes(source)
     if value is not None and len(value) + around > MAX_DEAD_LETTER_BYTES:
         digest = blake2b(value, digest_size=16).hexdigest()
@@ -77,6 +85,81 @@ def dead_letter(record: Record, *, topic: str, reason: str, detail: str) -> Mess
         headers.append(("dlq_left_out", b"key and headers"))
         key, source = None, []
     return (topic, key, value, [*headers, *source])
+
+
+class LeftOut(NamedTuple):
+    """A value too large for its dead letter: how many bytes it has, and 32 hexadecimal digits of its blake2b."""
+
+    size: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """A refused record as its dead letter keeps it.
+
+    Attributes:
+        topic: where the record was refused, with `partition` and `offset` its source position.
+        reason: a slug; of `contracts.errors.Reject`.
+        detail: names field and place, at most 500 characters.
+        key: of the record; also None where it was left out (`key_left_out`).
+        value: of the record; also None where it was left out (`value_left_out`).
+        headers: of the record; empty where they were left out with the key.
+        value_left_out: what is known of a value that was too large; it still lies at the source position.
+        key_left_out: key and headers were too large; they still lie at the source position.
+        sent_at_ms: the record's own timestamp, epoch milliseconds.
+        refused_at_ms: the dead letter's, epoch milliseconds.
+
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    reason: str
+    detail: str
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+    value_left_out: LeftOut | None
+    key_left_out: bool
+    sent_at_ms: int
+    refused_at_ms: int
+
+    @property
+    def position(self) -> str:
+        """The source position as it is written everywhere: `topic/partition/offset`."""
+        return f"{self.topic}/{self.partition}/{self.offset}"
+
+
+def read_dead_letter(record: Record) -> DeadLetter:
+    """Return what `dead_letter` wrote.
+
+    Raises:
+        NoDeadLetterError: a header that every dead letter has is missing, or is none of ours.
+
+    """
+    place = f"{record.topic}/{record.partition}/{record.offset}"
+    headers = {name: value for name, value in record.headers if name.startswith(_OWN)}
+    try:
+        size, digest = headers.get("dlq_value_bytes"), headers.get("dlq_value_blake2b", b"")
+        return DeadLetter(
+            topic=headers["dlq_topic"].decode(),
+            partition=int(headers["dlq_partition"]),
+            offset=int(headers["dlq_offset"]),
+            reason=headers["dlq_reason"].decode(),
+            detail=headers["dlq_detail"].decode(),
+            key=record.key,
+            value=record.value,
+            headers=tuple((name, value) for name, value in record.headers if not name.startswith(_OWN)),
+            value_left_out=None if size is None else LeftOut(int(size), digest.decode()),
+            key_left_out="dlq_left_out" in headers,
+            sent_at_ms=int(headers["dlq_timestamp"]),
+            refused_at_ms=record.timestamp,
+        )
+    except KeyError as error:
+        raise NoDeadLetterError(f"{place}: no dead letter, header {error} is missing") from error
+    except (ValueError, AttributeError, TypeError) as error:
+        raise NoDeadLetterError(f"{place}: no dead letter, a header is none of ours ({error})") from error
 
 
 def _bytes(headers: Headers) -> int:

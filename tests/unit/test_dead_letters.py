@@ -13,10 +13,14 @@ from contracts.errors import Reject
 from runtime.dead_letters import (
     MAX_DEAD_LETTER_BYTES,
     REFUSALS_LOGGED_EVERY_S,
+    DeadLetter,
     DeadLetterLimit,
+    LeftOut,
+    NoDeadLetterError,
     Refusals,
     TooManyDeadLettersError,
     dead_letter,
+    read_dead_letter,
 )
 from tests.support.fakes_runtime import Sent, Stored
 
@@ -89,6 +93,58 @@ def test_no_dead_letter_is_too_large_for_its_topic(record: Stored):
 
 def test_a_long_detail_is_cut():
     assert len(dict(letter_of(RECORD, detail="d" * 5_000).headers)["dlq_detail"]) == 500
+
+
+def read_back(record: Stored, **letter: str) -> DeadLetter:
+    """What is read of a record's dead letter, which lies at another place than the record."""
+    sent = letter_of(record, **letter)
+    return read_dead_letter(Stored(sent.topic, 3, 7, 1_760_000_009_000, sent.key, sent.value, tuple(sent.headers)))
+
+
+def test_it_is_read_as_it_was_written():
+    assert read_back(RECORD, reason="breaks_contract", detail="tờ khai: thiếu") == DeadLetter(
+        topic="applications.submitted",
+        partition=3,
+        offset=41,
+        reason="breaks_contract",
+        detail="tờ khai: thiếu",
+        key=b"k",
+        value=b"v",
+        headers=(("ce_id", b"x"), ("raw", b"\xff\xfe")),
+        value_left_out=None,
+        key_left_out=False,
+        sent_at_ms=1_760_000_000_123,
+        refused_at_ms=1_760_000_009_000,
+    )
+    assert read_back(RECORD).position == "applications.submitted/3/41"
+
+
+def test_what_was_left_out_is_told_from_what_was_never_there():
+    large = b"x" * (MAX_DEAD_LETTER_BYTES + 1)
+    digest = blake2b(large, digest_size=16).hexdigest()
+    without_value = read_back(RECORD._replace(value=large))
+    assert (without_value.value, without_value.value_left_out) == (None, LeftOut(len(large), digest))
+    assert (without_value.key, without_value.key_left_out) == (b"k", False)
+    tombstone = read_back(RECORD._replace(key=None, value=None))
+    assert (tombstone.value, tombstone.value_left_out, tombstone.key_left_out) == (None, None, False)
+    without_key = read_back(RECORD._replace(key=large))
+    assert (without_key.key, without_key.headers, without_key.key_left_out) == (None, (), True)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"dlq_offset": None}, "header 'dlq_offset' is missing"),
+        ({"dlq_reason": None}, "header 'dlq_reason' is missing"),
+        ({"dlq_offset": b"many"}, "a header is none of ours .*'many'"),
+        ({"dlq_detail": b"\xff"}, "a header is none of ours .*utf-8"),
+    ],
+)
+def test_what_is_no_dead_letter_is_named(change: dict[str, bytes | None], why: str):
+    headers = dict(letter_of(RECORD).headers) | change
+    kept = tuple((name, value) for name, value in headers.items() if value is not None)
+    with pytest.raises(NoDeadLetterError, match=f"^applications.submitted/3/41: no dead letter, {why}"):
+        read_dead_letter(RECORD._replace(headers=kept))
 
 
 def noted(limit: DeadLetterLimit, refusals: list[bool]) -> int:
