@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import orjson
 
-from contracts.errors import Misplaced, Reject
+from contracts.errors import Misplaced
 from contracts.events import (
     ApplicantAnswer,
     ApplicationSubmitted,
@@ -23,13 +23,11 @@ from contracts.events import (
     Outcome,
 )
 from contracts.records import Keyed, decode_event
-from domain import VN, CalendarRangeError, Domain, Procedure, ServiceLevel
+from contracts.submissions import MINUTES_PER_WORKING_DAY, SubmissionCheck
+from domain import Domain, ServiceLevel
 from services.intake.context import SubmissionFacts
 from services.intake.rules import RULES, RULES_VERSION, Answers, Case, Rule, case_of, judge, proofs_of
 
-MINUTES_PER_WORKING_DAY = 480
-# Half a year of office time; what is longer is checked against the calendar exactly.
-ORDINARY_MINUTES = 60_000
 # A day of the country has some 8,000, of 1.5 KB each; over millions of applications ever rarer ones come.
 MOST_JUDGEMENTS = 16_384
 
@@ -83,7 +81,7 @@ class RuleBook:
         look_ups: the slugs to look up, given procedure, channel, account level and needed components; none for an
             application that is refused at filing.
         documents: the `documents` of a request, given procedure and slugs to look up.
-        surely_in_calendar: submissions before this time, and of ordinary length, need no closer look.
+        submissions: whether an application can be decided at all.
         judgements: those made so far; of a day's applications nine in ten are judged like an earlier one.
 
     """
@@ -97,14 +95,13 @@ class RuleBook:
     refuses: Refuses
     look_ups: Callable[[str, Channel, int, Needed], tuple[str, ...]]
     documents: Callable[[str, tuple[str, ...]], orjson.Fragment]
-    surely_in_calendar: datetime
+    submissions: SubmissionCheck
     judgements: dict[tuple[object, ...], Judgement] = field(default_factory=dict, init=False, compare=False)
 
     @staticmethod
     def of(domain: Domain, attempts: int, rules: Sequence[Rule] = RULES) -> "RuleBook":
         """Read the parameters of a domain; equal cases are judged once."""
         refuses = partial(_refuses, tuple(rule for rule in rules if rule.at_filing))
-        last = domain.calendar.last_day - timedelta(days=365)
         return RuleBook(
             domain,
             attempts,
@@ -115,7 +112,7 @@ class RuleBook:
             refuses,
             lru_cache(maxsize=65_536)(partial(_look_ups, domain, refuses)),
             lru_cache(maxsize=8_192)(partial(_documents, domain)),
-            datetime(last.year, last.month, last.day, tzinfo=VN),
+            SubmissionCheck.of(domain),
         )
 
     def as_of(self, submitted_at: datetime, attempt: int) -> datetime:
@@ -136,52 +133,10 @@ def read_submission(
     try:
         submitted = decode_event(record, ApplicationSubmitted, partitions, key_partition=key_partition)
     except Misplaced as misplaced:
-        check(misplaced.event, book)
+        book.submissions.check(misplaced.event)
         raise
-    check(submitted, book)
+    book.submissions.check(submitted)
     return submitted
-
-
-def check(submitted: ApplicationSubmitted, book: RuleBook) -> Procedure:
-    """Return the procedure of a submission whose names all exist and belong together.
-
-    Raises:
-        Reject: a name is unknown, or contradicts another; the reason says which.
-
-    """
-    domain = book.domain
-    procedure = domain.procedures.get(submitted.procedure)
-    if procedure is None:
-        raise Reject("unknown_procedure", f"procedure: {submitted.procedure!r} is not in procedures.csv")
-    commune = domain.communes.get(submitted.commune)
-    if commune is None or commune.province != submitted.province:
-        if submitted.province not in domain.provinces:
-            raise Reject("unknown_province", f"province: {submitted.province!r} is not in provinces.csv")
-        raise Reject("unknown_commune", f"commune: {submitted.commune!r} is not in province {submitted.province}")
-    if submitted.home_province not in domain.provinces:
-        raise Reject("unknown_province", f"home_province: {submitted.home_province!r} is not in provinces.csv")
-    if submitted.authority != procedure.authority:
-        raise Reject("wrong_authority", f"authority: {submitted.procedure} is run by the {procedure.authority}")
-    if not submitted.components.keys() <= procedure.components.keys():
-        slug = next(slug for slug in submitted.components if slug not in procedure.components)
-        raise Reject("unknown_component", f"components: {slug!r} is not of procedure {submitted.procedure}")
-    _check_calendar(submitted, procedure, book)
-    return procedure
-
-
-def _check_calendar(submitted: ApplicationSubmitted, procedure: Procedure, book: RuleBook) -> None:
-    """Refuse a submission that could be decided only outside the calendar."""
-    calendar = book.domain.calendar
-    days = procedure.limit_value if procedure.limit_unit == "working_day" else 2
-    length = submitted.supplement_minutes + submitted.handling_minutes + days * MINUTES_PER_WORKING_DAY
-    ordinary = length <= ORDINARY_MINUTES and submitted.submitted_at < book.surely_in_calendar
-    if ordinary and submitted.submitted_at.year >= calendar.first_day.year:
-        return
-    longest = length + book.wait_minutes + book.check_minutes + 5 * MINUTES_PER_WORKING_DAY
-    try:
-        calendar.start_at(calendar.position(submitted.submitted_at) + longest)
-    except CalendarRangeError as error:
-        raise Reject("outside_calendar", f"submitted_at: {error}") from error
 
 
 def look_ups(facts: SubmissionFacts, book: RuleBook) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from contracts.errors import Reject
 from contracts.events import ApplicationDecided, ApplicationSubmitted, DocumentAnswer, DocumentsProvided
 from domain import VN, load_domain
 from services.intake.context import facts_of
-from services.intake.core import RuleBook, answers_of, check, decide, look_ups
+from services.intake.core import RuleBook, answers_of, decide, look_ups
 from services.intake.rules import Answers
 from tests.support.intake_examples import APPLICATION_ID, BOOK, submission
 from tests.support.intake_strategies import answers_for, digests, event_times, submissions, times_between
@@ -87,7 +87,7 @@ def test_a_complete_answer_does_not_know_the_attempts(data, submitted, attempts)
 
 @given(submitted=submissions())
 def test_whatever_passes_the_check_can_be_decided(submitted):
-    procedure = check(submitted, BOOK)
+    procedure = BOOK.submissions.check(submitted)
     assert procedure.code == submitted.procedure
     decide(facts_of(submitted, "0" * 16), {}, BOOK)
 
@@ -114,7 +114,7 @@ def test_near_the_calendars_end_a_case_is_refused_or_decided(submitted_at, suppl
 
 def _is_accepted(submitted: ApplicationSubmitted) -> bool:
     try:
-        check(submitted, BOOK)
+        BOOK.submissions.check(submitted)
     except Reject as reject:
         if reject.reason != "outside_calendar":
             raise
@@ -126,13 +126,13 @@ def _is_accepted(submitted: ApplicationSubmitted) -> bool:
 def test_a_submission_outside_the_calendar_is_refused(year):
     submitted = submission(submitted_at=datetime(year, 6, 1, 9, tzinfo=VN))
     with pytest.raises(Reject, match=r"outside_calendar: submitted_at: .*add its year to holidays.csv"):
-        check(submitted, BOOK)
+        BOOK.submissions.check(submitted)
 
 
 def test_an_ordinary_case_in_december_2026_ends_next_year():
     submitted = submission(submitted_at=datetime(2026, 12, 30, 9, tzinfo=VN))
     with pytest.raises(Reject, match="outside_calendar: submitted_at"):
-        check(submitted, BOOK)
+        BOOK.submissions.check(submitted)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_an_ordinary_case_in_december_2026_ends_next_year():
 def test_a_wrong_name_is_refused_with_its_field(changes, reason, detail):
     submitted = submission().model_copy(update=changes)
     with pytest.raises(Reject) as refusal:
-        check(submitted, BOOK)
+        BOOK.submissions.check(submitted)
     assert refusal.value.reason == reason
     assert detail in refusal.value.detail
 
