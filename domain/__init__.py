@@ -16,6 +16,7 @@ from domain.models import (
     Evidence,
     Fallback,
     Holiday,
+    Level,
     LimitUnit,
     Observation,
     Outage,
@@ -25,6 +26,7 @@ from domain.models import (
     Province,
     ProvinceProfile,
     ServiceLevel,
+    Target,
 )
 
 __all__ = [
@@ -40,6 +42,7 @@ __all__ = [
     "Evidence",
     "Fallback",
     "Holiday",
+    "Level",
     "LimitUnit",
     "Observation",
     "OfficeHours",
@@ -50,6 +53,7 @@ __all__ = [
     "Province",
     "ProvinceProfile",
     "ServiceLevel",
+    "Target",
     "WorkingCalendar",
     "load",
     "load_domain",

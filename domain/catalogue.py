@@ -18,6 +18,7 @@ from domain.models import (
     Procedure,
     Province,
     ProvinceProfile,
+    Target,
 )
 
 
@@ -37,6 +38,7 @@ class Domain:
     parameters: Mapping[str, Parameter]
     profiles: Mapping[str, ProvinceProfile]
     observations: tuple[Observation, ...]
+    targets: tuple[Target, ...]
     outages: tuple[Outage, ...]
     holidays: tuple[Holiday, ...]
 
@@ -93,6 +95,15 @@ class Domain:
             for row in rows
             if scope in (None, row.scope) and name in (None, row.name) and h_code in (None, row.h_code)
         )
+
+    def ministry_run_share(self, on: date) -> float:
+        """The share of all dossiers of the country that ministries run, as published nearest to a day (mark D).
+
+        The provinces' counters hold fewer of them; see `mix`.
+        """
+        return min(
+            self.published("ministry_run_share", "national"), key=lambda row: abs((row.period_end or on) - on)
+        ).value
 
     def mix(self) -> tuple[tuple[str, float], ...]:
         """(procedure code, share of all dossiers) in file order; the shares sum to 1.

@@ -16,6 +16,7 @@ from domain.readers import (
     read_parameters,
     read_profiles,
     read_provinces,
+    read_targets,
 )
 from domain.tables import Folder
 
@@ -37,6 +38,7 @@ def load(folder: Folder | None = None) -> Domain:
     provinces = MappingProxyType({province.code: province for _, province in pairs})
     databases = read_databases(folder)
     papers = read_papers(folder, databases)
+    observations = read_observations(folder, {province.h_code for province in provinces.values()})
     domain = Domain(
         provinces=provinces,
         communes=read_communes(folder, pairs),
@@ -45,7 +47,8 @@ def load(folder: Folder | None = None) -> Domain:
         papers=papers,
         parameters=read_parameters(folder),
         profiles=read_profiles(folder, provinces),
-        observations=read_observations(folder, {province.h_code for province in provinces.values()}),
+        observations=observations,
+        targets=read_targets(folder, observations),
         outages=read_outages(folder),
         holidays=read_holidays(folder),
     )

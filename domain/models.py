@@ -20,6 +20,7 @@ ServiceLevel = Literal["full", "partial", "information"]
 Comparison = Literal["eq", "gt", "lt", "approx"]
 Evidence = Literal["A", "B", "C", "D", "M"]
 Holder = Literal["person", "organisation"]
+TargetRole = Literal["fit", "held out"]
 HolidayKind = Literal["holiday", "compensatory_off", "working_saturday"]
 
 
@@ -176,6 +177,21 @@ class Observation:
     source: str
     evidence: Evidence
     note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A published figure that a simulated day is held against (`paperless fidelity`).
+
+    ``role``: assumed values may be fitted to it, or it is held out. ``tolerance`` is in points (hundredths of a share);
+    ``day`` is the simulated day.
+    """
+
+    observation: Observation
+    role: TargetRole
+    tolerance: float
+    day: date
+    basis: str
 
 
 @dataclass(frozen=True, slots=True)

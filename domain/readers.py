@@ -1,7 +1,7 @@
 """One reader per data file: rows in, models out, with the checks that need other files."""
 
 from collections import Counter
-from collections.abc import Collection, Container, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import get_args
 
@@ -21,6 +21,8 @@ from domain.models import (
     Province,
     ProvinceKind,
     ProvinceProfile,
+    Target,
+    TargetRole,
 )
 from domain.tables import Folder, Row, by_key, read_rows
 
@@ -30,6 +32,7 @@ COMMUNE_KINDS: tuple[CommuneKind, ...] = get_args(CommuneKind)
 COMPARISONS: tuple[Comparison, ...] = get_args(Comparison)
 HOLIDAY_KINDS: tuple[HolidayKind, ...] = get_args(HolidayKind)
 HOLDERS: tuple[Holder, ...] = get_args(Holder)
+TARGET_ROLES: tuple[TargetRole, ...] = get_args(TargetRole)
 SATURDAY = 5
 
 PROFILE_SHARES = (
@@ -56,6 +59,8 @@ OBSERVATION_COLUMNS = (
     *("scope", "name", "h_code", "period_start", "period_end", "metric", "value", "unit"),
     *("comparison", "source", "evidence", "note"),
 )
+TARGET_KEY = ("metric", "scope", "name", "period_end")
+TARGET_COLUMNS = (*TARGET_KEY, "value", "role", "tolerance_points", "day", "basis")
 PROFILE_FIELDS = ("volume_factor", *PROFILE_SHARES)
 PROFILE_COLUMNS = ("code", "basis", *PROFILE_FIELDS, *(f"{name}_evidence" for name in PROFILE_FIELDS))
 OUTAGE_COLUMNS = (
@@ -223,6 +228,30 @@ def _observation(row: Row, h_codes: Container[str]) -> Observation:
         source=row.text("source"),
         evidence=row.choice("evidence", MARKS),
         note=row.optional("note"),
+    )
+
+
+def read_targets(folder: Folder, observations: Iterable[Observation]) -> tuple[Target, ...]:
+    """The published figures to compare with; each row names exactly one observation."""
+    known: dict[tuple[str, ...], list[Observation]] = {}
+    for each in observations:
+        end = each.period_end.isoformat() if each.period_end else ""
+        known.setdefault((each.metric, each.scope, each.name, end), []).append(each)
+    rows = read_rows(folder, "targets.csv", TARGET_COLUMNS)
+    return tuple(_target(row, known.get(tuple(row.cells[field] for field in TARGET_KEY), [])) for row in rows)
+
+
+def _target(row: Row, named: Sequence[Observation]) -> Target:
+    value = row.real("value")
+    if len(named) != 1 or named[0].value != value:
+        what = f"{[each.value for each in named]} of observations.csv have this metric, scope, name and period"
+        row.fail("value", what, "name one observation, and write its value")
+    return Target(
+        observation=named[0],
+        role=row.choice("role", TARGET_ROLES),
+        tolerance=row.real("tolerance_points"),
+        day=row.day("day"),
+        basis=row.optional("basis"),
     )
 
 

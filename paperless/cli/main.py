@@ -9,7 +9,7 @@ import typer
 from aiokafka.errors import KafkaError
 
 from domain import DomainError
-from paperless.cli import demo, load, secrets, send, system, tables, topics, verification
+from paperless.cli import demo, fidelity, load, secrets, send, system, tables, topics, verification
 from paperless.http_client import CertificateError
 from paperless.local.errors import LocalSystemError
 from paperless.operations.access_control import AccessControlError
@@ -60,6 +60,7 @@ app.add_typer(load.app, name="load")
 app.command()(verification.verify)
 app.command()(tables.rates)
 app.command()(tables.why)
+app.command()(fidelity.fidelity)
 app.command()(topics.topics)
 app.command()(secrets.secrets)
 

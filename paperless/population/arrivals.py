@@ -185,6 +185,11 @@ def _modes(day: SimulatedDay) -> dict[str, _Modes]:
     return {code: _intervals(shares, fileable, office_open=day.office_open) for code, shares in day.shares.items()}
 
 
+def filed_online_share(day: SimulatedDay, province: str, procedure: Procedure) -> float:
+    """Return which share of a procedure's applications is filed online in a province."""
+    return _modes(day)[province].assisted if _can_be_filed_online(procedure) else 0.0
+
+
 def _intervals(shares: Shares, fileable: float, *, office_open: bool) -> _Modes:
     if not office_open:
         return _Modes(1.0, 1.0, 1.0)

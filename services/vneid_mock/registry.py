@@ -221,6 +221,12 @@ def _in_force_from(database: str, paper: str, domain: Domain) -> date | None:
     return known.in_force_from if known.in_force_from <= LAST_APPLIED_RULE else None
 
 
+def usable_on(day: date, database: str, paper: str, domain: Domain) -> bool:
+    """Whether a database counts as having a paper on an event date."""
+    in_force_from = _in_force_from(database, paper, domain)
+    return in_force_from is None or day >= in_force_from
+
+
 @dataclass(frozen=True, slots=True)
 class Registry:
     """The databases behind VNeID, made ready once from the data files; it has no state of its own.

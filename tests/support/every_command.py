@@ -24,7 +24,7 @@ from paperless.cli.main import app as paperless
 ROOT = Path(__file__).parents[2]
 MODULES = ("services.scoring.api", "services.scoring.store.migrate", "services.scoring.store.retention")
 # What would start something, ends with an error of its own.
-ENDS = {"demo": ["--plan", "none"], "up": ["--plan", "none"]}
+ENDS = {name: ["--plan", "none"] for name in ("demo", "up", "fidelity")}
 Kind = Literal["kept", "full", "closed", "reader gone"]
 
 

@@ -1,4 +1,5 @@
 import math
+from datetime import date
 
 import pytest
 
@@ -70,7 +71,7 @@ def test_the_25_services_have_their_share_of_dossiers(domain):
 
 def test_ministries_run_most_of_the_25_services(domain):
     run = sum(p.volume_weight for p in domain.procedures.values() if p.in_list_25 and p.authority == "ministry")
-    assert run == pytest.approx(domain.number("volume.ministry_run_share"), abs=0.002)
+    assert run == pytest.approx(domain.ministry_run_share(date(2025, 10, 8)), abs=0.002)
 
 
 def test_other_procedures_leave_provinces_at_their_published_rate(domain):
@@ -171,9 +172,24 @@ def test_a_published_online_share_is_kept_as_published(domain, province, online)
     assert round(published[0].value, 3) == online
 
 
+@pytest.mark.parametrize(
+    ("on", "share"),
+    [(date(2025, 1, 1), 0.675), (date(2025, 6, 18), 0.675), (date(2025, 10, 8), 0.614), (date(2025, 12, 1), 0.585)],
+)
+def test_the_published_mix_of_the_country_moves(domain, on, share):
+    assert domain.ministry_run_share(on) == share
+
+
+def test_every_target_is_a_published_figure(domain):
+    assert {target.role for target in domain.targets} == {"fit", "held out"}
+    assert all(target.observation in domain.observations for target in domain.targets)
+    fitted = [target.observation for target in domain.targets if target.role == "fit"]
+    assert {row.metric for row in fitted} == {"d1_rate"}
+
+
 def test_published_rates_are_found_by_metric_and_scope(domain):
     found = domain.published("d1_rate", "all_provinces", name="34 tỉnh, thành phố")
-    assert [row.value for row in found] == [0.1694, 0.1181]
+    assert [row.value for row in found] == [0.1694, 0.1181, 0.1521, 0.2117]
     assert domain.published("d1_rate", "province", h_code="H26") == ()
 
 

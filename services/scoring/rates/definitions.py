@@ -114,6 +114,8 @@ DEFINITIONS: Final[Mapping[MeasureName, Definition]] = {
 # The simulation is autumn 2025: figures of 2024 have other borders, those of 2026 other rules.
 FIRST_DAY: Final = date(2025, 1, 1)
 LAST_DAY: Final = date(2025, 12, 31)
+# The scenarios play October; what is of November alone belongs to another world.
+LAST_START: Final = date(2025, 10, 31)
 
 METRICS: Final[Mapping[MeasureName, str]] = {"d1": "d1_rate", "on_time": "on_time_share", "online": "online_share"}
 COUNTRY_SCOPES: Final[Mapping[AuthorityFilter, str]] = {
@@ -150,7 +152,8 @@ def _published(domain: Domain, places: list[tuple[str, str | None]]) -> dict[Mea
 
 
 def _is_of_the_time(row: Observation) -> bool:
-    return row.period_end is not None and FIRST_DAY <= row.period_end <= LAST_DAY
+    end = row.period_end
+    return end is not None and FIRST_DAY <= end <= LAST_DAY and (row.period_start or end) <= LAST_START
 
 
 def _latest(row: Observation) -> tuple[date, int]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 from fractions import Fraction
 from functools import lru_cache
 from typing import Final, NamedTuple, TypeVar
@@ -308,8 +309,10 @@ def rates_table(
 
 
 def weighted_d1(provinces: Counts, ministries: Counts, domain: Domain) -> WeightedD1:
-    """Return the country's D1 at the shares of volume.province_run_share and volume.ministry_run_share (mark D)."""
-    share, other = domain.number("volume.province_run_share"), domain.number("volume.ministry_run_share")
+    """Return the country's D1 at the mix (mark D) of the period of the published figure beside it."""
+    published = published_for_country(domain, "all")["d1"]
+    other = domain.ministry_run_share(date.fromisoformat(published.period_end or ""))
+    share = round(1 - other, DISPLAY_DIGITS)
     known = provinces.applications and ministries.applications
     parts = [(share, provinces), (other, ministries)]
     value = sum(weight * counts.end_to_end / counts.applications for weight, counts in parts) if known else None
@@ -317,7 +320,7 @@ def weighted_d1(provinces: Counts, ministries: Counts, domain: Domain) -> Weight
         province_share=share,
         ministry_share=other,
         value=None if value is None else round(value, DISPLAY_DIGITS),
-        published=published_for_country(domain, "all").get("d1"),
+        published=published,
     )
 
 
