@@ -7,7 +7,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+INSTALL := $(BIN)/python -m tools.install
 UV ?= $(BIN)/uv
 # Containers are on one worker, see tests/README.md; ARGS="-n 0" runs everything in one process.
 PYTEST := $(BIN)/python -m pytest --numprocesses=logical --maxprocesses=8 --dist=loadgroup --no-loadscope-reorder \
@@ -83,6 +83,7 @@ lock: ## Renew requirements/*.txt from pyproject.toml (ARGS=--upgrade for newer 
 	$(call compile,run,pyproject.toml $(SHIPPED) --extra local --group build --constraint requirements/dev.txt)
 	$(call compile,image,pyproject.toml $(SHIPPED) --group build --constraint requirements/run.txt)
 	$(call compile,peers,--group peers)
+	$(call compile,uv,--group install --constraint requirements/dev.txt)
 	@if grep -nE '^ *(--(extra-)?index-url|--find-links|-i |-f )|://' requirements/*.txt; then \
 	  echo "make lock: the lines above name an address; remove them, an install must follow pip's own configuration" >&2; \
 	  exit 1; fi
@@ -109,15 +110,15 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.run: $(VENV)/bin/python requirements/run.txt pyproject.toml
-	$(PIP) install --quiet --require-hashes -r requirements/run.txt
-	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	$(INSTALL) --require-hashes -r requirements/run.txt
+	$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run requirements/dev.txt
-	$(PIP) install --quiet --require-hashes -r requirements/dev.txt
+	$(INSTALL) --require-hashes -r requirements/dev.txt
 	@touch $@
 
-$(VENV)-peers/.done: requirements/peers.txt
+$(VENV)-peers/.done: requirements/peers.txt | $(VENV)/bin/python
 	$(PYTHON) -m venv $(VENV)-peers
-	$(VENV)-peers/bin/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes -r requirements/peers.txt
+	$(INSTALL) --into $(VENV)-peers --require-hashes -r requirements/peers.txt
 	@touch $@
