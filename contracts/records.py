@@ -18,6 +18,8 @@ from contracts.topics import MAX_RECORD_BYTES
 
 Headers = list[tuple[str, bytes]]
 _APPLICATION_ID = re.compile(APPLICATION_ID_PATTERN.encode())
+# Also in what is no JSON.
+_NAMED = re.compile(rb'"application_id"\s*:\s*"(' + APPLICATION_ID_PATTERN.encode()[1:-1] + rb')"')
 E = TypeVar("E", bound=Event)
 
 
@@ -183,6 +185,17 @@ def check_partition(record: Keyed, event: Event, key_partition: int) -> None:
     if key_partition != record.partition:
         name = event.application_id  # type: ignore[attr-defined]
         raise Misplaced(f"key: {name} belongs on partition {key_partition}, not on {record.partition}", event)
+
+
+def application_of(key: bytes | None, value: bytes | None) -> str | None:
+    """Return the application that a record is of, however broken it is: as its value names it, else its key.
+
+    Only an application id is returned, which is surely not personal; None where neither has one.
+    """
+    named = _NAMED.search(value) if value else None
+    if named:
+        return named[1].decode()
+    return key.decode() if key and _APPLICATION_ID.fullmatch(key) else None
 
 
 def _named(key: bytes | None) -> str:

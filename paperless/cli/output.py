@@ -64,8 +64,15 @@ def print_verdict(verdict: Verdict) -> None:
     for name, value in verdict_json(verdict)["counts"].items():
         console.print(f"  {_LABELS.get(name, name.replace('_', ' ')):<14} {value:>9,}")
     console.print(f"  {agreement(verdict)}")
+    for what, count in verdict.settled.items():
+        console.print(f"  settled        {count:>9,}  {what}")
     for reason, count in verdict.dead_letters.items():
         console.print(f"  dead letters   {count:>9,}  {reason}")
+    for letter in verdict.open_dead_letters:
+        console.print(f"    {letter}", markup=False, soft_wrap=True)
+    unnamed = sum(verdict.dead_letters.values()) - len(verdict.open_dead_letters)
+    if unnamed > 0:
+        console.print(f"    and {unnamed:,} more: paperless dlq list")
     for difference in verdict.differences:
         console.print(f"  - {difference}", markup=False, soft_wrap=True)
 
@@ -89,6 +96,8 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
             "lost": verdict.lost,
             "counted_twice": verdict.counted_twice,
             "moved": verdict.moved,
+            "replayed": verdict.replayed,
+            "dropped": verdict.dropped,
             "re_delivered": verdict.re_delivered,
             "presumed": verdict.presumed,
             "overruled": verdict.overruled,
@@ -96,5 +105,15 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
         },
         "readings": agreement(verdict),
         "dead_letters": dict(verdict.dead_letters),
+        "open_dead_letters": [
+            {
+                "position": letter.position,
+                "reason": letter.reason,
+                "application_id": letter.application,
+                "state": letter.state,
+            }
+            for letter in verdict.open_dead_letters
+        ],
+        "settled": dict(verdict.settled),
         "differences": list(verdict.differences),
     }

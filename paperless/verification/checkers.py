@@ -1,21 +1,22 @@
 """What must hold between the logs, the live store and the oracle; pure functions over what was read.
 
 Conservation: every position of `applications.submitted` is a decided application, a repeat of one, a dead letter, or
-was moved: the same submission lies under its own key on its own partition, where it is such a position again.
+lies there again: moved, or written back from its dead letter, the submission is a position on its own partition, under
+its own key, for which the same holds.
 Agreement: live cells = recount of the log = oracle, with counts and hash sums per partition, so that a loss and a
 double cannot cancel out. Only where they differ are applications compared one by one.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from contracts.errors import UNREADABLE, Misplaced, Reject
 from contracts.events import ApplicationSubmitted
-from contracts.records import decode_event, partition_of, partitions_of, short_digest
+from contracts.records import decode_event, partitions_of, short_digest
 from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED
 from paperless.verification.oracle import Oracle
+from paperless.verification.positions import Elsewhere, LoggedRecord, RefusedRecord, Submission
 from services.scoring.rollup.cells import (
     HASH_SPAN,
     CellKey,
@@ -33,49 +34,24 @@ from services.scoring.rollup.rollup import Rollup
 MAX_NAMED = 20
 
 
-class DeadLetter(NamedTuple):
-    """A dead letter: where its record stood, and why it was refused."""
-
-    topic: str
-    partition: int
-    offset: int
-    reason: str
-
-
-class LoggedRecord(NamedTuple):
-    """A record as the log has it; of one that no client can unpack only the position is known."""
-
-    partition: int
-    offset: int
-    key: bytes | None
-    value: bytes | None
-    unreadable: bool = False
-
-
-class Submission(NamedTuple):
-    """One filing, wherever and however often the log has it: the application's id, and a digest of the value."""
-
-    application_id: str
-    digest: str
-
-
 @dataclass(frozen=True, slots=True)
 class PartitionAudit:
     """What one partition came to. `content` has each application's content hash, recounted and by the oracle, if asked.
 
     `lost` and `wrongly_refused` name positions of `applications.submitted`, `applications_without_submission` have an
-    outcome in the log all the same. `moved` has the submissions that lie here and belong elsewhere, with each position.
+    outcome in the log all the same. `elsewhere` has the submissions that lie here and must lie on their own partition,
+    too: they were misplaced, or refused and written back.
     """
 
     submitted: int
     recount: Snapshot
     oracle: Snapshot | None
-    dead_letters: tuple[DeadLetter, ...]
+    refused: tuple[RefusedRecord, ...]
     lost: tuple[str, ...]
     wrongly_refused: tuple[str, ...]
     content: tuple[Mapping[str, int], Mapping[str, int]] | None = None
     applications_without_submission: tuple[str, ...] = ()
-    moved: tuple[tuple[Submission, str], ...] = ()
+    elsewhere: tuple[Elsewhere, ...] = ()
 
 
 class PartitionAuditor:
@@ -87,28 +63,28 @@ class PartitionAuditor:
     Args:
         partition: its number.
         partitions: the partition count of the log.
-        dead_letters: of its records, repeats allowed.
+        refused: those of its records that became dead letters, repeats allowed.
         oracle: None where the fault plan was changed by hand: then the recount is the reference.
 
     """
 
     def __init__(
-        self, *, partition: int, partitions: int, dead_letters: Iterable[DeadLetter], oracle: Oracle | None
+        self, *, partition: int, partitions: int, refused: Iterable[RefusedRecord], oracle: Oracle | None
     ) -> None:
         self._partition, self._partitions, self._oracle = partition, partitions, oracle
-        self._dead_letters = {(letter.topic, letter.offset): letter for letter in dead_letters}
+        self._refused = {(each.topic, each.offset): each for each in refused}
         self._recount, self._expected = Rollup(), Rollup()
         self._submitted = 0
         self._unknown: set[str] | None = None
         self._lost: list[str] = []
-        self._refused: list[str] = []
-        self._moved: list[tuple[Submission, str]] = []
+        self._wrongly_refused: list[str] = []
+        self._elsewhere: list[Elsewhere] = []
 
     def decided(self, records: Sequence[LoggedRecord]) -> None:
         """Recount the next records of `applications.decided`."""
         batch = []
         for record, key_partition in zip(records, self._key_partitions(records), strict=True):
-            if (APPLICATIONS_DECIDED.name, record.offset) in self._dead_letters:
+            if (APPLICATIONS_DECIDED.name, record.offset) in self._refused:
                 continue
             try:
                 batch.append((self._partition, decode(record, self._partitions, key_partition=key_partition)))
@@ -122,7 +98,11 @@ class PartitionAuditor:
         expected: list[tuple[int, ApplicationOutcome]] = []
         for record, key_partition in zip(records, self._key_partitions(records), strict=True):
             self._submitted += 1
-            self._check(record, self._expect(record, key_partition, expected))
+            refused = self._refused.get((APPLICATIONS_SUBMITTED.name, record.offset))
+            if refused is None or refused.is_open:
+                self._check(record, self._expect(record, key_partition, expected), refused)
+            else:
+                self._check_settled(record, refused)
         self._expected.apply_all(expected)
 
     def _key_partitions(self, records: Iterable[LoggedRecord]) -> list[int]:
@@ -136,12 +116,12 @@ class PartitionAuditor:
             self._submitted,
             recount.snapshot(),
             expected.snapshot() if self._oracle else None,
-            tuple(self._dead_letters.values()),
+            tuple(self._refused.values()),
             tuple(self._lost),
-            tuple(self._refused),
+            tuple(self._wrongly_refused),
             (recount.content_hashes(), expected.content_hashes()) if with_content else None,
             tuple(f"application {name}: an outcome in the log, but no submission" for name in unknown),
-            tuple(self._moved),
+            tuple(self._elsewhere),
         )
 
     def _without_submission(self) -> set[str]:
@@ -165,46 +145,49 @@ class PartitionAuditor:
             return reject if self._oracle else None
         return None
 
-    def _check(self, record: LoggedRecord, reject: Reject | None) -> None:
+    def _check(self, record: LoggedRecord, reject: Reject | None, letter: RefusedRecord | None) -> None:
         """Hold a submission against its outcome; `reject` is why it must have none here."""
         if record.unreadable:
             reject = Reject(UNREADABLE, "the client cannot unpack it")
-        letter = self._dead_letters.get((APPLICATIONS_SUBMITTED.name, record.offset))
         place = f"{APPLICATIONS_SUBMITTED.name}/{self._partition}/{record.offset}"
         name = (record.key or b"").decode(errors="replace")
         if isinstance(reject, Misplaced):
             if letter is None:
                 submission = Submission(reject.event.application_id, short_digest(record.value or b""))
-                self._moved.append((submission, place))
+                self._elsewhere.append(Elsewhere(submission, self._partition, record.offset, "moved"))
             else:
-                self._refused.append(f"{place}: dead letter {letter.reason}, but must be moved")
+                self._wrongly_refused.append(f"{place}: dead letter {letter.reason}, but must be moved")
             return
         self._without_submission().discard(name)
         if letter is not None:
             if self._oracle and (reject is None or reject.reason != letter.reason):
                 says = reject.reason if reject else "decided"
-                self._refused.append(f"{place}: dead letter {letter.reason}, the oracle says {says}")
+                self._wrongly_refused.append(f"{place}: dead letter {letter.reason}, the oracle says {says}")
         elif self._recount.revision(name) is None:
             self._lost.append(f"{place}: application {name} has no outcome")
         elif reject is not None:
             self._lost.append(f"{place}: must be refused ({reject.reason}), but is no dead letter")
 
+    def _check_settled(self, record: LoggedRecord, refused: RefusedRecord) -> None:
+        """Note what was written back instead of a refused submission; one that was dropped comes to nothing."""
+        self._without_submission().discard((record.key or b"").decode(errors="replace"))
+        if refused.state == "dropped":
+            return
+        submission = refused.written_back or self._filed(record)
+        if submission:
+            self._elsewhere.append(Elsewhere(submission, self._partition, record.offset, "replayed"))
+        else:
+            self._lost.append(f"{refused.position}: {refused.state}, but of no application")
 
-def moves_by_target(audits: Iterable[PartitionAudit], partitions: int) -> dict[int, dict[Submission, str]]:
-    """Return what must have arrived by a move, by the partition where it belongs: each filing with a position of it."""
-    moves: defaultdict[int, dict[Submission, str]] = defaultdict(dict)
-    for audit in audits:
-        for submission, place in audit.moved:
-            moves[partition_of(submission.application_id.encode(), partitions)][submission] = place
-    return dict(moves)
-
-
-def submissions_of(records: Iterable[LoggedRecord]) -> set[Submission]:
-    """Return the filings of records of `applications.submitted`, by the application that the key names."""
-    return {
-        Submission((record.key or b"").decode(errors="replace"), short_digest(record.value or b""))
-        for record in records
-    }
+    def _filed(self, record: LoggedRecord) -> Submission | None:
+        """Return the filing of a record that was written back as it was."""
+        try:
+            event = decode_event(record, ApplicationSubmitted, self._partitions)
+        except Misplaced as misplaced:
+            event = misplaced.event
+        except Reject:
+            return None
+        return Submission(event.application_id, short_digest(record.value or b""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,14 +195,19 @@ class Verdict:
     """The result of a verification; `ok` only when nothing was lost, counted twice or wrong.
 
     `submitted` counts positions, `moved` those of them whose application is decided under its own key and on its own
-    partition instead, `decided` counts applications; `re_delivered` outcomes that repeated a known one,
-    `overruled` outcomes that a better informed one replaced, `presumed` final outcomes with an incomplete set of
-    answers. `differences` say exactly what is wrong.
+    partition instead, `replayed` those that were refused and lie there again after a repair or a replay, `dropped`
+    those whose refusal somebody has accepted, `dead_lettered` those whose dead letter is open; `decided` counts
+    applications; `re_delivered` outcomes that repeated a known one, `overruled` outcomes that a better informed one
+    replaced, `presumed` final outcomes with an incomplete set of answers. `differences` say exactly what is wrong.
+    Of all topics: `dead_letters` counts the open ones by topic and reason, `open_dead_letters` names the first of them,
+    `settled` counts the others by topic and what became of them.
     """
 
     submitted: int
     decided: int
     moved: int
+    replayed: int
+    dropped: int
     dead_lettered: int
     lost: int
     counted_twice: int
@@ -231,6 +219,8 @@ class Verdict:
     recount_equals_oracle: bool | None
     differences: tuple[str, ...] = ()
     dead_letters: Mapping[str, int] = field(default_factory=dict)
+    open_dead_letters: tuple[RefusedRecord, ...] = ()
+    settled: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -243,7 +233,7 @@ def judge(
     live: Snapshot,
     audits: Mapping[int, PartitionAudit],
     live_content: Mapping[int, Mapping[str, int]],
-    not_arrived: Sequence[str] = (),
+    not_arrived: Sequence[Elsewhere] = (),
 ) -> Verdict:
     """Return the verdict over all partitions.
 
@@ -251,17 +241,19 @@ def judge(
         live: the store's snapshot.
         audits: by partition; those that differ from the live store have their content.
         live_content: content hash by application of the partitions that differ.
-        not_arrived: positions whose submission lies nowhere on its own partition.
+        not_arrived: what lies nowhere on its own partition.
 
     """
     recount = merged(audit.recount for audit in audits.values())
     oracles = [audit.oracle for audit in audits.values()]
     oracle = merged(snapshot for snapshot in oracles if snapshot) if all(oracles) else None
     lost = [place for audit in audits.values() for place in audit.lost]
-    lost += [f"{place}: misplaced, and not moved to its own partition" for place in not_arrived]
+    lost += map(_not_arrived, not_arrived)
     missing, doubled, details = _compare_content(live, audits, live_content)
-    dead_letters = [letter for audit in audits.values() for letter in audit.dead_letters]
-    at_scoring = [letter for letter in dead_letters if letter.topic == APPLICATIONS_DECIDED.name]
+    refused = [each for audit in audits.values() for each in audit.refused]
+    unsettled = [each for each in refused if each.is_open]
+    arrived = Counter(each.why for audit in audits.values() for each in audit.elsewhere)
+    arrived.subtract(each.why for each in not_arrived)
     differences = [
         *lost[:MAX_NAMED],
         *[place for audit in audits.values() for place in audit.wrongly_refused][:MAX_NAMED],
@@ -269,13 +261,16 @@ def judge(
         *[f"live and recount: {each}" for each in difference(live, recount)][:MAX_NAMED],
         *([f"recount and oracle: {each}" for each in difference(recount, oracle)][:MAX_NAMED] if oracle else []),
         *details[:MAX_NAMED],
-        *[f"dead letter at scoring: {each.topic}/{each.partition}/{each.offset} {each.reason}" for each in at_scoring],
+        *[f"dead letter at scoring: {each}" for each in unsettled if each.topic == APPLICATIONS_DECIDED.name],
+        *[f"dead letter settled by halves: {each.position}" for each in unsettled if each.state == "begun"],
     ]
     return Verdict(
         submitted=sum(audit.submitted for audit in audits.values()),
         decided=sum(fingerprint.applications for fingerprint in recount.fingerprints.values()),
-        moved=sum(len(audit.moved) for audit in audits.values()) - len(not_arrived),
-        dead_lettered=sum(letter.topic == APPLICATIONS_SUBMITTED.name for letter in dead_letters),
+        moved=arrived["moved"],
+        replayed=arrived["replayed"],
+        dropped=sum(each.topic == APPLICATIONS_SUBMITTED.name and each.state == "dropped" for each in refused),
+        dead_lettered=sum(each.topic == APPLICATIONS_SUBMITTED.name for each in unsettled),
         lost=len(lost) + missing,
         counted_twice=doubled,
         re_delivered=recount.counters.get("ignored_equal", 0) + recount.counters.get("ignored_weaker", 0),
@@ -285,8 +280,17 @@ def judge(
         live_equals_recount=not difference(live, recount),
         recount_equals_oracle=None if oracle is None else not difference(recount, oracle),
         differences=tuple(differences),
-        dead_letters=dict(Counter(f"{letter.topic}: {letter.reason}" for letter in dead_letters)),
+        dead_letters=dict(Counter(f"{each.topic}: {each.reason}" for each in unsettled)),
+        open_dead_letters=tuple(unsettled[:MAX_NAMED]),
+        settled=dict(Counter(f"{each.topic}: {each.state}" for each in refused if not each.is_open)),
     )
+
+
+def _not_arrived(filing: Elsewhere) -> str:
+    place = f"{APPLICATIONS_SUBMITTED.name}/{filing.partition}/{filing.offset}"
+    if filing.why == "moved":
+        return f"{place}: misplaced, and not moved to its own partition"
+    return f"{place}: written back from its dead letter, and not on its own partition"
 
 
 def merged(snapshots: Iterable[Snapshot]) -> Snapshot:

@@ -1,17 +1,21 @@
 """Reads a log from its start to its end as it is now, partition by partition."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from contracts.records import application_of, short_digest
 from contracts.topics import dead_letter_topics
-from paperless.verification.checkers import DeadLetter, LoggedRecord
+from paperless.verification.positions import LoggedRecord, RefusedRecord, State, Submission
+from runtime.dead_letters import DeadLetter
 from runtime.log_positions import readable_end
 from runtime.settings import KafkaAccess
+from runtime.settlements import Action, DeadLetterLog, Kept, Settled, Settlement
 from runtime.unreadable import UnreadableRecord, read
 
 MAX_RECORDS = 5_000
+_STATES: dict[Action, State] = {"repair": "repaired", "replay": "replayed", "drop": "dropped"}
 # An idle fetch returns after this time and tells the high-water mark of an empty partition.
 FETCH_WAIT_MS = 50
 
@@ -55,13 +59,22 @@ class LogReader:
             by_topic[topic] += records
         return by_topic
 
-    async def dead_letters(self, partition: int) -> list[DeadLetter]:
+    async def dead_letters(
+        self, topic: str, partition: int, keep: Callable[[DeadLetter], Kept | None]
+    ) -> DeadLetterLog[Kept]:
+        """Return what a partition of a dead-letter topic comes to; for `keep` see `DeadLetterLog`."""
+        log = DeadLetterLog(keep)
+        async for _, records in self._pieces([topic], partition):
+            log.add(records)
+        return log
+
+    async def refused(self, partition: int) -> list[RefusedRecord]:
         """Return a partition's dead letters of every topic."""
-        sources = dict(dead_letter_topics())
-        records = await self.read(sources, partition)
-        return [
-            _dead_letter(each, source.name, partition) for name, source in sources.items() for each in records[name]
-        ]
+        refused = []
+        for name, _ in dead_letter_topics():
+            log = await self.dead_letters(name, partition, _refused)
+            refused += [_settled(settled) for settled in log.letters()]
+        return refused
 
     async def logged(self, topic: str, partition: int) -> AsyncIterator[list[LoggedRecord]]:
         """Yield a partition of a topic in pieces, in order."""
@@ -101,7 +114,26 @@ class LogReader:
         return end is not None and await self._consumer.position(target) >= end
 
 
-def _dead_letter(record: Any, source: str, partition: int) -> DeadLetter:
-    headers = dict(record.headers)
-    offset = int(headers.get("dlq_offset", b"-1"))
-    return DeadLetter(source, partition, offset, headers.get("dlq_reason", b"unknown").decode())
+def _refused(letter: DeadLetter) -> RefusedRecord:
+    application = application_of(letter.key, letter.value)
+    return RefusedRecord(letter.topic, letter.partition, letter.offset, letter.reason, application)
+
+
+def _settled(settled: Settled[RefusedRecord]) -> RefusedRecord:
+    settlement = settled.settlement
+    if settlement is None:
+        return settled.letter
+    written_back = None
+    if settlement.action == "repair":
+        key, value = settlement.key or b"", settlement.value or b""
+        written_back = Submission(key.decode(errors="replace"), short_digest(value))
+    return settled.letter._replace(state=state_of(settlement), written_back=written_back)
+
+
+def state_of(settlement: Settlement | None) -> State:
+    """Return what became of a dead letter."""
+    if settlement is None:
+        return "open"
+    if not settlement.finished:
+        return "begun"
+    return _STATES[settlement.action]

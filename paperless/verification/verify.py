@@ -21,13 +21,12 @@ from paperless.verification.checkers import (
     PartitionAuditor,
     Verdict,
     judge,
-    moves_by_target,
     partitions_that_differ,
-    submissions_of,
 )
 from paperless.verification.log_reader import LogReader
 from paperless.verification.members import ask_members, unowned
 from paperless.verification.oracle import Oracle
+from paperless.verification.positions import Elsewhere, awaited_filings
 from paperless.verification.scoring_client import (
     LIVE_STORE,
     LiveStore,
@@ -164,17 +163,17 @@ async def _compare(
 
 async def _not_arrived(
     access: KafkaAccess, audits: Mapping[int, PartitionAudit], partitions: int, progress: Callable[[str], None]
-) -> list[str]:
-    """Return a position of each misplaced submission that its own partition does not have."""
-    places: list[str] = []
-    for number, moves in moves_by_target(audits.values(), partitions).items():
-        progress(f"looking for {len(moves)} moved submissions on partition {number}")
+) -> list[Elsewhere]:
+    """Return each submission that lies elsewhere and that its own partition does not have."""
+    missing: list[Elsewhere] = []
+    filings = [filing for audit in audits.values() for filing in audit.elsewhere]
+    for number, wanted in awaited_filings(filings, partitions).items():
+        progress(f"looking for {len(wanted.filings)} moved or replayed submissions on partition {number}")
         async with LogReader(access) as log:
             async for records in log.logged(APPLICATIONS_SUBMITTED.name, number):
-                for submission in submissions_of(records) & moves.keys():
-                    del moves[submission]
-        places += moves.values()
-    return sorted(places)
+                wanted.read(records)
+        missing += wanted.missing()
+    return sorted(missing)
 
 
 async def _check_log(target: Target, expected: str | None) -> None:
@@ -282,7 +281,7 @@ async def _audit_one(
         auditor = PartitionAuditor(
             partition=number,
             partitions=partitions,
-            dead_letters=await log.dead_letters(number),
+            refused=await log.refused(number),
             oracle=parameters.oracle(partitions) if parameters else None,
         )
         async for records in log.logged(APPLICATIONS_DECIDED.name, number):

@@ -17,13 +17,8 @@ from contracts.topics import (
     DOCUMENTS_REQUESTED,
     dead_letter_topics,
 )
-from paperless.verification.checkers import (
-    DeadLetter,
-    LoggedRecord,
-    PartitionAuditor,
-    judge,
-    partitions_that_differ,
-)
+from paperless.verification.checkers import PartitionAuditor, judge, partitions_that_differ
+from paperless.verification.positions import LoggedRecord, RefusedRecord
 from paperless.verification.verify import RunParameters
 from runtime.consumer import PartitionConsumer
 from runtime.partition_state import PartitionState
@@ -125,7 +120,7 @@ class Watch:
         logged = [*readable, *(LoggedRecord(number, offset, None, None, unreadable=True) for offset in damaged)]
         return sorted(logged, key=lambda record: record.offset)
 
-    def dead_letters(self, number: int) -> list[DeadLetter]:
+    def dead_letters(self, number: int) -> list[RefusedRecord]:
         """Return the dead letters of one partition of all topics."""
         return [
             _letter_of(record, topic.name, number)
@@ -197,9 +192,9 @@ class Watch:
                     self._world.violate(f"presumed while an answer waits: {topic}/{number}/{record.offset}")
 
 
-def _letter_of(record: ConsumerRecord, source: str, partition: int) -> DeadLetter:
+def _letter_of(record: ConsumerRecord, source: str, partition: int) -> RefusedRecord:
     headers = dict(record.headers)
-    return DeadLetter(source, partition, int(headers["dlq_offset"]), headers["dlq_reason"].decode())
+    return RefusedRecord(source, partition, int(headers["dlq_offset"]), headers["dlq_reason"].decode())
 
 
 def moving(world: "World") -> list[str]:
@@ -235,7 +230,7 @@ def verdict(world: "World") -> list[str]:
     audits = {}
     for number in range(options.partitions):
         letters = watch.dead_letters(number)
-        auditor = PartitionAuditor(partition=number, partitions=options.partitions, dead_letters=letters, oracle=oracle)
+        auditor = PartitionAuditor(partition=number, partitions=options.partitions, refused=letters, oracle=oracle)
         auditor.decided(watch.records(APPLICATIONS_DECIDED.name, number))
         auditor.submitted(watch.submitted(number))
         audits[number] = auditor.result(with_content=True)

@@ -13,13 +13,15 @@ from contracts.records import partition_of
 from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED
 from paperless.local.ports import Ports
 from paperless.operations.topics import ensure_topics
-from paperless.verification.checkers import DeadLetter
 from paperless.verification.log_reader import LogReader
+from paperless.verification.positions import RefusedRecord
 from paperless.verification.verify import RunParameters, Target, VerifyError, verify
+from runtime.dead_letters import dead_letter
 from runtime.settings import KafkaAccess
 from services.vneid_mock.plan_files import load_plan
 from tests.support.brokers import Broker
 from tests.support.checkers_world import PARTITIONS, SEED, Log, submissions
+from tests.support.fakes_runtime import Stored
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -84,8 +86,9 @@ async def write(broker: Broker, log: Log) -> None:
                 for record in records:
                     await producer.send(topic, record.value, key=record.key, partition=number)
         for letter in log.letters:
-            headers = [("dlq_offset", b"%d" % letter.offset), ("dlq_reason", letter.reason.encode())]
-            await producer.send(DEAD, b"{", partition=letter.partition, headers=headers)
+            refused = Stored(letter.topic, letter.partition, letter.offset, 0, b"no id", b"{", ())
+            _, key, value, headers = dead_letter(refused, topic=DEAD, reason=letter.reason, detail="value: no JSON")
+            await producer.send(DEAD, value, key=key, partition=letter.partition, headers=headers)
 
 
 def target(access: KafkaAccess, api: Api) -> Target:
@@ -99,7 +102,7 @@ def run_parameters() -> RunParameters:
 async def test_a_partition_is_read_whole_and_in_order(broker, identity):
     log = Log.of(120)
     broken = log.submit(b"no id", b"{", partition=1)
-    log.letters.append(DeadLetter(APPLICATIONS_SUBMITTED.name, 1, broken.offset, "not_json"))
+    log.letters.append(RefusedRecord(APPLICATIONS_SUBMITTED.name, 1, broken.offset, "not_json"))
     await write(broker, log)
     async with LogReader(broker.access) as reader:
         for number in range(PARTITIONS):
@@ -110,7 +113,7 @@ async def test_a_partition_is_read_whole_and_in_order(broker, identity):
                 pieces = [piece async for piece in reader.logged(topic, number)]
                 assert [record for piece in pieces for record in piece] == written[number]
             letters = [letter for letter in log.letters if letter.partition == number]
-            assert await reader.dead_letters(number) == letters
+            assert await reader.refused(number) == letters
 
 
 async def test_an_empty_log_is_read_to_its_end(broker, identity):

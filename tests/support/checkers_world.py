@@ -10,17 +10,14 @@ from paperless.population.arrivals import arrivals
 from paperless.population.population import Population
 from paperless.population.scenario import load_scenario, simulated_days
 from paperless.verification.checkers import (
-    DeadLetter,
-    LoggedRecord,
     PartitionAudit,
     PartitionAuditor,
     Verdict,
     judge,
-    moves_by_target,
     partitions_that_differ,
-    submissions_of,
 )
 from paperless.verification.oracle import Oracle
+from paperless.verification.positions import Elsewhere, LoggedRecord, RefusedRecord, awaited_filings
 from services.intake.core import RuleBook
 from services.scoring.rollup.cells import Snapshot
 from services.scoring.rollup.outcome import ApplicationOutcome, decode
@@ -58,7 +55,7 @@ class Log:
 
     submitted: dict[int, list[LoggedRecord]] = field(default_factory=dict)
     decided: dict[int, list[LoggedRecord]] = field(default_factory=dict)
-    letters: list[DeadLetter] = field(default_factory=list)
+    letters: list[RefusedRecord] = field(default_factory=list)
 
     @staticmethod
     def of(count: int = 400) -> "Log":
@@ -87,7 +84,7 @@ class Log:
         auditor = PartitionAuditor(
             partition=number,
             partitions=PARTITIONS,
-            dead_letters=[letter for letter in self.letters if letter.partition == number],
+            refused=[letter for letter in self.letters if letter.partition == number],
             oracle=oracle() if with_oracle else None,
         )
         for records in _in_pieces(self.decided[number]):
@@ -118,15 +115,14 @@ class Log:
 
 def not_arrived(
     audits: Iterable[PartitionAudit], partitions: int, submitted: Callable[[int], Iterable[LoggedRecord]]
-) -> list[str]:
-    """The positions of misplaced submissions that are nowhere among those submitted to their own partition."""
-    return [
-        place
-        for number, moves in moves_by_target(audits, partitions).items()
-        for arrived in [submissions_of(submitted(number))]
-        for submission, place in moves.items()
-        if submission not in arrived
-    ]
+) -> list[Elsewhere]:
+    """The submissions that lie elsewhere and nowhere among those submitted to their own partition."""
+    filings = [filing for audit in audits for filing in audit.elsewhere]
+    missing: list[Elsewhere] = []
+    for number, wanted in awaited_filings(filings, partitions).items():
+        wanted.read(submitted(number))
+        missing += wanted.missing()
+    return missing
 
 
 def _in_pieces(records: list[LoggedRecord]) -> Iterable[list[LoggedRecord]]:

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from contracts.records import partition_of
+from contracts.records import partition_of, short_digest
 from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED
-from paperless.verification.checkers import DeadLetter, LoggedRecord, Verdict, merged
+from paperless.verification.checkers import Verdict, merged
+from paperless.verification.positions import LoggedRecord, RefusedRecord, Submission
 from services.scoring.rollup.cells import HASH_SPAN, CellKey, Fingerprint, Measures, Snapshot, add_cells
-from tests.support.checkers_world import PARTITIONS, Log, decided, submissions
+from tests.support.checkers_world import PARTITIONS, Log, decided, outcome_of, submissions
 
 
 def altered(record: LoggedRecord, **changes: Any) -> bytes:
@@ -176,7 +177,7 @@ def test_a_repeated_outcome_is_told_but_not_counted():
 def test_a_dead_letter_at_scoring_is_never_ok():
     log = Log.of()
     refused = log.decided[1][9]
-    log.letters.append(DeadLetter(APPLICATIONS_DECIDED.name, 1, refused.offset, "breaks_contract"))
+    log.letters.append(RefusedRecord(APPLICATIONS_DECIDED.name, 1, refused.offset, "breaks_contract"))
     verdict = log.verdict(log.live().snapshot())
     assert not verdict.ok
     assert named(
@@ -188,7 +189,7 @@ def test_a_position_refused_without_cause_is_named():
     log = Log.of()
     gone = log.decided[0].pop(4)
     [record] = [one for one in log.submitted[0] if one.key == gone.key]
-    log.letters.append(DeadLetter(APPLICATIONS_SUBMITTED.name, 0, record.offset, "handler_error"))
+    log.letters.append(RefusedRecord(APPLICATIONS_SUBMITTED.name, 0, record.offset, "handler_error"))
     verdict = log.verdict(log.live().snapshot())
     assert not verdict.ok
     assert named(
@@ -200,7 +201,7 @@ def test_a_malformed_submission_is_a_dead_letter_and_ok():
     log = Log.of()
     broken = log.submit(b"no id", b"{", partition=1)
     assert not log.verdict(log.live().snapshot()).ok
-    log.letters += [DeadLetter(APPLICATIONS_SUBMITTED.name, 1, broken.offset, "not_json")] * 2
+    log.letters += [RefusedRecord(APPLICATIONS_SUBMITTED.name, 1, broken.offset, "not_json")] * 2
     verdict = log.verdict(log.live().snapshot())
     assert verdict.ok
     assert (verdict.submitted, verdict.dead_lettered, verdict.lost) == (401, 1, 0)
@@ -210,7 +211,7 @@ def test_a_malformed_submission_is_a_dead_letter_and_ok():
 def test_a_dead_letter_with_another_reason_is_named():
     log = Log.of()
     broken = log.submit(b"no id", b"{", partition=1)
-    log.letters.append(DeadLetter(APPLICATIONS_SUBMITTED.name, 1, broken.offset, "unknown_procedure"))
+    log.letters.append(RefusedRecord(APPLICATIONS_SUBMITTED.name, 1, broken.offset, "unknown_procedure"))
     verdict = log.verdict(log.live().snapshot())
     assert not verdict.ok
     assert named(verdict, "dead letter unknown_procedure, the oracle says not_json")
@@ -283,7 +284,7 @@ def test_a_misplaced_submission_that_was_refused_is_named():
     log = Log.of()
     own, value, elsewhere = misplaced(log)
     record = log.submit(own, value, partition=elsewhere)
-    log.letters.append(DeadLetter(APPLICATIONS_SUBMITTED.name, elsewhere, record.offset, "key_mismatch"))
+    log.letters.append(RefusedRecord(APPLICATIONS_SUBMITTED.name, elsewhere, record.offset, "key_mismatch"))
     verdict = log.verdict(log.live().snapshot())
     assert not verdict.ok
     assert named(verdict, f"{APPLICATIONS_SUBMITTED.name}/{elsewhere}/{record.offset}", "must be moved")
@@ -294,9 +295,141 @@ def test_a_misplaced_submission_that_is_broken_is_a_dead_letter_where_it_lies():
     _, value, elsewhere = misplaced(log)
     broken = json.dumps(json.loads(value) | {"procedure": "9.999999"}).encode()
     record = log.submit(None, broken, partition=elsewhere)
-    log.letters.append(DeadLetter(APPLICATIONS_SUBMITTED.name, elsewhere, record.offset, "unknown_procedure"))
+    log.letters.append(RefusedRecord(APPLICATIONS_SUBMITTED.name, elsewhere, record.offset, "unknown_procedure"))
     verdict = log.verdict(log.live().snapshot())
     assert (verdict.ok, verdict.moved, verdict.dead_lettered) == (True, 0, 1)
+
+
+def refused(log: Log, value: bytes | None, reason: str, key: bytes | None = b"no id") -> LoggedRecord:
+    """Submit to partition 1 what is refused there."""
+    record = log.submit(key, value, partition=1)
+    log.letters.append(RefusedRecord(APPLICATIONS_SUBMITTED.name, 1, record.offset, reason))
+    return record
+
+
+def settle(log: Log, state: Any, written_back: tuple[bytes, bytes] | None = None) -> None:
+    """Change what became of the last letter."""
+    submission = Submission(written_back[0].decode(), short_digest(written_back[1])) if written_back else None
+    log.letters[-1] = log.letters[-1]._replace(state=state, written_back=submission)
+
+
+@pytest.mark.parametrize("with_oracle", [True, False])
+@pytest.mark.parametrize(("value", "reason"), [(b"{", "not_json"), (None, "unreadable")])
+def test_what_was_repaired_and_is_decided_is_counted_once(value: bytes | None, reason: str, *, with_oracle: bool):
+    log = Log.of()
+    refused(log, value, reason)
+    settle(log, "repaired", submissions()[3])
+    verdict = log.verdict(log.live().snapshot(), with_oracle=with_oracle)
+    assert verdict.ok, verdict
+    assert (verdict.submitted, verdict.replayed, verdict.decided, verdict.dead_lettered) == (401, 1, 400, 0)
+    assert (verdict.dead_letters, verdict.settled) == ({}, {f"{APPLICATIONS_SUBMITTED.name}: repaired": 1})
+
+
+def test_what_was_repaired_and_is_nowhere_is_lost():
+    log = Log.of()
+    record = refused(log, b"{", "not_json")
+    key, value = submissions()[3]
+    settle(log, "repaired", (key, value + b" "))
+    verdict = log.verdict(log.live().snapshot())
+    assert (verdict.ok, verdict.lost, verdict.replayed) == (False, 1, 0)
+    assert named(
+        verdict, f"{APPLICATIONS_SUBMITTED.name}/1/{record.offset}", "written back", "not on its own partition"
+    )
+
+
+def replayable(log: Log) -> LoggedRecord:
+    """Let a good submission of partition 1 be refused by a bug: no outcome, a dead letter."""
+    record = log.submitted[1][5]
+    log.decided[1] = [outcome for outcome in log.decided[1] if outcome.key != record.key]
+    log.letters.append(RefusedRecord(APPLICATIONS_SUBMITTED.name, 1, record.offset, "handler_error"))
+    return record
+
+
+def test_what_was_replayed_and_is_decided_is_counted_once():
+    log = Log.of()
+    record = replayable(log)
+    settle(log, "replayed")
+    again = log.submit(record.key, record.value)
+    log.decide(record.key or b"", outcome_of(again))
+    verdict = log.verdict(log.live().snapshot())
+    assert verdict.ok, verdict
+    assert (verdict.submitted, verdict.replayed, verdict.decided) == (401, 1, 400)
+
+
+def test_what_was_replayed_is_not_taken_for_what_was_refused():
+    log = Log.of()
+    record = replayable(log)
+    settle(log, "replayed")
+    verdict = log.verdict(log.live().snapshot())
+    assert (verdict.ok, verdict.lost, verdict.replayed) == (False, 1, 0)
+    assert named(verdict, f"{APPLICATIONS_SUBMITTED.name}/1/{record.offset}", "written back")
+
+
+def test_what_was_replayed_and_refused_again_is_open_again():
+    log = Log.of()
+    record = replayable(log)
+    settle(log, "replayed")
+    again = log.submit(record.key, record.value)
+    log.letters.append(RefusedRecord(APPLICATIONS_SUBMITTED.name, 1, again.offset, "handler_error"))
+    verdict = log.verdict(log.live().snapshot())
+    assert (verdict.ok, verdict.replayed, verdict.dead_lettered) == (False, 1, 1)
+    assert [letter.offset for letter in verdict.open_dead_letters] == [again.offset]
+    settle(log, "replayed")
+    third = log.submit(record.key, record.value)
+    log.decide(record.key or b"", outcome_of(third))
+    verdict = log.verdict(log.live().snapshot())
+    assert (verdict.ok, verdict.submitted, verdict.replayed, verdict.decided) == (True, 402, 2, 400)
+
+
+def test_what_was_replayed_where_it_is_misplaced_is_moved_and_decided():
+    log = Log.of()
+    _, value, elsewhere = misplaced(log)
+    record = log.submit(None, value, partition=elsewhere)
+    log.letters.append(RefusedRecord(APPLICATIONS_SUBMITTED.name, elsewhere, record.offset, "handler_error"))
+    settle(log, "replayed")
+    log.submit(None, value, partition=elsewhere)
+    verdict = log.verdict(log.live().snapshot())
+    assert (verdict.ok, verdict.submitted, verdict.moved, verdict.replayed) == (True, 402, 1, 1)
+
+
+def test_what_was_dropped_is_neither_lost_nor_expected():
+    log = Log.of()
+    replayable(log)
+    settle(log, "dropped")
+    verdict = log.verdict(log.live().snapshot())
+    assert verdict.ok, verdict
+    assert (verdict.submitted, verdict.decided, verdict.dropped, verdict.lost) == (400, 399, 1, 0)
+
+
+def test_what_is_settled_by_halves_is_not_ok():
+    log = Log.of()
+    record = refused(log, b"{", "not_json")
+    settle(log, "begun", submissions()[3])
+    verdict = log.verdict(log.live().snapshot())
+    assert not verdict.ok
+    assert named(verdict, "settled by halves", f"{APPLICATIONS_SUBMITTED.name}/1/{record.offset}")
+
+
+@pytest.mark.parametrize("state", ["repaired", "replayed", "dropped"])
+def test_a_settled_dead_letter_at_scoring_is_ok_when_everything_agrees(state: str):
+    log = Log.of()
+    record = log.decided[1][9]
+    broken = log.decide(record.key or b"", b"{}")
+    log.letters.append(RefusedRecord(APPLICATIONS_DECIDED.name, 1, broken.offset, "breaks_contract"))
+    good = Log(log.submitted, {0: log.decided[0], 1: log.decided[1][:-1]})
+    live, content = good.live().snapshot(), good.content()
+    assert not log.verdict(live, content).ok
+    settle(log, state)
+    assert log.verdict(live, content).ok
+
+
+def test_dropping_at_scoring_hides_no_loss():
+    log = Log.of()
+    record = log.decided[1][9]
+    log.letters.append(RefusedRecord(APPLICATIONS_DECIDED.name, 1, record.offset, "store_refuses", state="dropped"))
+    without = Log(log.submitted, {0: log.decided[0], 1: [one for one in log.decided[1] if one is not record]})
+    verdict = log.verdict(without.live().snapshot(), without.content())
+    assert (verdict.ok, verdict.recount_equals_oracle) == (False, False)
 
 
 def test_many_losses_are_all_counted_and_some_named():

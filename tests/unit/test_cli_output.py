@@ -9,14 +9,19 @@ from paperless.cli.output import agreement, clear_json, print_verdict, verdict_j
 from paperless.cli.tables import percent
 from paperless.traffic.manifest import ManifestError
 from paperless.verification.checkers import Verdict
+from paperless.verification.positions import RefusedRecord
 from paperless.verification.verify import VerifyError
 from runtime.settings import KafkaAccess
 from services.scoring.rates.rates import Rate
 
 FINE = Verdict(
-    submitted=1_203, decided=1_200, dead_lettered=3, lost=0, counted_twice=0, moved=4, re_delivered=17, presumed=2,
-    overruled=1, conflicts=0, live_equals_recount=True, recount_equals_oracle=True,
-    dead_letters={"applications.submitted: not_json": 3},
+    submitted=1_206, decided=1_200, dead_lettered=3, lost=0, counted_twice=0, moved=4, replayed=2, dropped=1,
+    re_delivered=17, presumed=2, overruled=1, conflicts=0, live_equals_recount=True, recount_equals_oracle=True,
+    dead_letters={"applications.submitted: not_json": 3}, settled={"applications.submitted: repaired": 2},
+    open_dead_letters=(
+        RefusedRecord("applications.submitted", 1, 7, "not_json", "0199bf9f-4fe8-7999-8999-999999999999"),
+        RefusedRecord("applications.submitted", 0, 8, "not_json", None, "begun"),
+    ),
 )  # fmt: skip
 BROKER = KafkaAccess(kafka_servers="127.0.0.1:9092")
 LONG = "live and recount: cell " + "pattern " * 60 + "n 1 != 2"
@@ -27,18 +32,24 @@ def test_a_good_verdict_is_followed_by_every_count(capsys):
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert lines == [
         "verdict: ok",
-        "submitted 1,203",
+        "submitted 1,206",
         "decided 1,200",
         "dead-lettered 3",
         "lost 0",
         "counted twice 0",
         "moved 4",
+        "replayed 2",
+        "dropped 1",
         "re-delivered 17",
         "presumed 2",
         "overruled 1",
         "conflicts 0",
         "live = recount = oracle",
+        "settled 2 applications.submitted: repaired",
         "dead letters 3 applications.submitted: not_json",
+        "applications.submitted/1/7 not_json, application 0199bf9f-4fe8-7999-8999-999999999999",
+        "applications.submitted/0/8 not_json, settled by halves",
+        "and 1 more: paperless dlq list",
     ]
 
 
@@ -77,6 +88,13 @@ def test_json_has_the_counts_under_their_names():
     assert found["counts"]["re_delivered"] == 17
     assert list(found["counts"])[:5] == ["submitted", "decided", "dead_lettered", "lost", "counted_twice"]
     assert found["dead_letters"] == {"applications.submitted: not_json": 3}
+    assert found["settled"] == {"applications.submitted: repaired": 2}
+    assert found["open_dead_letters"][0] == {
+        "position": "applications.submitted/1/7",
+        "reason": "not_json",
+        "application_id": "0199bf9f-4fe8-7999-8999-999999999999",
+        "state": "open",
+    }
 
 
 def test_a_result_is_written_into_a_new_folder(tmp_path):

@@ -7,14 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts.records import partition_of
-from paperless.verification.checkers import (
-    DeadLetter,
-    LoggedRecord,
-    PartitionAudit,
-    PartitionAuditor,
-    Verdict,
-    judge,
-)
+from paperless.verification.checkers import PartitionAudit, PartitionAuditor, Verdict, judge
+from paperless.verification.positions import LoggedRecord, RefusedRecord
 from services.vneid_mock.plan_files import named_plan
 from tests.support.checkers_world import not_arrived
 from tests.support.confluence_filings import Submitted, filed, submitted
@@ -30,11 +24,11 @@ def logged(world: World, topic: str, number: int) -> list[LoggedRecord]:
 
 def audit(world: World, number: int) -> PartitionAudit:
     letters = [
-        DeadLetter(SUBMITTED, at, offset, reason)
+        RefusedRecord(SUBMITTED, at, offset, reason)
         for (at, offset), reason in world.dead_letters(SUBMITTED).items()
         if at == number
     ]
-    auditor = PartitionAuditor(partition=number, partitions=PARTITIONS, dead_letters=letters, oracle=world.oracle())
+    auditor = PartitionAuditor(partition=number, partitions=PARTITIONS, refused=letters, oracle=world.oracle())
     auditor.decided(logged(world, DECIDED, number))
     auditor.submitted(logged(world, SUBMITTED, number))
     return auditor.result()
