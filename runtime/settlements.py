@@ -68,12 +68,15 @@ def begun(settlement: Settlement, dead_letter_topic: str) -> Message:
         ("dlq_attempt", str(settlement.attempt).encode()),
         ("dlq_why", settlement.why.encode()),
     ]
-    return (dead_letter_topic, settlement.key, settlement.value, headers)
+    # A record must have a key or a value.
+    key = settlement.key if settlement.action == "repair" else settlement.position.encode()
+    return (dead_letter_topic, key, settlement.value, headers)
 
 
 def done(position: str, written_to: str, dead_letter_topic: str) -> Message:
     """Return the record that says where a letter's record was written back."""
-    return (dead_letter_topic, None, None, [*_headers(position, _DONE), ("dlq_written_to", written_to.encode())])
+    headers = [*_headers(position, _DONE), ("dlq_written_to", written_to.encode())]
+    return (dead_letter_topic, position.encode(), None, headers)
 
 
 def _headers(position: str, step: bytes) -> Headers:
@@ -114,12 +117,13 @@ def read_settlement(record: Record) -> Settlement:
         if headers[_STEP] == _DONE:
             written_to = headers["dlq_written_to"].decode()
             return Settlement(position=position, action="replay", offset=record.offset, written_to=written_to)
+        action = _action(headers["dlq_action"].decode())
         return Settlement(
             position=position,
-            action=_action(headers["dlq_action"].decode()),
+            action=action,
             attempt=int(headers["dlq_attempt"]),
             why=headers["dlq_why"].decode(),
-            key=record.key,
+            key=record.key if action == "repair" else None,
             value=record.value,
             offset=record.offset,
             begun_at_ms=record.timestamp,

@@ -9,7 +9,8 @@ import typer
 from aiokafka.errors import KafkaError
 
 from domain import DomainError
-from paperless.cli import demo, fidelity, load, secrets, send, system, tables, topics, verification
+from paperless.cli import demo, dlq, fidelity, load, secrets, send, system, tables, topics, verification
+from paperless.dead_letters.errors import DeadLetterError
 from paperless.http_client import CertificateError
 from paperless.local.errors import LocalSystemError
 from paperless.operations.access_control import AccessControlError
@@ -28,6 +29,7 @@ from services.vneid_mock.plan_files import PlanError
 EXPECTED = (
     AccessControlError,
     CertificateError,
+    DeadLetterError,
     DomainError,
     KafkaError,
     LoadError,
@@ -58,6 +60,7 @@ app.command()(system.down)
 app.command()(send.send)
 app.add_typer(load.app, name="load")
 app.command()(verification.verify)
+app.add_typer(dlq.app, name="dlq", help="Dead letters: refused records listed, looked at, repaired, replayed, dropped.")
 app.command()(tables.rates)
 app.command()(tables.why)
 app.command()(fidelity.fidelity)

@@ -262,7 +262,11 @@ def judge(
         *([f"recount and oracle: {each}" for each in difference(recount, oracle)][:MAX_NAMED] if oracle else []),
         *details[:MAX_NAMED],
         *[f"dead letter at scoring: {each}" for each in unsettled if each.topic == APPLICATIONS_DECIDED.name],
-        *[f"dead letter settled by halves: {each.position}" for each in unsettled if each.state == "begun"],
+        *[
+            f"settlement not finished: {each.position}; `paperless dlq replay` finishes it"
+            for each in unsettled
+            if each.state == "begun"
+        ],
     ]
     return Verdict(
         submitted=sum(audit.submitted for audit in audits.values()),

@@ -55,30 +55,33 @@ class LogReader:
         """Return all consumer records of one partition of some topics, from the log's start to its end as it is now."""
         wanted = list(topics)
         by_topic: dict[str, list[Any]] = {topic: [] for topic in wanted}
-        async for topic, records in self._pieces(wanted, partition):
-            by_topic[topic] += records
+        async for place, records in self._pieces([TopicPartition(topic, partition) for topic in wanted]):
+            by_topic[place.topic] += records
         return by_topic
 
+    async def partitions(self, topic: str) -> int:
+        """Return a topic's partition count, 0 where there is no such topic or none that this user may see."""
+        await self._consumer.topics()
+        return len(self._consumer.partitions_for_topic(topic) or ())
+
     async def dead_letters(
-        self, topic: str, partition: int, keep: Callable[[DeadLetter], Kept | None]
-    ) -> DeadLetterLog[Kept]:
-        """Return what a partition of a dead-letter topic comes to; for `keep` see `DeadLetterLog`."""
-        log = DeadLetterLog(keep)
-        async for _, records in self._pieces([topic], partition):
-            log.add(records)
-        return log
+        self, topics: Iterable[str], partitions: Iterable[int], keep: Callable[[DeadLetter], Kept | None]
+    ) -> dict[str, DeadLetterLog[Kept]]:
+        """Return what dead-letter topics come to in some of their partitions; for `keep` see `DeadLetterLog`."""
+        logs = {topic: DeadLetterLog(keep) for topic in topics}
+        numbers = list(partitions)
+        async for place, records in self._pieces([TopicPartition(topic, at) for topic in logs for at in numbers]):
+            logs[place.topic].add(records)
+        return logs
 
     async def refused(self, partition: int) -> list[RefusedRecord]:
         """Return a partition's dead letters of every topic."""
-        refused = []
-        for name, _ in dead_letter_topics():
-            log = await self.dead_letters(name, partition, _refused)
-            refused += [_settled(settled) for settled in log.letters()]
-        return refused
+        logs = await self.dead_letters([name for name, _ in dead_letter_topics()], [partition], _refused)
+        return [_settled(settled) for log in logs.values() for settled in log.letters()]
 
     async def logged(self, topic: str, partition: int) -> AsyncIterator[list[LoggedRecord]]:
         """Yield a partition of a topic in pieces, in order."""
-        async for _, records in self._pieces([topic], partition):
+        async for _, records in self._pieces([TopicPartition(topic, partition)]):
             yield [
                 LoggedRecord(
                     record.partition,
@@ -90,8 +93,7 @@ class LogReader:
                 for record in records
             ]
 
-    async def _pieces(self, topics: Iterable[str], partition: int) -> AsyncIterator[tuple[str, list[Any]]]:
-        targets = [TopicPartition(topic, partition) for topic in topics]
+    async def _pieces(self, targets: list[TopicPartition]) -> AsyncIterator[tuple[TopicPartition, list[Any]]]:
         self._consumer.assign(targets)
         await self._consumer.seek_to_beginning(*targets)
         expected = dict(await self._consumer.beginning_offsets(targets))
@@ -106,7 +108,7 @@ class LogReader:
             )
             for target, records in fetched.items():
                 expected[target] = records[-1].offset + 1
-                yield target.topic, records
+                yield target, records
             left = {target for target in left if not await self._at_end(target)}
 
     async def _at_end(self, target: TopicPartition) -> bool:

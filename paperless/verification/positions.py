@@ -6,8 +6,12 @@ from typing import Literal, NamedTuple
 
 from contracts.records import partition_of, short_digest
 
-# `begun` is settled by halves: it was said what is to be written back, and not yet where that was done.
+# `begun`: it was said what is to be written back, and not yet where that was done.
 State = Literal["open", "begun", "repaired", "replayed", "dropped"]
+
+
+# Something is left to do.
+OPEN: frozenset[State] = frozenset({"open", "begun"})
 
 
 class LoggedRecord(NamedTuple):
@@ -48,11 +52,11 @@ class RefusedRecord(NamedTuple):
     @property
     def is_open(self) -> bool:
         """Whether something is left to do about it."""
-        return self.state in {"open", "begun"}
+        return self.state in OPEN
 
     def __str__(self) -> str:
         application = f", application {self.application}" if self.application else ""
-        unfinished = ", settled by halves" if self.state == "begun" else ""
+        unfinished = ", settlement not finished" if self.state == "begun" else ""
         return f"{self.position} {self.reason}{application}{unfinished}"
 
 

@@ -401,13 +401,13 @@ def test_what_was_dropped_is_neither_lost_nor_expected():
     assert (verdict.submitted, verdict.decided, verdict.dropped, verdict.lost) == (400, 399, 1, 0)
 
 
-def test_what_is_settled_by_halves_is_not_ok():
+def test_a_settlement_that_is_not_finished_is_not_ok():
     log = Log.of()
     record = refused(log, b"{", "not_json")
     settle(log, "begun", submissions()[3])
     verdict = log.verdict(log.live().snapshot())
     assert not verdict.ok
-    assert named(verdict, "settled by halves", f"{APPLICATIONS_SUBMITTED.name}/1/{record.offset}")
+    assert named(verdict, "settlement not finished", f"{APPLICATIONS_SUBMITTED.name}/1/{record.offset}")
 
 
 @pytest.mark.parametrize("state", ["repaired", "replayed", "dropped"])

@@ -48,7 +48,7 @@ def test_a_good_verdict_is_followed_by_every_count(capsys):
         "settled 2 applications.submitted: repaired",
         "dead letters 3 applications.submitted: not_json",
         "applications.submitted/1/7 not_json, application 0199bf9f-4fe8-7999-8999-999999999999",
-        "applications.submitted/0/8 not_json, settled by halves",
+        "applications.submitted/0/8 not_json, settlement not finished",
         "and 1 more: paperless dlq list",
     ]
 
