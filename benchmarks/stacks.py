@@ -21,7 +21,12 @@ EMBEDDED, COMPOSED = "embedded", "kafka + postgresql"
 PROJECT = "paperless-bench"
 COMPOSE = ("docker", "compose", "--project-name", PROJECT, "--file", str(ROOT / "docker-compose.yml"))
 # Away from the ports of a demo that may be running; enough memory to verify five million applications.
-SETTINGS = {"PAPERLESS_API_PORT": "18104", "PAPERLESS_MOCK_PORT": "18102", "PAPERLESS_DEMO_MEMORY": "6g"}
+SETTINGS = {
+    "PAPERLESS_API_PORT": "18104",
+    "PAPERLESS_MOCK_PORT": "18102",
+    "PAPERLESS_KAFKA_PORT": "19092",
+    "PAPERLESS_DEMO_MEMORY": "6g",
+}
 # The driver's container; its name ends in a drawn word.
 DRIVER = "demo-run"
 

@@ -51,7 +51,9 @@ def configure(service: str, level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    logging.getLogger("aiokafka").setLevel(max(logging.WARNING, root.level))
+    # Uvicorn's address is that of a container, or one that only others' settings lead to: nobody should type it.
+    for library in ("aiokafka", "uvicorn"):
+        logging.getLogger(library).setLevel(max(logging.WARNING, root.level))
 
 
 def _add_span(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

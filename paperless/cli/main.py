@@ -9,11 +9,12 @@ import typer
 from aiokafka.errors import KafkaError
 
 from domain import DomainError
-from paperless.cli import demo, dlq, fidelity, load, secrets, send, system, tables, topics, verification
+from paperless.cli import demo, dlq, fidelity, load, preflight, secrets, send, system, tables, topics, verification
 from paperless.dead_letters.errors import DeadLetterError
 from paperless.http_client import CertificateError
 from paperless.local.errors import LocalSystemError
 from paperless.operations.access_control import AccessControlError
+from paperless.operations.preflight import PreflightError
 from paperless.operations.secrets import SecretError
 from paperless.operations.topics import TopicsError
 from paperless.population.scenario import ScenarioError
@@ -37,6 +38,7 @@ EXPECTED = (
     LogError,
     ManifestError,
     PlanError,
+    PreflightError,
     ScenarioError,
     ScoringApiError,
     SecretError,
@@ -66,6 +68,7 @@ app.command()(tables.why)
 app.command()(fidelity.fidelity)
 app.command()(topics.topics)
 app.command()(secrets.secrets)
+app.command()(preflight.preflight)
 
 
 def main() -> NoReturn:

@@ -31,7 +31,7 @@ from paperless.verification.checkers import Verdict
 from paperless.verification.verify import RunParameters, Target, verify
 from runtime.settings import KafkaAccess
 from services.vneid_mock.plan_files import load_plan
-from tests.support.secured_kafka import ADMIN, Secured, secured_kafka
+from tests.support.secured_kafka import ADMIN, HOST, Secured, secured_kafka
 from tests.support.service_processes import Service
 
 pytestmark = [pytest.mark.container, pytest.mark.timeout(180)]
@@ -256,6 +256,17 @@ async def test_a_broker_without_our_certificate_is_not_trusted(secured: Secured)
     trusting_others = secured.of("driver").model_copy(update={"kafka_ca_file": None})
     with pytest.raises(LogError, match="no answer"):
         await survey(trusting_others)
+
+
+async def test_the_door_for_clients_of_this_machine_asks_like_that_of_the_services(secured: Secured):
+    at_host = {"kafka_servers": secured.container.address(HOST)}
+    assert await _described(secured.of("verifier").model_copy(update=at_host))
+    for refused in (
+        secured.access("verifier", "not the password of the verifier"),
+        secured.of("verifier").model_copy(update={"kafka_security_protocol": "PLAINTEXT"}),
+    ):
+        with pytest.raises(KafkaConnectionError):
+            await _described(refused.model_copy(update=at_host))
 
 
 async def test_the_administrators_door_is_closed_to_the_services(secured: Secured):

@@ -19,7 +19,7 @@ from tests.support.source import ROOT
 
 OVERLAY = ROOT / "deploy/compose/secure.yml"
 SCRIPT = ROOT / "deploy/secure/make-certificates.sh"
-CLIENTS, ADMIN = 9092, 9094
+CLIENTS, ADMIN, HOST = 9092, 9094, 19092
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +64,9 @@ def secured_kafka(folder: Path) -> Iterator[Secured]:
     for path in broker.iterdir():
         # The broker has a user of its own in its container.
         path.chmod(0o644)
-    container = KafkaContainer(volumes=[(str(broker), "/run/secrets", "ro")], ports=(CLIENTS, ADMIN))
+    container = KafkaContainer(volumes=[(str(broker), "/run/secrets", "ro")], ports=(CLIENTS, ADMIN, HOST))
     container.env |= overlay_environment()
-    listeners = {"CLIENTS": CLIENTS, "ADMIN": ADMIN}
+    listeners = {"CLIENTS": CLIENTS, "ADMIN": ADMIN, "HOST": HOST}
     container.env["KAFKA_ADVERTISED_LISTENERS"] = ",".join(
         f"{name}://{container.address(port)}" for name, port in listeners.items()
     )

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings
 
 from paperless.cli.main import app as paperless
 from paperless.cli.options import ClientSettings
+from paperless.operations.preflight import VARIABLE
 from paperless.verification.scoring_client import _ApiToken
 from tools.settings_page import SETTINGS
 
@@ -67,7 +68,8 @@ def program_of(command: list[str]) -> str:
 def unread_variables(command: list[str], environment: Mapping[str, str]) -> set[str]:
     """Return the variables that the program of a container does not read."""
     prefix = READ_BY[program_of(command)]
-    return {name for name in environment if not FOREIGN.match(name)} - known(prefix)
+    ports = VARIABLE.fullmatch if command[:2] == ["paperless", "preflight"] else FOREIGN.match
+    return {name for name in environment if not FOREIGN.match(name) and not ports(name)} - known(prefix)
 
 
 def parsed(command: list[str], environment: Mapping[str, str], secret: Path) -> BaseSettings:
@@ -95,4 +97,4 @@ ComposeLoader.add_multi_constructor("!", _untagged)
 
 def interpolated(text: str) -> str:
     """Return a text with Compose's `${NAME:-default}` replaced by the defaults."""
-    return re.sub(r"\$\{[A-Z_]+(?::?-([^}]*))?\}", lambda found: found[1] or "", text)
+    return re.sub(r"\$\{[A-Z0-9_]+(?::?-([^}]*))?\}", lambda found: found[1] or "", text)

@@ -12,8 +12,10 @@ For faults in a cluster: `Compose("my-test", files=(BASE, CLUSTER))`, then `kill
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -63,12 +65,21 @@ class Compose:
     ) -> None:
         self.project = project
         self.files = tuple(files)
-        self.api_port, self.mock_port = free_port(), free_port()
-        ports = {"PAPERLESS_API_PORT": str(self.api_port), "PAPERLESS_MOCK_PORT": str(self.mock_port)}
-        self.env = {**os.environ, **ports, **(env or {})}
+        self.reports = Path(tempfile.gettempdir()) / f"{project}-reports"
+        self.api_port, self.mock_port, self.kafka_port = free_port(), free_port(), free_port()
+        given = {
+            "PAPERLESS_API_PORT": self.api_port,
+            "PAPERLESS_MOCK_PORT": self.mock_port,
+            "PAPERLESS_KAFKA_PORT": self.kafka_port,
+            "PAPERLESS_KAFKA_2_PORT": free_port(),
+            "PAPERLESS_KAFKA_3_PORT": free_port(),
+            "PAPERLESS_REPORTS": self.reports,
+        }
+        self.env = {**os.environ, **{name: str(value) for name, value in given.items()}, **(env or {})}
         self._demo = demo
 
     def __enter__(self) -> Self:
+        self.reports.mkdir(exist_ok=True)
         return self
 
     def __exit__(
@@ -76,7 +87,10 @@ class Compose:
     ) -> None:
         if kind is not None:
             sys.stderr.write(self.state())
-        self.down()
+        try:
+            self.down()
+        finally:
+            shutil.rmtree(self.reports)
 
     def compose(self, *arguments: object, within_s: float = WITHIN_S) -> Ended:
         """Run `docker compose` to its end."""
@@ -115,7 +129,10 @@ class Compose:
             # Compose leaves a run that is still going, and then the network and the volume that it uses.
             docker("rm", "--force", *runs.split())
         flags = ["--volumes"] if volumes else []
-        self.must("--profile", "*", "down", "--remove-orphans", "--timeout", 40, *flags)
+        self.must("down", "--remove-orphans", "--timeout", 40, *flags)
+        if volumes:
+            left = docker("volume", "ls", "--quiet", *self._of()) + docker("network", "ls", "--quiet", *self._of())
+            assert not left, f"`docker compose down --volumes` left {left}"
 
     def run(self, *command: object, within_s: float = WITHIN_S) -> Ended:
         """Run a command in a container of its own beside the running services: `run("paperless", "rates")`."""

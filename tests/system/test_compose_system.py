@@ -1,13 +1,16 @@
 """What an operator does with `docker compose`, and what `paperless verify` says afterwards."""
 
 import json
+import socket
 import subprocess
 from collections.abc import Iterator
 
 import pytest
 
-from tests.system.compose import READ_HEALTH, Compose
+from contracts.records import partition_of
+from tests.system.compose import READ_HEALTH, ROOT, Compose
 from tests.system.front_door import eventually
+from tests.system.kafka import Forged, first_value, produce
 
 pytestmark = [
     pytest.mark.container,
@@ -28,6 +31,7 @@ for name, port in {}.items():
         answers[name] = [client.get("/metrics", headers={{"host": f"{{host}}:{{port}}"}}).status_code for host in hosts]
 print(json.dumps(answers))
 """
+SUBMITTED, DECIDED = "applications.submitted", "applications.decided"
 PROVINCE = ("--scenario", "one-province", "--pace", "max")
 # As fast as it goes, the traffic would be over before the first fault; so its day takes this long.
 SECONDS = 15
@@ -72,6 +76,43 @@ def test_the_demo_exits_with_its_verdict_and_leaves_the_system_up(composed):
     assert f"http://127.0.0.1:{composed.api_port}/docs" in demo.out
     assert composed.healthy()
     assert composed.get("/health")["ready"]
+
+
+def test_what_is_ready_says_so_and_what_to_type(composed):
+    said = composed.logs("ready")
+    assert "ready; look around:" in said
+    for port in (composed.api_port, composed.mock_port, composed.kafka_port):
+        assert f"127.0.0.1:{port}" in said
+    assert "docker compose run --rm demo paperless rates" in said
+
+
+def test_a_kafka_client_of_this_machine_files_and_reads(composed):
+    address = f"127.0.0.1:{composed.kafka_port}"
+    composed.send(*PROVINCE, "--applications", 300)
+    filed = json.loads((ROOT / f"contracts/examples/{SUBMITTED}/birth-every-proof-by-data.json").read_text("utf-8"))
+    key = filed["application_id"].encode()
+    produce(address, SUBMITTED, [Forged(key, json.dumps(filed).encode())])
+    assert eventually(lambda: composed.get(f"/applications/{filed['application_id']}"))
+    assert first_value(address, DECIDED, partition_of(key, 6))
+    all_agree(composed)
+
+
+def test_what_a_command_writes_is_on_this_machine(composed):
+    composed.send(*PROVINCE, "--applications", 300)
+    assert composed.run("paperless", "verify", "--json", "verdict.json").code == 0
+    assert json.loads((composed.reports / "verdict.json").read_text("utf-8"))["verdict"] == "ok"
+
+
+def test_a_wrong_seed_plan_or_port_is_refused_before_anything_starts(image):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        faults = {"PAPERLESS_SEED": "many", "PAPERLESS_PLAN": "wild", "PAPERLESS_API_PORT": str(port)}
+        for name, value in faults.items():
+            with Compose("paperless-test-refused", env={"PAPERLESS_IMAGE": image, name: value}) as system:
+                refused = system.compose("up", "--no-build")
+                assert refused.code != 0
+                assert name in system.logs("preflight")
+                assert system.containers("kafka") == []
 
 
 def test_a_second_demo_files_the_same_again_and_counts_nothing_twice(composed):
