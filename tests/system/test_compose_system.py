@@ -88,7 +88,6 @@ def test_what_is_ready_says_so_and_what_to_type(composed):
 
 def test_a_kafka_client_of_this_machine_files_and_reads(composed):
     address = f"127.0.0.1:{composed.kafka_port}"
-    composed.send(*PROVINCE, "--applications", 300)
     filed = json.loads((ROOT / f"contracts/examples/{SUBMITTED}/birth-every-proof-by-data.json").read_text("utf-8"))
     key = filed["application_id"].encode()
     produce(address, SUBMITTED, [Forged(key, json.dumps(filed).encode())])

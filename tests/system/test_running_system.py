@@ -32,6 +32,16 @@ def test_rates_as_json_cover_every_province(served):
     assert 0 < d1["numerator"] < d1["denominator"]
 
 
+def test_what_was_not_sent_by_the_command_is_verified_by_what_the_mock_says(served):
+    manifest, away = served.folder / "manifest.json", served.folder / "manifest.away"
+    manifest.rename(away)
+    try:
+        code, verdict = served.verify()
+    finally:
+        away.rename(manifest)
+    assert (code, verdict["counts"]["submitted"]) == (0, APPLICATIONS)
+
+
 def test_rates_as_csv_have_a_header_and_the_same_sums(served):
     rows = list(csv.DictReader(io.StringIO(served.must("rates", "--csv", "--authority", "all"))))
     [total] = [row for row in rows if row["section"] == "total"]
