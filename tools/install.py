@@ -6,6 +6,7 @@
 Runs where nothing is installed. Where uv cannot be had, cannot do what pip is configured for, or fails, pip installs.
 """
 
+import argparse
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+WHAT: Final = "Install what pip is told to install, by uv, from where pip is configured to take packages."
 LOCK: Final = Path(__file__).parents[1] / "requirements" / "uv.txt"
 PIP: Final = ("-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--quiet")
 GET_UV: Final = ("--require-hashes", "--only-binary=:all:", "-r", str(LOCK))
@@ -84,13 +86,14 @@ def _ran(command: Sequence[str], environment: Mapping[str, str] | None = None) -
 
 def main(arguments: list[str]) -> int:
     """Install; the exit code."""
-    into = sys.executable
-    if arguments[:1] == ["--into"]:
-        into, arguments = str(Path(arguments[1], "bin", "python")), arguments[2:]
-    if _by_uv(arguments, into):
+    parser = argparse.ArgumentParser(prog="python -m tools.install", description=WHAT, allow_abbrev=False)
+    parser.add_argument("--into", type=Path, metavar="VENV", help="another environment than this program's own")
+    options, rest = parser.parse_known_args(arguments)
+    into = str(options.into / "bin" / "python") if options.into else sys.executable
+    if _by_uv(rest, into):
         return 0
     print("uv did not install it: pip does, which takes minutes", file=sys.stderr)
-    return _ran([into, *PIP, *arguments])
+    return _ran([into, *PIP, *rest])
 
 
 if __name__ == "__main__":

@@ -25,6 +25,8 @@ ROOT = Path(__file__).parents[2]
 MODULES = ("services.scoring.api", "services.scoring.store.migrate", "services.scoring.store.retention")
 # What would start something, ends with an error of its own.
 ENDS = {name: ["--plan", "none"] for name in ("demo", "up", "fidelity")}
+# One needs a package of development; the other comes before all packages, and before how commands end.
+ALONE = {"make_communes", "install"}
 Kind = Literal["kept", "full", "closed", "reader gone"]
 
 
@@ -61,7 +63,7 @@ def command_lines() -> Iterator[list[str]]:
                 yield [*words, *ENDS.get(words[-1], [])]
         yield [module, "--no-such-option"]
     tools = (path.stem for path in sorted((ROOT / "tools").glob("*.py")) if "__main__" in path.read_text("utf-8"))
-    for module in (*MODULES, *(f"tools.{name}" for name in tools if name != "make_communes")):
+    for module in (*MODULES, *(f"tools.{name}" for name in tools if name not in ALONE)):
         yield [module, "--help"]
 
 

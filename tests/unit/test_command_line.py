@@ -16,6 +16,9 @@ from runtime.command_line import EXIT_CODES, PLAIN
 from tests.support.every_command import MODES
 from tests.support.source import ROOT
 
+# Hundreds of commands, run once: on one worker.
+pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("every_command")]
+
 FINE, ERROR, INTERRUPTED, READER_GONE = 0, 2, 130, 141
 
 
