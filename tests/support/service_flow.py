@@ -56,12 +56,21 @@ class Flow:
             "scoring": {"store": f"sqlite:///{self.folder / 'scoring.db'}"},
         }
         given: Any = own[name]
-        group = {"group_id": f"{name}-{self._mark}"}
+        group = {"group_id": self.group_of(name)}
         service = Service(
             name, self.folder, **{**self.broker.settings, "partitions": PARTITIONS, **group, **given, **options}
         )
         self.services.append(service)
         return service
+
+    def group_of(self, name: str) -> str:
+        return f"{name}-{self._mark}"
+
+    def start_api(self) -> Service:
+        """The scoring API of the flow's store."""
+        api = Service("scoring.api", self.folder, store=f"sqlite:///{self.folder / 'scoring.db'}")
+        self.services.append(api)
+        return api
 
     async def start_all(self) -> list[Service]:
         services = [self.start(name) for name in CONSUMERS]
