@@ -65,7 +65,7 @@ class Role:
 
 
 def roles() -> tuple[Role, ...]:
-    """Return every role: the parts that the registry names, and the two that look after the log."""
+    """Return every role: the parts that the registry names, and those that look after the log."""
     return (
         Role(
             name="driver",
@@ -81,6 +81,12 @@ def roles() -> tuple[Role, ...]:
             name="verifier",
             purpose="`paperless verify`: recounts the log, dead letters included, and changes nothing",
             reads=_EVERY,
+        ),
+        Role(
+            name="operator",
+            purpose="`paperless dlq`: reads dead letters, writes settlements beside them, and records back",
+            reads=tuple(name for name, _ in dead_letter_topics()),
+            writes=(*_MAIN, *(name for name, _ in dead_letter_topics())),
         ),
         Role(
             name="topics",

@@ -17,22 +17,29 @@ def test_every_end_of_a_topic_has_its_right():
             assert Grant(user, "topic", topic.dead_letter(consumer), "write") in table
 
 
-def test_only_the_registrys_ends_and_the_verifier_touch_a_topic():
+def test_only_the_registrys_ends_the_verifier_and_the_operator_touch_a_topic():
     for topic in ALL:
         readers = {one.name for one in roles() if topic.name in one.reads}
         writers = {one.name for one in roles() if topic.name in one.writes}
-        ends = {topic.produced_by, topic.moved_by} - {None}
+        ends = {topic.produced_by, topic.moved_by, "operator"} - {None}
         assert (readers, writers) == ({*topic.consumed_by, "verifier"}, ends)
 
 
-def test_only_intake_writes_what_it_reads():
+def test_only_intake_and_the_operator_write_what_they_read():
     both = {(one.name, topic) for one in roles() for topic in set(one.reads) & set(one.writes) - {LOG_IDENTITY}}
-    assert both == {("intake", APPLICATIONS_SUBMITTED.name)}
+    settled = {("operator", name) for name, _ in dead_letter_topics()}
+    assert both == {("intake", APPLICATIONS_SUBMITTED.name)} | settled
 
 
-def test_nobody_reads_dead_letters_but_the_verifier():
+def test_nobody_reads_dead_letters_but_the_verifier_and_the_operator():
     for name, _ in dead_letter_topics():
-        assert [one.name for one in roles() if name in one.reads] == ["verifier"]
+        assert [one.name for one in roles() if name in one.reads] == ["verifier", "operator"]
+
+
+def test_the_operator_settles_dead_letters_and_reads_nothing_else():
+    letters = {name for name, _ in dead_letter_topics()}
+    assert set(role("operator").reads) == letters
+    assert set(role("operator").writes) == letters | {topic.name for topic in ALL}
 
 
 def test_the_logs_identity_is_written_by_one():
@@ -42,7 +49,12 @@ def test_the_logs_identity_is_written_by_one():
 def test_personal_data_are_read_by_those_who_must():
     personal = {topic.name for topic in ALL if topic.personal_data}
     personal |= {name for name, source in dead_letter_topics() if source.personal_data}
-    assert {one.name for one in roles() if personal & set(one.reads)} == {"intake", "vneid_mock", "verifier"}
+    assert {one.name for one in roles() if personal & set(one.reads)} == {
+        "intake",
+        "vneid_mock",
+        "verifier",
+        "operator",
+    }
 
 
 def test_groups_are_those_of_the_services_settings():
