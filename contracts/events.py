@@ -56,7 +56,7 @@ ApplicantAnswer = Literal["upload", "paper", "none"]
 ResultDelivery = Literal["electronic", "post", "counter"]
 Answer = Literal["found", "missing", "mismatch", "refused"]
 Source = Literal["data", "upload", "paper", "none", "form"]
-Cause = Literal["missing", "mismatch", "refused", "unreachable", "no_database", "asked_anyway"]
+Cause = Literal["missing", "mismatch", "refused", "unreachable", "no_database", "asked_anyway", "asked_again"]
 Outcome = Literal["end_to_end", "partly_online", "on_paper", "stopped", "rejected"]
 
 
@@ -71,9 +71,9 @@ class ApplicationSubmitted(Event):
 
     `components` names each dossier component that this application must prove, with what the applicant does if asked
     for it (a paper that no database knows is always asked for). These answers, `asks_anyway` (the office takes the
-    first replaceable paper although data have it), `supplement_minutes` and `handling_minutes` (working minutes) are
-    facts about people and offices that the population draws; nothing later draws them again. `fee_paid_online` is
-    null where no fee is due.
+    first paper that data have replaced), `asks_again` (it asks for the first such component once more, and gets the
+    applicant's answer), `supplement_minutes` and `handling_minutes` (working minutes) are facts about people and
+    offices that the population draws; nothing later draws them again. `fee_paid_online` is null where no fee is due.
     """
 
     application_id: ApplicationId
@@ -96,6 +96,7 @@ class ApplicationSubmitted(Event):
     supplement_minutes: WorkingMinutes
     handling_minutes: WorkingMinutes
     submitted_at: EventTime
+    asks_again: bool = False
 
 
 class RequestedDocument(Event):
@@ -144,7 +145,10 @@ class DocumentsProvided(Event):
 
 @dataclass(frozen=True, slots=True)
 class DecidedComponent:
-    """Where the proof of one component came from, and why it did not come from data (null: it did, or a form)."""
+    """Where the proof of one component came from, and why it did not come from data (null: it did, or a form).
+
+    Two causes are breaches, the data being there: `asked_anyway` (taken on paper), `asked_again` (asked for once more).
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = Event.model_config
     component: Slug
@@ -157,7 +161,9 @@ class ApplicationDecided(Event):
     """The outcome of an application; free of personal data.
 
     A function of the submission and the set of answers alone. `revision` is the number of answered components: an
-    outcome that knows more overrules one that knows less. `presumed` means that the set is incomplete.
+    outcome that knows more overrules one that knows less. `presumed` means that the set is incomplete. `due_at` is on
+    the legal clock, which starts again when a supplemented dossier is complete; `index_due_at` on that of the index,
+    which takes the waiting for the applicant off (null: of an older intake, which knew the legal clock only).
     """
 
     application_id: ApplicationId
@@ -177,3 +183,4 @@ class ApplicationDecided(Event):
     outcome: Outcome
     reasons: Annotated[tuple[Slug, ...], Field(max_length=16)]
     components: Annotated[tuple[DecidedComponent, ...], Field(max_length=16)]
+    index_due_at: EventTime | None = None

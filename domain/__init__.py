@@ -4,7 +4,7 @@
 """
 
 from domain.calendar import VN, CalendarRangeError, OfficeHours, WorkingCalendar
-from domain.catalogue import Domain
+from domain.catalogue import PROFILED, Domain, with_values
 from domain.errors import DomainError
 from domain.loading import load, load_domain
 from domain.models import (
@@ -30,6 +30,7 @@ from domain.models import (
 )
 
 __all__ = [
+    "PROFILED",
     "VN",
     "Authority",
     "CalendarRangeError",
@@ -57,4 +58,5 @@ __all__ = [
     "WorkingCalendar",
     "load",
     "load_domain",
+    "with_values",
 ]

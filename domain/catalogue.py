@@ -1,13 +1,15 @@
 """All facts together, with the few questions that need more than one table."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
+from types import MappingProxyType
 
 from domain.calendar import OfficeHours, WorkingCalendar
 from domain.errors import DomainError
 from domain.models import (
+    Authority,
     Commune,
     Database,
     Holiday,
@@ -18,8 +20,22 @@ from domain.models import (
     Procedure,
     Province,
     ProvinceProfile,
+    ServiceLevel,
     Target,
 )
+
+# The parameter that is the mean over the provinces, by the column of the profiles that spreads it.
+PROFILED: Mapping[str, str] = MappingProxyType({
+    "volume_factor": "volume.province_factor",
+    "online_share": "channel.online_share_oct_2025",
+    "paper_answer_share": "supplement.paper_answer_share",
+    "paper_taken_share": "channel.paper_taken_share_no_paper_rule",
+    "level2_share": "account.level2_share_of_applicants",
+    "online_payment_share": "payment.online_share",
+    "electronic_result_share": "result.electronic_share",
+})  # fmt: skip
+# What the provinces' counters record, divided: see `Domain.mix`.
+Part = Authority | ServiceLevel
 
 
 @dataclass(frozen=True)
@@ -106,19 +122,42 @@ class Domain:
         ).value
 
     def mix(self) -> tuple[tuple[str, float], ...]:
-        """(procedure code, share of all dossiers) in file order; the shares sum to 1.
+        """(procedure code, share of the dossiers of the provinces' counters) in file order; the shares sum to 1.
 
-        The 25 services together have ``volume.share_25_services``, the other groups the rest.
+        The parameters ``volume.*_share`` divide the dossiers into five parts: of the 25 services what ministries run
+        and what provinces run, of the other groups those that are full, informing only, and partly online. Inside a
+        part the weights of the files hold. Raises ``DomainError`` when the parameters leave a part less than nothing.
         """
         return self._mix
 
     @cached_property
     def _mix(self) -> tuple[tuple[str, float], ...]:
-        listed = self.number("volume.share_25_services")
+        parts = self._parts()
+        weights = dict.fromkeys(parts, 0.0)
+        for procedure in self.procedures.values():
+            weights[_part(procedure)] += procedure.volume_weight
         return tuple(
-            (code, procedure.volume_weight * (listed if procedure.in_list_25 else 1 - listed))
+            (code, procedure.volume_weight / weights[part] * parts[part])
             for code, procedure in self.procedures.items()
+            for part in [_part(procedure)]
         )
+
+    def _parts(self) -> Mapping[Part, float]:
+        listed, ministries = self.number("volume.share_25_services"), self.number("volume.counter_ministry_run_share")
+        full, information = self.number("volume.full_groups_share"), self.number("volume.information_group_share")
+        parts: dict[Part, float] = {
+            "ministry": ministries,
+            "province": listed - ministries,
+            "full": (1 - listed) * full,
+            "information": (1 - listed) * information,
+            "partial": (1 - listed) * (1 - full - information),
+        }
+        for part, share in parts.items():
+            if share < 0:
+                raise DomainError(
+                    "parameters.csv", "-", "volume.*_share", f"{part} is left {share:g}", "lower the others"
+                )
+        return parts
 
     @cached_property
     def calendar(self) -> WorkingCalendar:
@@ -153,6 +192,30 @@ class Domain:
         for row in self.observations:
             groups.setdefault(row.metric, []).append(row)
         return groups
+
+
+def with_values(domain: Domain, values: Mapping[str, float]) -> Domain:
+    """Return a domain with other values of number parameters, unchecked against their ranges.
+
+    What differs by province (`PROFILED`) moves in every province by as much as the parameter, inside its range.
+
+    Raises ``DomainError`` for an unknown parameter.
+    """
+    moved = {name: value - domain.number(name) for name, value in values.items()}
+    parameters = {name: replace(domain.parameters[name], value=value) for name, value in values.items()}
+    shifts = {column: domain.parameters[name] for column, name in PROFILED.items() if moved.get(name)}
+    profiles = {
+        code: replace(profile, **{
+            column: min(max(getattr(profile, column) + moved[each.name], each.low or 0.0), each.high or 1.0)
+            for column, each in shifts.items()
+        })
+        for code, profile in domain.profiles.items()
+    }  # fmt: skip
+    return replace(domain, parameters={**domain.parameters, **parameters}, profiles=profiles)
+
+
+def _part(procedure: Procedure) -> Part:
+    return procedure.authority if procedure.in_list_25 else procedure.service_level
 
 
 def near_match(name: str, known: Iterable[str]) -> str:

@@ -101,7 +101,8 @@ class Procedure:
     """One of the 25 services, or a typed group of a province's other procedures.
 
     ``components`` is by slug in position order; ``proofs`` are those that need proof.
-    ``volume_weight`` is the share inside its own file, see ``Domain.mix`` for the whole.
+    ``volume_weight`` is the share inside its own file, see ``Domain.mix`` for the whole. ``result_by_post``: what is
+    not returned electronically goes by public post by default, instead of being fetched.
     """
 
     code: str
@@ -114,6 +115,7 @@ class Procedure:
     fee_online_vnd: int
     presence_required: bool
     electronic_result: bool
+    result_by_post: bool
     volume_weight: float
     authority: Authority
     service_level: ServiceLevel

@@ -39,7 +39,7 @@ COMPONENT_COLUMNS = (
 )
 PROCEDURE_COLUMNS = (
     *("code", "name_vi", "name_en", "ministry", "level", "limit_value", "limit_unit", "fee_online_vnd"),
-    *("presence_required", "electronic_result", "evidence", "volume_weight", "counted_in"),
+    *("presence_required", "electronic_result", "evidence", "volume_weight", "counted_in", "result_by_post"),
 )
 WEIGHT_TOLERANCE = 1e-9
 
@@ -104,6 +104,7 @@ def _procedure(row: Row, source: Source, groups: Mapping[str, Group]) -> Procedu
         fee_online_vnd=row.whole("fee_online_vnd"),
         presence_required=row.flag("presence_required"),
         electronic_result=row.flag("electronic_result"),
+        result_by_post=row.flag("result_by_post"),
         volume_weight=row.share("volume_weight"),
         authority=row.choice("counted_in", AUTHORITIES),
         service_level="full" if source.in_list_25 else row.choice("service_level", SERVICE_LEVELS),

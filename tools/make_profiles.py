@@ -52,7 +52,7 @@ COLUMNS = (
         },
     ),
     Column("paper_answer_share", "supplement.paper_answer_share", 1.2, {}),
-    Column("paper_taken_share", "channel.paper_taken_share_after_oct_2025", 0.9, {}),
+    Column("paper_taken_share", "channel.paper_taken_share_no_paper_rule", 0.9, {}),
     Column("level2_share", "account.level2_share_of_applicants", 1.2, {}),
     Column("online_payment_share", "payment.online_share", 1.0, {}),
     Column("electronic_result_share", "result.electronic_share", 1.2, {}),

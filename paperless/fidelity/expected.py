@@ -6,13 +6,13 @@ things are left out, being far below what a day of the country shows: two compon
 where they are proved by the same paper, and replies to all attempts are silent together.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import date
 from math import prod
 from typing import NamedTuple
 
-from domain import Authority, Component, Domain, Procedure
-from paperless.population.arrivals import SimulatedDay, filed_online_share, province_weight
+from domain import Authority, Component, Domain, Fallback, Procedure
+from paperless.population.arrivals import SimulatedDay, filed_online_shares, province_weight
 from paperless.population.shares import Shares
 from services.vneid_mock.faults import FaultPlan
 from services.vneid_mock.registry import usable_on
@@ -24,7 +24,7 @@ class _Proof(NamedTuple):
     needed: float
     found: float
     replaceable: bool
-    upload: bool
+    fallback: Fallback
 
 
 class Expected:
@@ -49,7 +49,7 @@ class Expected:
             component.needed_rate,
             (1 - missing) * answered if component.databases else 0.0,
             component.replaceable,
-            component.fallback == "upload",
+            component.fallback,
         )
 
     def d1(self, procedure: Procedure, shares: Shares, online: float) -> float:
@@ -63,52 +63,52 @@ class Expected:
         """
         if not procedure.can_be_end_to_end:
             return 0.0
-        papers = self._papers(self._proofs[procedure.code], shares)
+        papers = self._papers(procedure, shares)
         fee = shares.online_payment_share if procedure.fee_online_vnd else 1.0
         return online * (1 - shares.level1_online_share) * fee * _result(procedure, shares) * papers
 
-    def _papers(self, proofs: tuple[_Proof, ...], shares: Shares) -> float:
+    def _papers(self, procedure: Procedure, shares: Shares) -> float:
         """Return the chance that no component comes on paper, is left open or cannot be replaced."""
-        consent = 1 - shares.refused_consent_share
-        answering, silent = 1 - shares.no_answer_share, shares.no_answer_share
-        upload = 1 - shares.paper_answer_share
-        anyway = shares.paper_taken_share
+        proofs, consent, silent = self._proofs[procedure.code], 1 - shares.refused_consent_share, shares.no_answer_share
+        anyway = shares.paper_taken_share if procedure.in_list_25 else shares.paper_taken_other_share
+        again = shares.asked_again_share
 
-        def all_of(chance: Callable[[_Proof], float]) -> float:
-            return prod(map(chance, proofs))
+        def papers(upload: float) -> float:
+            asked = prod([1 - proof.needed * (1 - _else(proof, upload)) for proof in proofs])
+            data = prod([1 - proof.needed * (1 - proof.found) * (1 - _else(proof, upload)) for proof in proofs])
+            # The office that takes paper anyway finds nothing to take where no component came from data.
+            none = prod(
+                [1 - proof.needed + proof.needed * (1 - proof.found) * _else(proof, upload) for proof in proofs]
+            )
+            by_data = (1 - anyway - again) * data + anyway * none + again * _asked_again(proofs, upload)
+            return consent * by_data + (1 - consent) * asked
 
-        def without_data(proof: _Proof) -> float:
-            return 1 - proof.needed * (1 - _else(proof, upload))
-
-        asked = all_of(without_data)
-        nobody = all_of(lambda proof: 1 - proof.needed * (1 - _else(proof, 0.0)))
-        with_data = answering * all_of(lambda proof: _holds(proof, upload)) + silent * all_of(
-            lambda proof: _holds(proof, 0.0)
-        )
-        # The office that takes paper anyway finds nothing to take where no component came from data.
-        unfound = answering * all_of(lambda proof: _unfound(proof, upload)) + silent * all_of(
-            lambda proof: _unfound(proof, 0.0)
-        )
-        refused = answering * asked + silent * nobody
-        return consent * ((1 - anyway) * with_data + anyway * unfound) + (1 - consent) * refused
+        return (1 - silent) * papers(1 - shares.paper_answer_share) + silent * papers(0.0)
 
 
 def _else(proof: _Proof, upload: float) -> float:
     """The chance that a needed component that no data prove does not keep the application from being end to end."""
-    return (upload if proof.replaceable else 1.0) if proof.upload else 0.0
+    return (upload if proof.replaceable else 1.0) if proof.fallback == "upload" else 0.0
 
 
-def _holds(proof: _Proof, upload: float) -> float:
-    return 1 - proof.needed * (1 - proof.found) * (1 - _else(proof, upload))
-
-
-def _unfound(proof: _Proof, upload: float) -> float:
-    return 1 - proof.needed + proof.needed * (1 - proof.found) * _else(proof, upload)
+def _asked_again(proofs: tuple[_Proof, ...], upload: float) -> float:
+    """Return the chance where the first component that data prove, and an upload or paper could, is asked for again."""
+    before, after = 1.0, 0.0
+    for proof in proofs:
+        found = proof.needed * proof.found
+        neither = 1 - proof.needed + proof.needed * (1 - proof.found) * _else(proof, upload)
+        after *= neither + found
+        if proof.fallback == "none":
+            before *= neither + found
+        else:
+            after += before * found * _else(proof, upload)
+            before *= neither
+    return before + after
 
 
 def _result(procedure: Procedure, shares: Shares) -> float:
     """Return the chance that the result is electronic where one is due, and comes online or by post."""
-    by_post = shares.post_return_share
+    by_post = shares.physical_by_post_share if procedure.result_by_post else shares.post_return_share
     if not procedure.electronic_result:
         return by_post
     paper = shares.paper_on_request_share
@@ -117,23 +117,22 @@ def _result(procedure: Procedure, shares: Shares) -> float:
 
 def expected_d1(day: SimulatedDay, plan: FaultPlan) -> Mapping[tuple[str, str], float]:
     """Return the expected D1 of every province and procedure code of a day."""
-    expected = Expected(day.domain, plan, day.date)
+    expected, online = Expected(day.domain, plan, day.date), filed_online_shares(day)
     return {
-        (province, procedure.code): expected.d1(procedure, shares, filed_online_share(day, province, procedure))
+        (province, procedure.code): expected.d1(procedure, shares, filed)
         for province, shares in day.shares.items()
-        for procedure in day.procedures
+        for procedure, filed in zip(day.procedures, online[province], strict=True)
     }
 
 
-def d1_of(day: SimulatedDay, plan: FaultPlan, authority: Authority) -> float:
+def expected_by_authority(day: SimulatedDay, plan: FaultPlan) -> Mapping[Authority, float]:
     """Return the expected D1 of everything that an authority runs, over all provinces of a day."""
-    weights = dict(zip(day.procedures, day.weights, strict=True))
+    total: dict[Authority, float] = {"province": 0.0, "ministry": 0.0}
+    done = dict(total)
     rates = expected_d1(day, plan)
-    total = done = 0.0
     for province in day.shares:
         volume = province_weight(day.domain, province)
-        for procedure, weight in weights.items():
-            if procedure.authority == authority:
-                total += volume * weight
-                done += volume * weight * rates[province, procedure.code]
-    return done / total
+        for procedure, weight in zip(day.procedures, day.weights, strict=True):
+            total[procedure.authority] += volume * weight
+            done[procedure.authority] += volume * weight * rates[province, procedure.code]
+    return {authority: done[authority] / total[authority] for authority in total}

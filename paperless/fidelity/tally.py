@@ -88,7 +88,7 @@ def _one(submitted: Mapping[str, Any], decision: Decision, *, electronic_due: bo
         decision.outcome == "end_to_end",
         online,
         submitted["channel"] == "post",
-        decision.decided_at <= decision.due_at,
+        decision.decided_at <= decision.index_due_at,
         fee_due,
         fee_due and submitted["fee_paid_online"],
         electronic_due,

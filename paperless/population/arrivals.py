@@ -5,6 +5,7 @@ Pure. A day is packed into integers, so 121,000 arrivals take about 6 MB while t
 
 from array import array
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -15,14 +16,10 @@ from statistics import NormalDist
 from typing import NamedTuple
 
 from contracts.draws import draws
-from domain import Commune, Domain, Procedure
+from domain import Authority, Commune, Domain, Procedure
 from paperless.population.shares import Shares
 from paperless.population.time_of_day import SecondOf, counter_day, online_free_day, online_working_day
 
-# Wards are where the offices, firms and newcomers are; special zones are small islands. Assumed: nothing is published.
-KIND_WEIGHT: Mapping[str, float] = {"phuong": 1.6, "xa": 1.0, "dac_khu": 0.3}
-# Busiest published wards have 5-7 times the mean of a commune (volume.commune_mean_per_working_day, low and high).
-COMMUNE_SIGMA = 0.5
 MAX_PER_COMMUNE = (1 << 20) - 1
 
 
@@ -85,10 +82,11 @@ def province_weight(domain: Domain, province: str) -> float:
 
 def commune_weights(day: SimulatedDay) -> list[float]:
     """Return the weight of each commune: its province's, divided by kind and a drawn, lasting size (log-normal)."""
-    normal = NormalDist()
+    normal, number = NormalDist(), day.domain.number
+    kinds = {"phuong": number("volume.ward_weight"), "xa": 1.0, "dac_khu": number("volume.special_zone_weight")}
+    sigma = number("volume.commune_sigma_log")
     sizes = [
-        KIND_WEIGHT[commune.kind]
-        * exp(COMMUNE_SIGMA * normal.inv_cdf(draws(day.seed, "commune", commune.code)[0] or 0.5))
+        kinds[commune.kind] * exp(sigma * normal.inv_cdf(draws(day.seed, "commune", commune.code)[0] or 0.5))
         for commune in day.communes
     ]
     whole: dict[str, float] = {}
@@ -96,6 +94,13 @@ def commune_weights(day: SimulatedDay) -> list[float]:
         whole[commune.province] = whole.get(commune.province, 0.0) + size
     factor = {code: province_weight(day.domain, code) / total for code, total in whole.items()}
     return [size * factor[commune.province] for commune, size in zip(day.communes, sizes, strict=True)]
+
+
+def commune_loads(day: SimulatedDay) -> list[float]:
+    """Return each commune's volume against the mean of its province, whose communes have much the same staff."""
+    weights, number = commune_weights(day), Counter(commune.province for commune in day.communes)
+    mean = {code: province_weight(day.domain, code) / count for code, count in number.items()}
+    return [weight / mean[commune.province] for commune, weight in zip(day.communes, weights, strict=True)]
 
 
 def arrivals(day: SimulatedDay) -> Iterator[Arrival]:
@@ -110,17 +115,21 @@ def arrivals(day: SimulatedDay) -> Iterator[Arrival]:
 
 
 class _Modes(NamedTuple):
-    """Upper ends of the modes' intervals in [0, 1) for what can be filed online; the rest is filed directly."""
+    """Of one province: which draws file online, by who runs the procedure, and with help; which send it by post.
 
-    online: float
+    Each threshold stands alone: online grows from 0, post from 1, and help has a draw of its own, so that a lever moves
+    those only whom it concerns.
+    """
+
+    online: Mapping[Authority, float]
     assisted: float
-    post: float
+    post_from: float
 
 
 # Plain integers: packing an enum member costs three times as much.
 _ONLINE, _ASSISTED, _POST, _DIRECT = map(int, Mode)
-# One digest of 16 draws serves five applications with three draws each.
-_BLOCK = 5
+# One digest of 16 draws serves four applications with four draws each: procedure, channel, help, time.
+_BLOCK = 4
 
 
 def _packed(day: SimulatedDay) -> Iterator[int]:
@@ -129,15 +138,21 @@ def _packed(day: SimulatedDay) -> Iterator[int]:
     _check_fits("communes", len(day.communes), 0x1000)
     _check_fits("procedures", len(day.procedures), 0x40)
     choose, times, modes = _mix(day), _times(day), _modes(day)
+    kinds = [procedure.authority if _can_be_filed_online(procedure) else None for procedure in day.procedures]
     date_text = day.date.isoformat()
     for position, (commune, count) in enumerate(zip(day.communes, counts, strict=True)):
-        ends = modes[commune.province]
+        online, assisted, post_from = modes[commune.province]
+        ends = [online[kind] if kind else 0.0 for kind in kinds]
         for first in range(0, count, _BLOCK):
             drawn = draws(day.seed, "arrival", date_text, commune.code, str(first // _BLOCK))
             for offset in range(min(_BLOCK, count - first)):
-                procedure, fileable = choose(drawn[offset])
-                mode = _mode(drawn[offset + _BLOCK], ends, fileable)
-                second = times[mode](drawn[offset + 2 * _BLOCK])
+                procedure = choose(drawn[offset])
+                channel = drawn[offset + _BLOCK]
+                if channel < ends[procedure]:
+                    mode = _ASSISTED if drawn[offset + 2 * _BLOCK] < assisted else _ONLINE
+                else:
+                    mode = _DIRECT if channel < post_from else _POST
+                second = times[mode](drawn[offset + 3 * _BLOCK])
                 yield second << 40 | position << 28 | (first + offset + 1) << 8 | procedure << 2 | mode
 
 
@@ -146,27 +161,18 @@ def _check_fits(counted: str, count: int, limit: int) -> None:
         raise ValueError(f"{count} {counted} on one day do not fit; give at most {limit}")
 
 
-def _mode(u: float, ends: _Modes, fileable: bool) -> int:  # noqa: FBT001  positional: once per application
-    if u >= ends.assisted:
-        return _POST if u < ends.post else _DIRECT
-    if not fileable:
-        return _DIRECT
-    return _ONLINE if u < ends.online else _ASSISTED
-
-
 def _can_be_filed_online(procedure: Procedure) -> bool:
     return procedure.service_level != "information"
 
 
-def _mix(day: SimulatedDay) -> Callable[[float], tuple[int, bool]]:
-    """Return a function of one draw: the procedure's position and whether it can be filed online."""
-    fileable = [_can_be_filed_online(procedure) for procedure in day.procedures]
+def _mix(day: SimulatedDay) -> Callable[[float], int]:
+    """Return a function of one draw: the procedure's position."""
     # Without an open counter nobody files what has no online form.
-    weights = [w if day.office_open or can else 0.0 for w, can in zip(day.weights, fileable, strict=True)]
+    pairs = zip(day.weights, day.procedures, strict=True)
+    weights = [weight if day.office_open or _can_be_filed_online(procedure) else 0.0 for weight, procedure in pairs]
     edges = list(accumulate(weights))
-    rows = list(enumerate(fileable))
     whole, last = edges[-1], max(position for position, weight in enumerate(weights) if weight)
-    return lambda u: rows[min(bisect_right(edges, u * whole), last)]
+    return lambda u: min(bisect_right(edges, u * whole), last)
 
 
 def _times(day: SimulatedDay) -> tuple[SecondOf, ...]:
@@ -177,21 +183,44 @@ def _times(day: SimulatedDay) -> tuple[SecondOf, ...]:
 
 
 def _modes(day: SimulatedDay) -> dict[str, _Modes]:
-    """Return the intervals by province, so that the share of *all* applications filed online is the published one."""
-    fileable = sum(
-        w for w, procedure in zip(day.weights, day.procedures, strict=True) if _can_be_filed_online(procedure)
-    )
-    fileable /= sum(day.weights)
-    return {code: _intervals(shares, fileable, office_open=day.office_open) for code, shares in day.shares.items()}
+    fileable = _fileable(day)
+    return {code: _thresholds(shares, fileable, office_open=day.office_open) for code, shares in day.shares.items()}
 
 
-def filed_online_share(day: SimulatedDay, province: str, procedure: Procedure) -> float:
-    """Return which share of a procedure's applications is filed online in a province."""
-    return _modes(day)[province].assisted if _can_be_filed_online(procedure) else 0.0
-
-
-def _intervals(shares: Shares, fileable: float, *, office_open: bool) -> _Modes:
+def _thresholds(shares: Shares, fileable: Mapping[Authority, float], *, office_open: bool) -> _Modes:
     if not office_open:
-        return _Modes(1.0, 1.0, 1.0)
-    online = min(shares.online_share / fileable, 1 - shares.postal_share) if fileable else 0.0
-    return _Modes(online * (1 - shares.assisted_share), online, online + shares.postal_share)
+        return _Modes(dict.fromkeys(fileable, 1.0), 0.0, 1.0)
+    post_from = 1 - shares.postal_share
+    online = {
+        authority: min(shares.online_share / share, post_from) if share else 0.0
+        for authority, share in fileable.items()
+    }
+    return _Modes(online, shares.assisted_share, post_from)
+
+
+def _fileable(day: SimulatedDay) -> Mapping[Authority, float]:
+    """Return which share of what an authority runs can be filed online.
+
+    The published online shares are of *all* that provinces run, so what can be filed online is filed so more often.
+    Nothing is published of what ministries run; the same share is taken.
+    """
+    whole: dict[Authority, float] = {"province": 0.0, "ministry": 0.0}
+    online = dict(whole)
+    for weight, procedure in zip(day.weights, day.procedures, strict=True):
+        whole[procedure.authority] += weight
+        online[procedure.authority] += weight * _can_be_filed_online(procedure)
+    return {authority: online[authority] / total if total else 0.0 for authority, total in whole.items()}
+
+
+def filed_online_shares(day: SimulatedDay) -> Mapping[str, tuple[float, ...]]:
+    """Return, by province, which share of each procedure's applications is filed online, in the day's order."""
+    fileable = [_can_be_filed_online(procedure) for procedure in day.procedures]
+    return {
+        code: tuple(
+            [
+                modes.online[procedure.authority] if online else 0.0
+                for procedure, online in zip(day.procedures, fileable, strict=True)
+            ]
+        )
+        for code, modes in _modes(day).items()
+    }

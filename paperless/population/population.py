@@ -14,12 +14,10 @@ from typing import Any, NamedTuple
 import orjson
 
 from contracts.draws import DRAWS_PER_DIGEST, draws
-from domain import VN, Component, Domain, Procedure
-from paperless.population.arrivals import Arrival, Mode, SimulatedDay
+from domain import VN, Commune, Component, Domain, Procedure
+from paperless.population.arrivals import Arrival, Mode, SimulatedDay, commune_loads
 from paperless.population.shares import Shares
 
-# Assumed spread of the time to answer a supplement request (log-normal around the median of the parameters).
-SUPPLEMENT_SIGMA = 0.6
 MINUTES_PER_WORKING_DAY = 480
 # ApplicationSubmitted refuses more.
 MAX_MINUTES = 120_000
@@ -48,7 +46,8 @@ class Population:
         self._home_edges = list(accumulate(province.population for province in domain.provinces.values()))
         self._old_codes = {code: province.old_codes for code, province in domain.provinces.items()}
         median = domain.number("supplement.answer_median_working_days") * MINUTES_PER_WORKING_DAY
-        self._supplement = [_minutes(median * factor) for factor in _log_normal(SUPPLEMENT_SIGMA)]
+        sigma = domain.number("supplement.answer_sigma_log")
+        self._supplement = [_minutes(median * factor) for factor in _log_normal(sigma)]
         self._youngest = day.date.year - _YOUNGEST
 
     def submission(self, arrival: Arrival) -> tuple[bytes, bytes]:
@@ -80,11 +79,15 @@ class Population:
             "components": self._components(place, procedure, number, u[13], online=online),
             "fee_paid_online": (online and u[6] < shares.online_payment_share) if procedure.fee else None,
             "electronic_result": electronic,
-            "result_delivery": _delivery(u[8], u[9], shares, electronic=electronic),
-            "asks_anyway": u[10] < shares.paper_taken_share,
+            "result_delivery": _delivery(
+                u[8], u[9], shares, place.by_post[procedure.result_by_post], electronic=electronic
+            ),
+            "asks_anyway": u[10] < place.paper_taken[procedure.in_list_25],
             "supplement_minutes": self._supplement[int(u[11] * _STEPS)],
-            "handling_minutes": procedure.handling[int(u[12] * _STEPS)],
+            "handling_minutes": _handling_of(procedure.handling[int(u[12] * _STEPS)], place, procedure),
             "submitted_at": self._minutes[second // 60] + _SECONDS[second % 60],
+            # From the other end, so that the two breaches exclude each other and a lever on one leaves the other alone.
+            "asks_again": u[10] >= place.asked_again_from,
         }
 
     def _application_id(self, second: int, number: int, first: float, last: float) -> str:
@@ -138,10 +141,16 @@ class Population:
 
 
 class _Place(NamedTuple):
+    """A commune; the pairs are chosen from by a property of the procedure, the second one where it has it."""
+
     commune: str
     province: str
     code_prefix: str
     shares: Shares
+    by_post: tuple[float, float]
+    paper_taken: tuple[float, float]
+    asked_again_from: float
+    slowness: float
 
 
 class _ProcedureTable(NamedTuple):
@@ -149,6 +158,9 @@ class _ProcedureTable(NamedTuple):
     authority: str
     fee: bool
     electronic_result: bool
+    result_by_post: bool
+    in_list_25: bool
+    at_commune: bool
     proofs: tuple[tuple[str, float, bool, bool], ...]
     handling: tuple[int, ...]
 
@@ -164,7 +176,24 @@ def _places(day: SimulatedDay) -> list[_Place]:
         h_code = day.domain.provinces[province].h_code
         for index, commune in enumerate(day.domain.communes_of(province), start=1):
             prefixes[commune.code] = f"{h_code}.{index:02d}-{day.date:%y%m%d}-"
-    return [_Place(c.code, c.province, prefixes[c.code], day.shares[c.province]) for c in day.communes]
+    exponent = day.domain.number("handling.load_exponent")
+    return [
+        _place(commune, day.shares[commune.province], prefixes[commune.code], load**exponent)
+        for commune, load in zip(day.communes, commune_loads(day), strict=True)
+    ]
+
+
+def _place(commune: Commune, shares: Shares, code_prefix: str, slowness: float) -> _Place:
+    return _Place(
+        commune.code,
+        commune.province,
+        code_prefix,
+        shares,
+        (shares.post_return_share, shares.physical_by_post_share),
+        (shares.paper_taken_other_share, shares.paper_taken_share),
+        1 - shares.asked_again_share,
+        slowness,
+    )
 
 
 def _procedure_table(procedure: Procedure, domain: Domain) -> _ProcedureTable:
@@ -175,6 +204,9 @@ def _procedure_table(procedure: Procedure, domain: Domain) -> _ProcedureTable:
         procedure.authority,
         procedure.fee_online_vnd > 0,
         procedure.electronic_result,
+        procedure.result_by_post,
+        procedure.in_list_25,
+        procedure.level == "commune",
         tuple([_proof(component) for component in procedure.proofs]),
         _handling(procedure, domain),
     )
@@ -204,6 +236,11 @@ def _minutes(value: float) -> int:
     return min(max(round(value), 1), MAX_MINUTES)
 
 
+def _handling_of(minutes: int, place: _Place, procedure: _ProcedureTable) -> int:
+    """What a commune handles takes as long as its load makes it."""
+    return _minutes(minutes * place.slowness) if procedure.at_commune else minutes
+
+
 def _account_level(u: float, shares: Shares, *, online: bool) -> int:
     """Level 2 files online; the others come to a counter, where level 2 is what remains of its share."""
     if online:
@@ -214,10 +251,10 @@ def _account_level(u: float, shares: Shares, *, online: bool) -> int:
     return 2 if u < level2 else 1 if u < (1 + level2) / 2 else 0
 
 
-def _delivery(paper: float, by_post: float, shares: Shares, *, electronic: bool) -> str:
+def _delivery(paper: float, drawn: float, shares: Shares, by_post: float, *, electronic: bool) -> str:
     if electronic and paper >= shares.paper_on_request_share:
         return "electronic"
-    return "post" if by_post < shares.post_return_share else "counter"
+    return "post" if drawn < by_post else "counter"
 
 
 def submitted_at(day: date, second: int) -> datetime:

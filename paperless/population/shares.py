@@ -11,13 +11,28 @@ from domain import Domain
 
 Share = Annotated[float, Field(ge=0, le=1)]
 NO_OVERRIDES: Mapping[str, float] = MappingProxyType({})
+# Shares that are the same in every province, by their parameter.
+NATIONAL: Mapping[str, str] = MappingProxyType({
+    "postal_share": "channel.postal_share",
+    "assisted_share": "channel.assisted_share_of_online",
+    "level1_online_share": "account.level1_online_share",
+    "refused_consent_share": "account.refused_consent_share",
+    "elsewhere_share": "channel.elsewhere_share",
+    "paper_taken_other_share": "channel.paper_taken_share",
+    "asked_again_share": "channel.asked_again_share",
+    "no_answer_share": "supplement.no_answer_share",
+    "paper_on_request_share": "result.paper_on_request_share",
+    "post_return_share": "result.post_return_share",
+    "physical_by_post_share": "result.physical_by_post_share",
+})  # fmt: skip
 
 
 class Shares(BaseModel):
-    """One province on one day; every value is a share 0..1.
+    """One province on one day; every value is a share 0..1, from its profile or a parameter of the domain.
 
-    The last three are assumptions (mark C) that no parameter of the domain holds: nothing is published about refused
-    consent, about filings that pass the portal with a level-1 account, or about filing away from home.
+    `paper_taken_share` is of procedures for which the no-paper rule of 2025-10-01 is meant, the 25 services;
+    `paper_taken_other_share` of all others. `post_return_share` is of results that are fetched by default,
+    `physical_by_post_share` of those that go by post by default.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -26,24 +41,26 @@ class Shares(BaseModel):
     postal_share: Share
     assisted_share: Share
     level2_share: Share
+    level1_online_share: Share
+    refused_consent_share: Share
+    elsewhere_share: Share
     paper_taken_share: Share
+    paper_taken_other_share: Share
+    asked_again_share: Share
     no_answer_share: Share
     paper_answer_share: Share
     online_payment_share: Share
     electronic_result_share: Share
     paper_on_request_share: Share
     post_return_share: Share
-    refused_consent_share: Share = 0.01
-    # Small, but a rule that rejects must be seen at work.
-    level1_online_share: Share = 0.002
-    elsewhere_share: Share = 0.1
+    physical_by_post_share: Share
 
 
 def shares_of(domain: Domain, province: str, day: date, overrides: Mapping[str, float] = NO_OVERRIDES) -> Shares:
     """Return the shares of one province; an override replaces the value in every province.
 
     A profile describes the autumn of 2025; before the no-paper rule (parameter `date.no_paper_25_services`) the
-    national share of paper still taken holds instead of the profile's.
+    national share of paper still taken holds for the 25 services as it does for all others.
 
     Raises:
         KeyError: no such province.
@@ -51,20 +68,15 @@ def shares_of(domain: Domain, province: str, day: date, overrides: Mapping[str, 
 
     """
     profile = domain.profiles[province]
-    paper_taken = profile.paper_taken_share
-    if day < domain.day("date.no_paper_25_services"):
-        paper_taken = domain.number("channel.paper_taken_share_before_oct_2025")
     values = {
         "online_share": profile.online_share,
-        "postal_share": domain.number("channel.postal_share"),
-        "assisted_share": domain.number("channel.assisted_share_of_online"),
         "level2_share": profile.level2_share,
-        "paper_taken_share": paper_taken,
-        "no_answer_share": domain.number("supplement.no_answer_share"),
+        "paper_taken_share": profile.paper_taken_share,
         "paper_answer_share": profile.paper_answer_share,
         "online_payment_share": profile.online_payment_share,
         "electronic_result_share": profile.electronic_result_share,
-        "paper_on_request_share": domain.number("result.paper_on_request_share"),
-        "post_return_share": domain.number("result.post_return_share"),
+        **{name: domain.number(parameter) for name, parameter in NATIONAL.items()},
     }
+    if day < domain.day("date.no_paper_25_services"):
+        values["paper_taken_share"] = values["paper_taken_other_share"]
     return Shares.model_validate(values | dict(overrides))

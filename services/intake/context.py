@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from contracts.events import ApplicantAnswer, ApplicationSubmitted, Authority, Channel, ResultDelivery
 
-CONTEXT_VERSION = "1"
+CONTEXT_VERSION = "2"
 _CHANNELS: Mapping[str, Channel] = {"o": "online", "d": "direct", "p": "post"}
 _ANSWERS: Mapping[str, ApplicantAnswer] = {"u": "upload", "p": "paper", "n": "none"}
 _DELIVERIES: Mapping[str, ResultDelivery] = {"e": "electronic", "p": "post", "c": "counter"}
@@ -45,6 +45,7 @@ class SubmissionFacts(NamedTuple):
     electronic_result: bool
     result_delivery: ResultDelivery
     asks_anyway: bool
+    asks_again: bool
     supplement_minutes: int
     handling_minutes: int
     components: tuple[tuple[str, ApplicantAnswer], ...]
@@ -67,6 +68,7 @@ def facts_of(submitted: ApplicationSubmitted, submission: str) -> SubmissionFact
         submitted.electronic_result,
         submitted.result_delivery,
         submitted.asks_anyway,
+        submitted.asks_again,
         submitted.supplement_minutes,
         submitted.handling_minutes,
         tuple(submitted.components.items()),
@@ -79,6 +81,7 @@ def seal(facts: SubmissionFacts, key: bytes) -> str:
     codes = (
         f"{facts.authority[0]}{facts.channel[0]}{facts.account_level}{'01'[facts.assisted]}{fee}"
         f"{'01'[facts.electronic_result]}{facts.result_delivery[0]}{'01'[facts.asks_anyway]}"
+        f"{'01'[facts.asks_again]}"
     )
     components = ";".join([f"{slug}={answer[0]}" for slug, answer in facts.components])
     body = (
@@ -110,7 +113,7 @@ def _digest(body: str, application_id: str, key: bytes) -> str:
     return blake2b(f"{application_id}|{body}".encode(), key=key, digest_size=8).hexdigest()
 
 
-def _read_v1(body: str, application_id: str) -> SubmissionFacts:
+def _read(body: str, application_id: str) -> SubmissionFacts:
     _, submission, at, province, commune, procedure, codes, supplement, handling, components = body.split(",")
     pairs = [part.partition("=") for part in components.split(";")] if components else []
     return SubmissionFacts(
@@ -128,6 +131,8 @@ def _read_v1(body: str, application_id: str) -> SubmissionFacts:
         codes[5] == "1",
         _DELIVERIES[codes[6]],
         codes[7] == "1",
+        # Version 1 ends here: nobody was asked again.
+        codes[8:] == "1",
         int(supplement),
         int(handling),
         tuple([(slug, _ANSWERS[answer]) for slug, _, answer in pairs]),
@@ -135,4 +140,4 @@ def _read_v1(body: str, application_id: str) -> SubmissionFacts:
 
 
 # Contexts of the previous version stay readable while a rolling upgrade has both in flight.
-_READERS: Mapping[str, Callable[[str, str], SubmissionFacts]] = {CONTEXT_VERSION: _read_v1}
+_READERS: Mapping[str, Callable[[str, str], SubmissionFacts]] = {"1": _read, CONTEXT_VERSION: _read}

@@ -24,7 +24,7 @@ from contracts.events import (
 )
 from contracts.records import Keyed, decode_event
 from contracts.submissions import MINUTES_PER_WORKING_DAY, SubmissionCheck
-from domain import Domain, ServiceLevel
+from domain import Domain, ServiceLevel, WorkingCalendar
 from services.intake.context import SubmissionFacts
 from services.intake.rules import RULES, RULES_VERSION, Answers, Case, Rule, case_of, judge, proofs_of
 
@@ -52,6 +52,7 @@ class Decision(NamedTuple):
     outcome: Outcome
     reasons: tuple[str, ...]
     components: tuple[DecidedComponent, ...]
+    index_due_at: datetime
 
     def to_json(self) -> bytes:
         """Return the value of its record, byte for byte what `ApplicationDecided` gives."""
@@ -185,7 +186,7 @@ def decide(facts: SubmissionFacts, answers: Answers, book: RuleBook) -> Decision
     """
     answered, presumed, components, outcome, reasons = _judgement(facts, answers, book)
     looked_up_at = _looked_up_at(facts, [answers[slug].at for slug in answered], book, presumed=presumed)
-    due_at, decided_at = _due_and_decided(facts, components, outcome, looked_up_at, book)
+    due_at, decided_at, index_due_at = _due_and_decided(facts, components, outcome, looked_up_at, book)
     return Decision(
         facts.application_id,
         len(answered),
@@ -204,6 +205,7 @@ def decide(facts: SubmissionFacts, answers: Answers, book: RuleBook) -> Decision
         outcome,
         reasons,
         components,
+        index_due_at,
     )
 
 
@@ -221,6 +223,7 @@ def _judgement(facts: SubmissionFacts, answers: Answers, book: RuleBook) -> Judg
         facts.electronic_result,
         facts.result_delivery,
         facts.asks_anyway,
+        facts.asks_again,
         facts.components,
         said,
     )
@@ -255,26 +258,36 @@ def _due_and_decided(
     outcome: Outcome,
     looked_up_at: datetime,
     book: RuleBook,
-) -> tuple[datetime, datetime]:
-    """Return when the result is due and when the case ends, in event time.
+) -> tuple[datetime, datetime, datetime]:
+    """Return when the result is due by law, when the case ends, and when it is due for the index; in event time.
 
-    The limit counts from acceptance, again from zero once a supplemented dossier is complete (NĐ 61/2018 Art. 19.4);
-    paper that arrives after 15:00 is forwarded on the next working day (Art. 18).
+    The limit counts from acceptance. While an applicant is asked, no clock runs: by law it starts again from zero when
+    the dossier is complete (NĐ 61/2018 Art. 19.4), for index component 2.1 it goes on. So a case that is stopped, being
+    complete never, has no due date to miss: it gets what it would have if the answer had come on the last day. Paper
+    that arrives after 15:00 is forwarded on the next working day (Art. 18).
     """
     calendar, procedure = book.domain.calendar, book.domain.procedures[facts.procedure]
     accepted = calendar.accepted(calendar.position(facts.submitted_at), online=facts.channel == "online")
+    due_at = calendar.due_at(accepted, procedure.limit_value, procedure.limit_unit)
     start = accepted
     # An answer of an earlier day, whatever its date, speeds nothing up.
     if looked_up_at.toordinal() >= facts.submitted_at.toordinal():
         start = max(accepted, calendar.position(looked_up_at))
-    asked = [proof.source for proof in components if proof.cause is not None and proof.cause != "no_database"]
-    minutes = facts.handling_minutes
     if outcome == "rejected":
-        minutes = book.check_minutes
-    elif outcome == "stopped":
-        minutes = book.wait_minutes
-    elif asked:
-        start = accepted = calendar.accepted(start + facts.supplement_minutes, online="paper" not in asked)
-    # Nothing to do ends where it starts, not at the close of the day before, which is the same position.
-    decided_at = calendar.end_at(start + minutes) if minutes else calendar.start_at(start)
-    return calendar.due_at(accepted, procedure.limit_value, procedure.limit_unit), decided_at
+        return due_at, calendar.end_at(start + book.check_minutes), due_at
+    asked = [proof.source for proof in components if proof.cause is not None and proof.cause != "no_database"]
+    if not asked and outcome != "stopped":
+        return due_at, _ended(calendar, start, facts.handling_minutes), due_at
+    if outcome == "stopped":
+        complete = start + book.wait_minutes
+        decided_at = _ended(calendar, start, book.wait_minutes)
+    else:
+        complete = calendar.accepted(start + facts.supplement_minutes, online="paper" not in asked)
+        decided_at = _ended(calendar, complete, facts.handling_minutes)
+    index_due_at = calendar.end_at(calendar.position(due_at) + complete - start)
+    return calendar.due_at(complete, procedure.limit_value, procedure.limit_unit), decided_at, index_due_at
+
+
+def _ended(calendar: WorkingCalendar, start: int, minutes: int) -> datetime:
+    """Nothing to do ends where it starts, not at the close of the day before, which is the same position."""
+    return calendar.end_at(start + minutes) if minutes else calendar.start_at(start)

@@ -19,7 +19,7 @@ from contracts.events import (
 from domain import Component, Procedure, ServiceLevel
 from services.intake.context import SubmissionFacts
 
-RULES_VERSION = 1
+RULES_VERSION = 2
 LEVEL_2 = 2
 
 
@@ -32,7 +32,8 @@ class Case(NamedTuple):
 
     `fee_due`, `electronic_result_due`, `presence_required` and `service_level` are the procedure's. The last five tell
     of the components: one asked for was not answered, was answered on paper, came as the paper original that nothing
-    else replaces, cannot be replaced at all, was taken on paper although data had it.
+    else replaces, cannot be replaced at all, was taken on paper although data had it. A component that is asked for
+    again although data had it is one asked for: what is uploaded leaves the application end to end.
     """
 
     channel: Channel
@@ -173,16 +174,21 @@ def judge(case: Case, rules: Iterable[Rule] = RULES) -> tuple[Outcome, tuple[str
 def proofs_of(facts: SubmissionFacts, answers: Answers, procedure: Procedure) -> tuple[DecidedComponent, ...]:
     """Return where the proof of each needed component comes from (docs/architecture.md, from look-ups to an outcome).
 
-    An office that asks anyway takes the first component on paper that data had replaced.
+    An office that asks anyway takes the first component on paper that data had replaced; one that asks again asks for
+    the first that data had replaced, where anything but data can prove it (CT 24/CT-TTg forbids both).
     """
     proofs = []
-    anyway = facts.asks_anyway
+    anyway, again = facts.asks_anyway, facts.asks_again
     online = facts.channel == "online"
     for slug, applicant in facts.components:
         proof = _proof_of(procedure.components[slug], applicant, answers.get(slug), online=online)
         if anyway and proof.source == "data":
             anyway = False
             proof = DecidedComponent(slug, "paper", "asked_anyway", proof.database)
+        elif again and proof.source == "data" and procedure.components[slug].fallback != "none":
+            again = False
+            asked = _asked(procedure.components[slug], applicant, online=online)
+            proof = DecidedComponent(slug, asked, "asked_again", proof.database)
         proofs.append(proof)
     return tuple(proofs)
 

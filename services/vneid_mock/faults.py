@@ -201,14 +201,19 @@ def answers_from(plan: FaultPlan, seed: int, subject: Subject, starts: Sequence[
 @lru_cache(maxsize=64)
 def _chances(seed: int, application_id: str) -> tuple[float, ...]:
     """Return an application's draws: first the fates by position, then those of the first two attempts' deliveries."""
-    return draws(seed, "faults", application_id)
+    return draws(seed, "faults", _drawn_part(application_id))
 
 
 def _delivery_chances(seed: int, application_id: str, attempt: int) -> tuple[float, ...]:
     start = _POSITIONS + (attempt - 1) * _DELIVERY_DRAWS
     if start + _DELIVERY_DRAWS <= DRAWS_PER_DIGEST:
         return _chances(seed, application_id)[start : start + _DELIVERY_DRAWS]
-    return draws(seed, "delivery", application_id, attempt)[:_DELIVERY_DRAWS]
+    return draws(seed, "delivery", _drawn_part(application_id), attempt)[:_DELIVERY_DRAWS]
+
+
+def _drawn_part(application_id: str) -> str:
+    """Return an id without its milliseconds: who files at another hour keeps the fate of the application."""
+    return application_id[14:]
 
 
 def _fate(plan: FaultPlan, subject: Subject, database: str, drawn: float) -> int | None:

@@ -54,6 +54,7 @@ def submission(**changes: Any) -> ApplicationSubmitted:
         "supplement_minutes": 480,
         "handling_minutes": 60,
         "submitted_at": datetime(2025, 10, 1, 9, tzinfo=VN),
+        "asks_again": False,
     }
     return ApplicationSubmitted.model_validate(fields | changes)
 
@@ -83,6 +84,7 @@ def _case(row: dict[str, Any]) -> Case:
         "revision": len(answers) if any(line.proof for line in lines) else 0,
         "due_at": row["due_at"].replace(tzinfo=VN),
         "decided_at": row["decided_at"].replace(tzinfo=VN),
+        "index_due_at": row.get("index_due_at", row["due_at"]).replace(tzinfo=VN),
         "components": tuple(_decided(line) for line in lines if line.proof),
     }
     return Case(row["name"], submission(**given), answers, expected)

@@ -51,6 +51,7 @@ def submissions(draw: st.DrawFn) -> ApplicationSubmitted:
         "electronic_result": draw(st.booleans()),
         "result_delivery": draw(st.sampled_from(get_args(ResultDelivery))),
         "asks_anyway": draw(st.booleans()),
+        "asks_again": draw(st.booleans()),
         "supplement_minutes": draw(minutes),
         "handling_minutes": draw(minutes),
         "submitted_at": draw(event_times),

@@ -132,13 +132,14 @@ def test_procedures_follow_the_mix(wednesday: SimulatedDay, filed: list[Arrival]
         assert_share(found[position], len(filed), weight)
 
 
-def test_the_online_share_of_a_province_is_its_own():
-    day = day_of("one-province")
-    online = sum(1 for arrival in arrivals(day) if arrival.mode <= Mode.ASSISTED)
-    fileable = sum(w for w, p in zip(day.weights, day.procedures, strict=True) if p.service_level != "information")
-    # Where what has no online form alone exceeds the rest, every fileable application is online.
-    expected = min(day.shares["46"].online_share, fileable * (1 - day.shares["46"].postal_share))
-    assert_share(online, day.applications, expected)
+@pytest.mark.parametrize("province", ["01", "46", "79"])
+def test_what_provinces_run_is_filed_online_at_the_published_share(province: str):
+    """The share is of all that they run; what only informs is filed in person, and the rest online so more often."""
+    scenario = load_scenario("one-province", DOMAIN).model_copy(update={"provinces": (province,)})
+    (day,) = simulated_days(scenario, DOMAIN, seed=7, applications=20_000)
+    run = [arrival for arrival in arrivals(day) if day.procedures[arrival.procedure].authority == "province"]
+    online = sum(1 for arrival in run if arrival.mode <= Mode.ASSISTED)
+    assert_share(online, len(run), DOMAIN.profiles[province].online_share)
 
 
 def test_what_has_no_online_form_is_never_filed_online(wednesday: SimulatedDay, filed: list[Arrival]):

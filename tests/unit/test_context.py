@@ -1,6 +1,7 @@
 """The context: whole, opaque to others, tied to its application."""
 
 from datetime import timedelta
+from hashlib import blake2b
 
 import pytest
 from hypothesis import given
@@ -96,6 +97,7 @@ def test_every_fact_is_covered_by_the_digest():
         electronic_result=False,
         result_delivery="counter",
         asks_anyway=True,
+        asks_again=True,
         supplement_minutes=1,
         handling_minutes=1,
         components=(("giay_chung_sinh", "paper"),),
@@ -106,16 +108,22 @@ def test_every_fact_is_covered_by_the_digest():
         assert seal(changed, KEY) != seal(sealed, KEY), name
 
 
-def test_the_previous_versions_context_stays_readable(monkeypatch):
-    context = seal(facts(), KEY)
-    monkeypatch.setattr(module, "CONTEXT_VERSION", "2")
+def sealed_as(body: str) -> str:
+    return f"{body}.{blake2b(f'{APPLICATION_ID}|{body}'.encode(), key=KEY, digest_size=8).hexdigest()}"
+
+
+def test_the_previous_versions_context_stays_readable():
+    """As version 1 wrote it: it ends with the flag of the paper taken, and nobody was asked again."""
+    components = "giay_chung_sinh=u;giay_to_tuy_than=u"
+    body = f"1,0123456789abcdef,2025-10-01T09:00:00+07:00,01,00004,1.001193,po2011e0,480,60,{components}"
+    context = sealed_as(body)
     assert unseal(context, APPLICATION_ID, KEY) == facts()
 
 
 def test_a_version_is_read_by_its_own_reader(monkeypatch):
     monkeypatch.setattr(module, "CONTEXT_VERSION", "0")
     context = seal(facts(), KEY)
-    with pytest.raises(ContextError, match=rf"version '0' is not readable \(readable: {CONTEXT_VERSION}\)"):
+    with pytest.raises(ContextError, match=rf"version '0' is not readable \(readable: 1, {CONTEXT_VERSION}\)"):
         unseal(context, APPLICATION_ID, KEY)
     older = facts()._replace(assisted=True)
     monkeypatch.setattr(module, "_READERS", {**module._READERS, "0": lambda body, application_id: older})

@@ -3,7 +3,7 @@ from datetime import date
 
 import pytest
 
-from domain import Domain, DomainError, load, load_domain
+from domain import Domain, DomainError, load, load_domain, with_values
 from domain.models import Component
 
 CERTIFICATE_OF_LAND = "1.013831"
@@ -74,23 +74,40 @@ def test_ministries_run_most_of_the_25_services(domain):
     assert run == pytest.approx(domain.ministry_run_share(date(2025, 10, 8)), abs=0.002)
 
 
-def test_other_procedures_leave_provinces_at_their_published_rate(domain):
-    """The 25 services' province-run part at 0.55, full groups at 0.55, everything else at 0."""
-    shares = dict(domain.mix())
-    run = {code: share for code, share in shares.items() if domain.procedures[code].authority == "province"}
-    done = 0.55 * sum(
-        share
-        for code, share in run.items()
-        if domain.procedures[code].in_list_25 or domain.procedures[code].can_be_end_to_end
-    )
-    assert 0.145 <= done / sum(run.values()) <= 0.17
+def test_the_counters_hold_what_the_parameters_say(domain):
+    mix = dict(domain.mix())
+    run = {code: share for code, share in mix.items() if domain.procedures[code].authority == "ministry"}
+    groups = {code: share for code, share in mix.items() if not domain.procedures[code].in_list_25}
+    levels = {code: domain.procedures[code].service_level for code in groups}
+    full = sum(share for code, share in groups.items() if levels[code] == "full") / sum(groups.values())
+    informing = sum(share for code, share in groups.items() if levels[code] == "information") / sum(groups.values())
+    assert sum(run.values()) == pytest.approx(domain.number("volume.counter_ministry_run_share"))
+    assert full == pytest.approx(domain.number("volume.full_groups_share"))
+    assert informing == pytest.approx(domain.number("volume.information_group_share"))
+
+
+def test_parts_of_the_counters_that_leave_less_than_nothing_are_refused(domain):
+    with pytest.raises(DomainError, match=r"province is left -0\.1"):
+        with_values(domain, {"volume.counter_ministry_run_share": 0.5}).mix()
 
 
 def test_other_procedures_are_mostly_filed_at_communes(domain):
-    others = [procedure for procedure in domain.procedures.values() if not procedure.in_list_25]
-    communes = sum(procedure.volume_weight for procedure in others if procedure.level == "commune")
-    assert communes == pytest.approx(domain.number("volume.commune_level_share"))
-    assert {procedure.service_level for procedure in others} == {"full", "partial", "information"}
+    others = {code: share for code, share in domain.mix() if not domain.procedures[code].in_list_25}
+    communes = sum(share for code, share in others.items() if domain.procedures[code].level == "commune")
+    assert communes / sum(others.values()) == pytest.approx(domain.number("volume.commune_level_share"), abs=0.01)
+    assert {domain.procedures[code].service_level for code in others} == {"full", "partial", "information"}
+
+
+def test_a_moved_parameter_moves_every_province_inside_its_range(domain):
+    changed = with_values(domain, {"result.electronic_share": 0.85, "supplement.no_answer_share": 0.1})
+    before = domain.number("result.electronic_share")
+    for code, profile in changed.profiles.items():
+        expected = max(domain.profiles[code].electronic_result_share + 0.85 - before, 0.6)
+        assert profile.electronic_result_share == pytest.approx(expected)
+        assert profile.online_share == domain.profiles[code].online_share
+    assert changed.number("supplement.no_answer_share") == 0.1
+    with pytest.raises(DomainError, match="no parameter"):
+        with_values(domain, {"result.electronic": 0.85})
 
 
 def test_identity_card_and_marriage_never_count_as_end_to_end(domain):
@@ -146,7 +163,7 @@ def test_proofs_are_the_components_that_need_proof(domain):
     [
         ("online_share", "channel.online_share_oct_2025"),
         ("paper_answer_share", "supplement.paper_answer_share"),
-        ("paper_taken_share", "channel.paper_taken_share_after_oct_2025"),
+        ("paper_taken_share", "channel.paper_taken_share_no_paper_rule"),
         ("level2_share", "account.level2_share_of_applicants"),
         ("online_payment_share", "payment.online_share"),
         ("electronic_result_share", "result.electronic_share"),
@@ -184,7 +201,7 @@ def test_every_target_is_a_published_figure(domain):
     assert {target.role for target in domain.targets} == {"fit", "held out"}
     assert all(target.observation in domain.observations for target in domain.targets)
     fitted = [target.observation for target in domain.targets if target.role == "fit"]
-    assert {row.metric for row in fitted} == {"d1_rate"}
+    assert {row.metric for row in fitted} == {"d1_rate", "on_time_share"}
 
 
 def test_published_rates_are_found_by_metric_and_scope(domain):

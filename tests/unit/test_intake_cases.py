@@ -215,7 +215,7 @@ def test_another_parameter_fails_a_case(book):
     assert list(all_differences(book))
 
 
-Times = tuple[datetime, datetime]
+Times = tuple[datetime, datetime, datetime]
 Proofs = tuple[DecidedComponent, ...]
 TimingRule = Callable[..., Times]
 
@@ -224,8 +224,8 @@ def clock_does_not_restart(timing: TimingRule) -> TimingRule:
     """Index 2.1's reading: the due date of filing stays, whatever was supplemented."""
 
     def mutant(facts: SubmissionFacts, components: Proofs, outcome: Outcome, at: datetime, book: RuleBook) -> Times:
-        due_at, _ = timing(facts, (), outcome, at, book)
-        return due_at, timing(facts, components, outcome, at, book)[1]
+        due_at, _, _ = timing(facts, (), "end_to_end", at, book)
+        return due_at, *timing(facts, components, outcome, at, book)[1:]
 
     return mutant
 
@@ -252,6 +252,31 @@ def paper_supplements_are_forwarded_at_once(timing: TimingRule) -> TimingRule:
     return mutant
 
 
+def a_stopped_case_keeps_its_due_date(timing: TimingRule) -> TimingRule:
+    def mutant(facts: SubmissionFacts, components: Proofs, outcome: Outcome, at: datetime, book: RuleBook) -> Times:
+        times = timing(facts, components, outcome, at, book)
+        due_at, _, _ = timing(facts, (), "end_to_end", at, book)
+        return (due_at, times[1], due_at) if outcome == "stopped" else times
+
+    return mutant
+
+
+def the_index_clock_is_the_legal_one(timing: TimingRule) -> TimingRule:
+    def mutant(*given: object) -> Times:
+        due_at, decided_at, _ = timing(*given)
+        return due_at, decided_at, due_at
+
+    return mutant
+
+
+def the_index_clock_does_not_wait(timing: TimingRule) -> TimingRule:
+    def mutant(facts: SubmissionFacts, components: Proofs, outcome: Outcome, at: datetime, book: RuleBook) -> Times:
+        due_at, _, _ = timing(facts, (), "end_to_end", at, book)
+        return *timing(facts, components, outcome, at, book)[:2], due_at
+
+    return mutant
+
+
 def nothing_ends_before_handling(timing: TimingRule) -> TimingRule:
     def mutant(facts: SubmissionFacts, components: Proofs, _: Outcome, *rest: object) -> Times:
         return timing(facts, components, "end_to_end", *rest)
@@ -266,6 +291,9 @@ def nothing_ends_before_handling(timing: TimingRule) -> TimingRule:
         what_no_database_knows_restarts_the_clock,
         the_look_up_takes_no_time,
         paper_supplements_are_forwarded_at_once,
+        a_stopped_case_keeps_its_due_date,
+        the_index_clock_is_the_legal_one,
+        the_index_clock_does_not_wait,
         nothing_ends_before_handling,
     ],
     ids=lambda mutate: mutate.__name__,
@@ -308,6 +336,38 @@ def nothing_is_asked_anyway(proofs: ProofRule) -> ProofRule:
     return mutant
 
 
+def nothing_is_asked_again(proofs: ProofRule) -> ProofRule:
+    def mutant(facts: SubmissionFacts, answers: Answers, procedure: Procedure) -> Proofs:
+        return proofs(facts._replace(asks_again=False), answers, procedure)
+
+    return mutant
+
+
+def what_is_asked_again_comes_on_paper(proofs: ProofRule) -> ProofRule:
+    """The two breaches taken for one, as they were."""
+
+    def mutant(facts: SubmissionFacts, answers: Answers, procedure: Procedure) -> Proofs:
+        return tuple(
+            replace(one, source="paper", cause="asked_anyway") if one.cause == "asked_again" else one
+            for one in proofs(facts, answers, procedure)
+        )
+
+    return mutant
+
+
+def everything_is_asked_again(proofs: ProofRule) -> ProofRule:
+    def mutant(facts: SubmissionFacts, answers: Answers, procedure: Procedure) -> Proofs:
+        answered = dict(facts.components)
+        return tuple(
+            replace(one, source=answered[one.component], cause="asked_again")
+            if facts.asks_again and one.source == "data"
+            else one
+            for one in proofs(facts, answers, procedure)
+        )
+
+    return mutant
+
+
 def an_irreplaceable_component_is_asked_for_online(proofs: ProofRule) -> ProofRule:
     def mutant(facts: SubmissionFacts, answers: Answers, procedure: Procedure) -> Proofs:
         return proofs(facts._replace(channel="direct"), answers, procedure)
@@ -339,6 +399,9 @@ def silence_is_a_missing_record(proofs: ProofRule) -> ProofRule:
         a_scan_stands_for_an_original,
         everything_is_asked_anyway,
         nothing_is_asked_anyway,
+        nothing_is_asked_again,
+        what_is_asked_again_comes_on_paper,
+        everything_is_asked_again,
         an_irreplaceable_component_is_asked_for_online,
         any_answer_is_proof,
         silence_is_a_missing_record,

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.events import ApplicationSubmitted
-from domain import load_domain
-from paperless.population.arrivals import Arrival, Mode, SimulatedDay, arrivals
+from domain import load_domain, with_values
+from paperless.population.arrivals import Arrival, Mode, SimulatedDay, arrivals, commune_loads
 from paperless.population.population import Population
 from paperless.population.scenario import load_scenario, simulated_days
 from paperless.population.shares import NO_OVERRIDES, shares_of
@@ -139,8 +139,9 @@ def test_people_without_an_account_come_to_the_counter(filed: list[dict[str, Any
     assert levels[0] + levels[1] > levels[2]
 
 
-def test_one_in_a_hundred_refuses_consent(filed: list[dict[str, Any]]):
-    assert_share(sum(1 for event in filed if not event["consent"]), len(filed), 0.01)
+def test_hardly_anybody_refuses_consent(filed: list[dict[str, Any]]):
+    expected = DOMAIN.number("account.refused_consent_share")
+    assert_share(sum(1 for event in filed if not event["consent"]), len(filed), expected)
 
 
 def test_paper_filers_bring_what_no_database_knows(filed: list[dict[str, Any]]):
@@ -241,7 +242,14 @@ def test_an_electronic_result_is_fetched_on_paper_on_request(filed: list[dict[st
     assert_share(delivered, len(electronic), 1 - DOMAIN.number("result.paper_on_request_share"))
 
 
-def test_offices_take_half_the_limit_in_the_median(filed: list[dict[str, Any]]):
+def filed_with(parameter: str, value: float) -> list[dict[str, Any]]:
+    domain = with_values(DOMAIN, {parameter: value})
+    (day,) = simulated_days(load_scenario("national-day", domain), domain, seed=7, applications=12_000)
+    return [json.loads(value) for _, value in map(Population(day).submission, arrivals(day))]
+
+
+def test_offices_take_half_the_limit_in_the_median_where_load_costs_nothing():
+    filed = filed_with("handling.load_exponent", 0)
     minutes = sorted(event["handling_minutes"] for event in filed if event["procedure"] == "2.001159")
     # A notification of stay: the limit is one hour.
     assert 27 <= minutes[len(minutes) // 2] <= 33
@@ -252,22 +260,92 @@ def test_offices_take_half_the_limit_in_the_median(filed: list[dict[str, Any]]):
     assert 0.9 * 3.5 * 480 <= week[len(week) // 2] <= 1.1 * 3.5 * 480
 
 
+def test_a_commune_takes_as_much_longer_as_it_has_more_to_do(filed: list[dict[str, Any]]):
+    unloaded = {event["dossier_code"]: event["handling_minutes"] for event in filed_with("handling.load_exponent", 0)}
+    loads = dict(zip([commune.code for commune in DAY.communes], commune_loads(DAY), strict=True))
+    for event in filed:
+        before, load = unloaded[event["dossier_code"]], loads[event["commune"]]
+        factor = load if DOMAIN.procedures[event["procedure"]].level == "commune" else 1
+        # Both are rounded to whole minutes.
+        assert abs(event["handling_minutes"] - before * factor) <= 0.5 + 0.5 * factor
+
+
+def test_communes_of_a_province_have_a_load_of_one_on_average():
+    loads: dict[str, float] = dict.fromkeys(DOMAIN.provinces, 0.0)
+    for commune, load in zip(DAY.communes, commune_loads(DAY), strict=True):
+        loads[commune.province] += load
+    assert all(loads[code] == pytest.approx(len(DOMAIN.communes_of(code))) for code in DOMAIN.provinces)
+
+
+def test_what_goes_by_post_is_a_property_of_the_procedure(filed: list[dict[str, Any]]):
+    for by_post, parameter in ((True, "result.physical_by_post_share"), (False, "result.post_return_share")):
+        sent = [
+            event["result_delivery"] == "post"
+            for event in filed
+            if event["result_delivery"] != "electronic"
+            and DOMAIN.procedures[event["procedure"]].result_by_post is by_post
+        ]
+        assert_share(sum(sent), len(sent), DOMAIN.number(parameter))
+
+
 def test_a_supplement_takes_three_working_days_in_the_median(filed: list[dict[str, Any]]):
     minutes = sorted(event["supplement_minutes"] for event in filed)
     assert abs(minutes[len(minutes) // 2] - 3 * 480) < 60
 
 
-def test_before_october_more_offices_take_paper():
-    before, after = (shares_of(DOMAIN, "01", day).paper_taken_share for day in (date(2025, 9, 30), date(2025, 10, 1)))
-    assert before == DOMAIN.number("channel.paper_taken_share_before_oct_2025")
-    assert after == DOMAIN.profiles["01"].paper_taken_share < before
+def test_the_no_paper_rule_concerns_the_25_services_alone():
+    before, after = (shares_of(DOMAIN, "01", day) for day in (date(2025, 9, 30), date(2025, 10, 1)))
+    elsewhere = DOMAIN.number("channel.paper_taken_share")
+    assert before.paper_taken_share == before.paper_taken_other_share == after.paper_taken_other_share == elsewhere
+    assert after.paper_taken_share == DOMAIN.profiles["01"].paper_taken_share < elsewhere
+
+
+def test_paper_is_taken_by_the_share_of_the_procedure():
+    day = day_of({"paper_taken_share": 0.0, "paper_taken_other_share": 1.0, "asked_again_share": 0.0}, applications=500)
+    events = [json.loads(value) for _, value in map(Population(day).submission, arrivals(day))]
+    assert all(event["asks_anyway"] is not DOMAIN.procedures[event["procedure"]].in_list_25 for event in events)
+
+
+def test_no_office_both_takes_paper_and_asks_again(filed: list[dict[str, Any]]):
+    assert not any(event["asks_anyway"] and event["asks_again"] for event in filed)
+    again = DOMAIN.number("channel.asked_again_share")
+    assert_share(sum(event["asks_again"] for event in filed), len(filed), again)
 
 
 @pytest.mark.parametrize(
     ("share", "field", "value"),
-    [("refused_consent_share", "consent", False), ("paper_taken_share", "asks_anyway", True)],
+    [("refused_consent_share", "consent", False), ("asked_again_share", "asks_again", True)],
 )
 def test_an_overridden_share_holds_in_every_province(share: str, field: str, value: bool):
     day = day_of({share: 1.0}, applications=500)
     population = Population(day)
     assert all(json.loads(filed)[field] is value for _, filed in map(population.submission, arrivals(day)))
+
+
+# --- draws that do not move ---------------------------------------------------------------------------------------
+
+
+def people_of(day: SimulatedDay) -> dict[str, dict[str, Any]]:
+    events = [json.loads(value) for _, value in map(Population(day).submission, arrivals(day))]
+    return {event["dossier_code"]: event for event in events}
+
+
+def test_more_online_filing_moves_only_who_then_files_online():
+    """The others keep everything; who moves keeps the drawn part of the id, by which faults are drawn."""
+    before, after = (people_of(day_of({"online_share": share}, applications=3_000)) for share in (0.8, 0.9))
+    moved = 0
+    for code, event in before.items():
+        assert after[code]["application_id"][14:] == event["application_id"][14:]
+        if after[code]["channel"] == event["channel"]:
+            assert {**after[code], "account_level": 2} == {**event, "account_level": 2}
+        else:
+            moved += 1
+            assert (event["channel"], after[code]["channel"]) == ("direct", "online")
+            assert after[code]["citizen_number"] == event["citizen_number"]
+    assert 150 < moved < 450
+
+
+def test_more_help_moves_nobody_to_another_channel():
+    before, after = (people_of(day_of({"assisted_share": share}, applications=3_000)) for share in (0.2, 0.6))
+    assert all(after[code]["channel"] == event["channel"] for code, event in before.items())
+    assert not any(event["assisted"] and not after[code]["assisted"] for code, event in before.items())

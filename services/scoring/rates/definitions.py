@@ -81,13 +81,13 @@ DEFINITIONS: Final[Mapping[MeasureName, Definition]] = {
     "papers_asked_although_data_were_there": Definition(
         name_vi="Tỷ lệ giấy tờ vẫn bị yêu cầu dù đã có dữ liệu",
         name_en="Papers asked for although the data were there",
-        numerator="components taken on paper although data had answered them",
+        numerator="components taken on paper, or asked for again, although data had answered them",
         denominator="components that data had answered",
     ),
     "on_time": Definition(
         name_vi="Tỷ lệ hồ sơ giải quyết đúng hạn",
         name_en="Decided on time",
-        numerator="applications decided no later than they were due",
+        numerator="applications decided no later than they were due, waiting for the applicant taken off (index 2.1)",
         denominator="all applications decided",
     ),
     "online": Definition(

@@ -45,7 +45,7 @@ COMPONENT_REASONS: Final = frozenset({
     "paper_asked_anyway",
 })  # fmt: skip
 BLOCKING_SOURCES: Final = frozenset({"paper", "none"})
-MISSES: Final = ("missing", "mismatch", "refused", "unreachable", "asked_anyway")
+MISSES: Final = ("missing", "mismatch", "refused", "unreachable", "asked_anyway", "asked_again")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,7 @@ class DatabaseRow:
     refused: int
     unreachable: int
     asked_anyway: int
+    asked_again: int
     blocking: int
     """Applications not end to end with a paper or nothing for its miss."""
     alone: int

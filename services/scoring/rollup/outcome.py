@@ -73,6 +73,8 @@ class DecidedFields(Protocol):
     def reasons(self) -> tuple[str, ...]: ...
     @property
     def components(self) -> Sequence["_ComponentFields"]: ...
+    @property
+    def index_due_at(self) -> datetime | None: ...
 
 
 class _ComponentFields(Protocol):
@@ -111,6 +113,8 @@ def decode(
 def outcome_of(event: DecidedFields, value: bytes) -> ApplicationOutcome:
     """Return the outcome that an event reports; `value` is the record's value, byte for byte."""
     submitted_at, decided_at = _epoch_s(event.submitted_at), _epoch_s(event.decided_at)
+    # On time is what index component 2.1 counts; an older intake knew the legal clock only.
+    on_time = event.decided_at <= (event.index_due_at or event.due_at)
     components = tuple([(part.component, part.source, part.cause, part.database) for part in event.components])
     return ApplicationOutcome(
         event.application_id,
@@ -124,7 +128,7 @@ def outcome_of(event: DecidedFields, value: bytes) -> ApplicationOutcome:
             event.channel,
             pattern_text(event.outcome, event.authority, event.reasons, components),
         ),
-        _measures(event.presumed, event.assisted, event.decided_at <= event.due_at, (decided_at - submitted_at) // 60),
+        _measures(event.presumed, event.assisted, on_time, (decided_at - submitted_at) // 60),
         submitted_at,
         _epoch_s(event.due_at),
         decided_at,
