@@ -116,7 +116,6 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
             settings=self._resources.settings,
             listener=self,
             taken=self._take,
-            next_offsets=self._next_offsets,
         )
         self._subscriber(self._on_batch)
 

@@ -10,6 +10,7 @@ import structlog
 from contracts.errors import Reject
 from runtime.errors import FatalError
 from runtime.messages import Headers, Message, Record
+from runtime.settings import ServiceSettings
 from runtime.unreadable import UnreadableRecord
 
 log = structlog.get_logger(__name__)
@@ -204,3 +205,8 @@ class DeadLetterLimit:
                 f"{self._run} records refused in a row, {self._refused} of the last {self._seen}: "
                 "this looks like a bad deploy or a wrong topic; fix it and start again, nothing was passed over"
             )
+
+
+def limit_of(settings: ServiceSettings) -> DeadLetterLimit:
+    """Return the limit that a process is told."""
+    return DeadLetterLimit(max_run=settings.dead_letter_max_run, max_share=settings.dead_letter_max_share)

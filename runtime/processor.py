@@ -6,16 +6,17 @@ the committed offset of the opening topic trails the oldest open record, so a cr
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import cast
 
 from aiokafka import TopicPartition
 
 from contracts.errors import Reject
 from runtime.consumer import PartitionBatch, PartitionConsumer
-from runtime.dead_letters import DeadLetterLimit, Refusals, dead_letter
+from runtime.dead_letters import DeadLetterLimit, Refusals, dead_letter, limit_of
 from runtime.messages import Effects, Message, Record, RecordHandler
 from runtime.partition_state import PartitionState, PendingOptions
 from runtime.resources import ProcessResources
-from runtime.unreadable import UnreadableRecord
+from runtime.unreadable import UnreadableRecord, parted
 
 DEADLINES_PER_TICK = 2_000
 # Resume below this share of the bound, so that a partition does not flap between paused and not.
@@ -51,16 +52,15 @@ class StreamProcessor(PartitionConsumer):
         super().__init__(resources, topics, pending)
         self._handler, self._options = handler, pending
         self._dead_letter_topic, self._before_batch = dead_letter_topic, before_batch
-        self._limit, self._refusals = limit or DeadLetterLimit(), Refusals(self.clock.now)
+        self._limit, self._refusals = limit or limit_of(resources.settings), Refusals(self.clock.now)
 
     async def _handle(self, batches: list[PartitionBatch]) -> None:
         now = self.clock.now()
         refused: Counter[tuple[str, str]] = Counter()
         for batch in batches:
-            if isinstance(batch.records[0], UnreadableRecord):
-                self._set_aside(batch, batch.records[0], now, refused)
-            else:
-                self._handle_batch(batch, now, refused)
+            for readable, records in parted(batch.records):
+                handle = self._handle_batch if readable else self._set_aside
+                handle(batch._replace(records=records), now, refused)
         # The next batch is decided while this one is on its way, and no commit overtakes it.
         await self.publisher.hand_over()
         for (topic, reason), count in refused.items():
@@ -97,12 +97,12 @@ class StreamProcessor(PartitionConsumer):
         state.read_past(batch.records[-1])
         self.publisher.add(messages, batch.partition)
 
-    def _set_aside(
-        self, batch: PartitionBatch, record: UnreadableRecord, now: float, refused: Counter[tuple[str, str]]
-    ) -> None:
-        """Refuse a record that could not be unpacked, which is a batch of its own; no handler sees it."""
-        self.publisher.add(self._retry_or_dead_letter(batch, record, now, record.refusal, refused), batch.partition)
-        batch.state.read_past(record)
+    def _set_aside(self, batch: PartitionBatch, now: float, refused: Counter[tuple[str, str]]) -> None:
+        """Make dead letters of records that cannot be unpacked; no handler sees them."""
+        for record in batch.records:
+            letters = self._retry_or_dead_letter(batch, record, now, cast("UnreadableRecord", record).refusal, refused)
+            self.publisher.add(letters, batch.partition)
+        batch.state.read_past(batch.records[-1])
 
     def _handler_of(self, state: PartitionState) -> RecordHandler:
         return self._resources.tracing.around(self._handler, state.traces, self.publisher)

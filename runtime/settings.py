@@ -165,6 +165,12 @@ class ServiceSettings(EnvironmentSettings, KafkaAccess):
         description="How long the broker may hold a fetch back; the embedded one wakes none earlier.",
     )
     max_records: int = Field(default=4_000, ge=1, description="Records per batch; as many as one fetch holds.")
+    dead_letter_max_run: int = Field(
+        default=500, ge=1, description="Records refused in a row at which the process stops with 78, for a bad deploy."
+    )
+    dead_letter_max_share: float = Field(
+        default=0.5, gt=0, le=1, description="Share of a thousand records that may be refused before it stops; 1: all."
+    )
 
     def masked(self) -> dict[str, object]:
         """Return the settings as they may be printed."""

@@ -36,12 +36,11 @@ def subscribe(
     settings: ServiceSettings,
     listener: ConsumerRebalanceListener,
     taken: Callable[[bool], None] = lambda _: None,
-    next_offsets: Callable[[], Mapping[TopicPartition, int]] = dict,
 ) -> Any:
     """Subscribe to topics as one group member that gets raw `ConsumerRecords`; commits and offsets are the caller's.
 
     Range assignment gives partition n of every topic to the same member. `taken` is told whether the client has passed
-    records that the handler has still to get; `next_offsets` returns what the handler expects next.
+    records that the handler has still to get.
     """
 
     async def parse(records: ConsumerRecords) -> KafkaMessage:
@@ -70,13 +69,11 @@ def subscribe(
         decoder=_records,
     )
 
-    subscriber.get_msg = _paced(settings.max_records, taken, next_offsets)
+    subscriber.get_msg = _paced(settings.max_records, taken)
     return subscriber
 
 
-def _paced(
-    max_records: int, taken: Callable[[bool], None], next_offsets: Callable[[], Mapping[TopicPartition, int]]
-) -> Callable[[Any], Awaitable[ConsumerRecords]]:
+def _paced(max_records: int, taken: Callable[[bool], None]) -> Callable[[Any], Awaitable[ConsumerRecords]]:
     """Return how a consumer's records are asked for: as soon as there are any, but not all the time."""
     earliest = 0.0
 
@@ -86,13 +83,7 @@ def _paced(
         if (early := earliest - now()) > 0:
             await asyncio.sleep(early)
         # FastStream's own sleeps after an empty poll, and a record that comes then waits for the sleep's end.
-        records: ConsumerRecords = await read(
-            consumer,
-            timeout_ms=POLL_TIMEOUT_MS,
-            max_records=max_records,
-            next_offsets=next_offsets,
-            failing=lambda: taken(True),  # noqa: FBT003  a callback's one argument
-        )
+        records: ConsumerRecords = await read(consumer, timeout_ms=POLL_TIMEOUT_MS, max_records=max_records)
         taken(bool(records))
         earliest = now() + BATCHES_APART_S
         return records

@@ -96,18 +96,10 @@ class LogReader:
     async def _pieces(self, targets: list[TopicPartition]) -> AsyncIterator[tuple[TopicPartition, list[Any]]]:
         self._consumer.assign(targets)
         await self._consumer.seek_to_beginning(*targets)
-        expected = dict(await self._consumer.beginning_offsets(targets))
         left = set(targets)
         while left:
-            fetched = await read(
-                self._consumer,
-                *targets,
-                timeout_ms=FETCH_WAIT_MS,
-                max_records=MAX_RECORDS,
-                next_offsets=lambda: expected,
-            )
+            fetched = await read(self._consumer, *targets, timeout_ms=FETCH_WAIT_MS, max_records=MAX_RECORDS)
             for target, records in fetched.items():
-                expected[target] = records[-1].offset + 1
                 yield target, records
             left = {target for target in left if not await self._at_end(target)}
 

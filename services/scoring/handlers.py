@@ -14,7 +14,7 @@ from contracts.records import partitions_of
 from contracts.topics import APPLICATIONS_DECIDED
 from domain import load_domain
 from runtime.consumer import PartitionBatch, PartitionConsumer
-from runtime.dead_letters import DeadLetterLimit, Refusals, dead_letter
+from runtime.dead_letters import DeadLetterLimit, Refusals, dead_letter, limit_of
 from runtime.errors import FatalError
 from runtime.messages import Record
 from runtime.resources import ProcessResources
@@ -45,7 +45,8 @@ class StoreWriter(PartitionConsumer):
         super().__init__(resources, [APPLICATIONS_DECIDED.name])
         self._store, self._identity, self._partitions_total = store, identity, partitions
         self._refusals = Refusals(self.clock.now)
-        self._limit, self._limit_of_store = DeadLetterLimit(), DeadLetterLimit(max_run=REFUSED_BY_STORE_RUN)
+        self._limit = limit_of(resources.settings)
+        self._limit_of_store = DeadLetterLimit(max_run=REFUSED_BY_STORE_RUN)
         # Where the store stands as this member left it.
         self._stored_offsets: dict[int, int] = {}
         engine = store.url.partition(":")[0]

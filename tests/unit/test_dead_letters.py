@@ -20,8 +20,10 @@ from runtime.dead_letters import (
     Refusals,
     TooManyDeadLettersError,
     dead_letter,
+    limit_of,
     read_dead_letter,
 )
+from runtime.settings import ServiceSettings
 from tests.support.fakes_runtime import Sent, Stored
 
 RECORD = Stored("applications.submitted", 3, 41, 1_760_000_000_123, b"k", b"v", (("ce_id", b"x"), ("raw", b"\xff\xfe")))
@@ -242,3 +244,9 @@ def test_our_own_bug_is_logged_each_time():
     with capture_logs() as found:
         reject = Refusals(lambda: 0.0).refusal_of(RECORD, ZeroDivisionError("x"))
     assert (reject.reason, [line["log_level"] for line in found]) == ("handler_error", ["error"])
+
+
+def test_a_process_is_told_its_limit():
+    settings = ServiceSettings(dead_letter_max_run=5, dead_letter_max_share=1.0)
+    assert noted(limit_of(settings), [True] * 9) == 4
+    assert noted(limit_of(settings), ([True] * 4 + [False]) * 500) == 2_500
