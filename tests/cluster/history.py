@@ -2,17 +2,20 @@
 
 import asyncio
 import gc
+import inspect
 import json
 import logging
 import random
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
 from unittest.mock import patch
 
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from structlog.testing import capture_logs
@@ -41,8 +44,7 @@ from tests.cluster.partition_log import TRANSACTIONAL, with_attributes
 from tests.cluster.simulated_loop import (
     CURRENT,
     Process,
-    ProcessHandle,
-    ProcessTimer,
+    ProcessCall,
     SimulatedLoop,
     ThreadWork,
     simulated_time,
@@ -51,8 +53,9 @@ from tests.support.confluence_filings import HARSH, SILENT, VARIANTS, Submitted,
 
 APPLICATIONS = 30
 PARTITIONS = 3
-# A member's ticker turns a little less often than in earnest: it is a tenth of a history's cost.
+# A member's ticker turns, and its clients try again, a little less often than in earnest: that is much of the cost.
 TICK_S = 0.15
+RETRY_BACKOFF_MS = 300
 # All mishaps have ended by then; what is not at rest so much later stands still.
 REST_WITHIN_S = 150.0
 WATCHED_EVERY_S = 1.0
@@ -117,7 +120,7 @@ class World:
             plan=str(folder / f"{plan}.toml"),
             seed=wish.seed,
             max_open=shape.choice((4, 1_000)),
-            fetch_wait_ms=shape.choice((300, 1_000)),
+            fetch_wait_ms=shape.choice((600, 1_200)),
             # The embedded broker knows no producers; without them the client gives up, and the publisher must not.
             idempotent=shape.random() < IDEMPOTENT,
         )
@@ -138,7 +141,7 @@ class World:
 
     def on_error(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Note an error of the simulation's own callbacks; those of processes are theirs."""
-        if "handle" in context and not isinstance(context["handle"], ProcessHandle | ProcessTimer):
+        if "handle" in context and not isinstance(context["handle"], ProcessCall):
             self.network.error = self.network.error or context.get("exception")
 
     def violate(self, sentence: str) -> None:
@@ -173,7 +176,7 @@ class World:
 
     def _thread_work(self) -> ThreadWork:
         process = CURRENT.get()
-        draw = self.draws.of(f"store/{process.name if process else ''}")
+        draw = self.draws.of(("store", process.name if process else ""))
         before, after = draw.uniform(*STORE_DELAY_S), draw.uniform(*STORE_DELAY_S)
         away = StoreUnavailableError("the store is away")
         if self._store_trouble == "refuses":
@@ -338,27 +341,60 @@ def _toml(plan: dict[str, Any]) -> str:
 
 
 def play(wish: Wish, folder: Path) -> History:
-    """Play one history to its end in an empty folder; some 0.3 s of processor time."""
+    """Play one history to its end in an empty folder; some 0.6 s of processor time."""
     random.seed(wish.seed)
     loop = SimulatedLoop()
     asyncio.set_event_loop(loop)
     logging.disable(logging.CRITICAL)
+    collected = gc.isenabled()
     gc.disable()
     try:
         with simulated_time(loop):
             world = World(wish, folder, loop)
             loop.set_exception_handler(world.on_error)
             loop.create_connection = world.network.connect  # type: ignore[method-assign,assignment]
-            with world.watch.watching(), capture_logs(), patch("runtime.consumer.TICK_S", TICK_S):
+            with world.watch.watching(), capture_logs(), cheap():
                 loop.run_until_complete(loop.create_task(_history(world), context=loop.world))
             return world.history
     finally:
         _forget(loop)
-        gc.enable()
+        if collected:
+            gc.enable()
+
+
+@contextmanager
+def cheap() -> Iterator[None]:
+    """Leave out what costs much and changes nothing that is looked at: the collector, the mock's HTTP side."""
+    with (
+        patch("runtime.process.tune_garbage_collector"),
+        patch("services.vneid_mock.app.control_app"),
+        patch("runtime.consumer.TICK_S", TICK_S),
+        _longer_back_off(),
+    ):
+        yield
+
+
+@contextmanager
+def _longer_back_off() -> Iterator[None]:
+    """Let clients try again less often than they do on their own."""
+    with ExitStack() as stack:
+        for client in (AIOKafkaProducer, AIOKafkaConsumer):
+            stack.enter_context(patch.object(client, "__init__", _with_back_off(client.__init__)))
+        yield
+
+
+def _with_back_off(init: Callable[..., None]) -> Callable[..., None]:
+    def made(client: Any, *topics: str, **options: Any) -> None:
+        init(client, *topics, **{**options, "retry_backoff_ms": RETRY_BACKOFF_MS})
+
+    return made
 
 
 def _forget(loop: SimulatedLoop) -> None:
     """End all that still runs, without letting it do anything."""
     for task in loop.tasks:
         task._log_destroy_pending = False  # type: ignore[attr-defined]
+        work = task.get_coro()
+        if inspect.iscoroutine(work) and inspect.getcoroutinestate(work) == inspect.CORO_CREATED:
+            work.close()
     loop.close()
