@@ -12,6 +12,7 @@ from tests.cluster.batches import PATIENCE, hunted, played, shortened, side_by_s
 from tests.cluster.history import APPLICATIONS, History, Wish
 from tests.cluster.mishaps import KINDS
 from tests.cluster.mutants import MUTANTS
+from tests.support.filings import PLANS
 
 SAID_EVERY_S = 5.0
 EXAMPLES = """
@@ -95,7 +96,7 @@ def _wish(options: argparse.Namespace, seed: int | None) -> Wish:
     kinds = tuple(kind.strip() for kind in options.kinds.split(",") if kind.strip())
     if unknown := [kind for kind in kinds if kind not in KINDS]:
         raise SystemExit(f"error: no kind of mishap is called {unknown[0]!r}; there are {', '.join(KINDS)}")
-    return Wish(seed=seed or 0, applications=options.applications, without=numbers, kinds=kinds)
+    return Wish(seed=seed or 0, applications=options.applications, without=numbers, kinds=kinds, plan=options.plan)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -112,6 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--applications", type=int, default=APPLICATIONS, metavar="N", help="applications a history")
     parser.add_argument("--without", default="", metavar="NUMBERS", help="mishaps of the history to leave out")
     parser.add_argument("--kinds", default="", metavar="KINDS", help=f"only such mishaps: {', '.join(KINDS)}")
+    parser.add_argument("--plan", default="", choices=["", *PLANS], help="the mock's fault plan (default: drawn)")
     parser.add_argument(
         "--mutants", nargs="*", choices=list(MUTANTS), metavar="NAME", help="hunt mutants (default: all)"
     )

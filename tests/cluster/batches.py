@@ -11,6 +11,7 @@ from itertools import islice, repeat
 from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
+from unittest.mock import patch
 
 from tests.cluster.history import History, Wish, play
 from tests.cluster.mutants import mutated
@@ -38,13 +39,16 @@ def side_by_side(wishes: Iterable[Wish], jobs: int, until: float | None = None) 
     with _processes(jobs) as pool:
         while True:
             open_ended = until is None or time.monotonic() < until
-            waiting |= {
-                pool.submit(played, wish) for wish in islice(left, 2 * jobs - len(waiting) if open_ended else 0)
-            }
+            waiting |= {pool.submit(_told, wish) for wish in islice(left, 2 * jobs - len(waiting) if open_ended else 0)}
             if not waiting:
                 return
             done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
             yield from (future.result() for future in done)
+
+
+def _told(wish: Wish) -> History:
+    """Return a history without its records, which nobody asks another process for."""
+    return replace(played(wish), records={})
 
 
 class Hunted(NamedTuple):
@@ -89,3 +93,9 @@ def played(wish: Wish) -> History:
     """Play a history in a scratch folder."""
     with tempfile.TemporaryDirectory(dir=SCRATCH) as folder:
         return play(wish, Path(folder))
+
+
+def played_apart(wishes: Iterable[Wish]) -> list[History]:
+    """Play histories, with their records, in a process whose hashes are fixed, as those of the command are."""
+    with patch.dict(os.environ, PYTHONHASHSEED="0"), ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return list(pool.map(played, wishes))

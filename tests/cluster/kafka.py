@@ -9,6 +9,7 @@ from typing import Any
 from tests.cluster import wire
 from tests.cluster.consumer_group import REBALANCE_IN_PROGRESS, ConsumerGroup, Position
 from tests.cluster.draws import Draws
+from tests.cluster.faults import Fault
 from tests.cluster.network import Connection, Network
 from tests.cluster.partition_log import PartitionLog, split
 from tests.cluster.simulated_loop import EPOCH_S, SimulatedLoop
@@ -23,34 +24,6 @@ HANDLING_S = (0.0002, 0.003)
 REPLICATION_S = (0.0005, 0.005)
 PORT = 9092
 EARLIEST, LATEST = -2, -1
-
-
-@dataclass(slots=True, kw_only=True)
-class Fault:
-    """What brokers do wrong to a share of the requests of some kinds, from some processes, at some brokers.
-
-    Attributes:
-        effect: `request lost` and `answer lost` reset the connection before or after the effect; `never answered` keeps
-            it; `late` and `answer late` take `delay_s` before or after the effect; `error` answers with `code`.
-
-    """
-
-    effect: str
-    share: float = 1.0
-    kinds: frozenset[str] | None = None
-    host: str | None = None
-    processes: frozenset[str] | None = None
-    delay_s: float = 0.0
-    code: int = 0
-    met: int = 0
-
-    def applies(self, request: Request, host: str, process: str) -> bool:
-        """Tell whether a request may meet it."""
-        return (
-            (self.kinds is None or request.kind in self.kinds)
-            and (self.host is None or self.host == host)
-            and (self.processes is None or process in self.processes)
-        )
 
 
 # Takes the fields of an answer; None: there is none.

@@ -11,8 +11,9 @@ from contracts.topics import LOG_IDENTITY
 from runtime.log_identity import read_log_identity
 from runtime.settings import KafkaAccess
 from tests.cluster.draws import Draws
+from tests.cluster.faults import Fault
 from tests.cluster.history import Wish
-from tests.cluster.kafka import Fault, KafkaCluster
+from tests.cluster.kafka import KafkaCluster
 from tests.cluster.mutants import MUTANTS
 from tests.cluster.network import Network
 from tests.cluster.simulated_loop import SimulatedLoop, simulated_time
