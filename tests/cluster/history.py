@@ -89,7 +89,8 @@ class Wish:
 class History:
     """What happened: `lines` are (simulated second, sentence); `violations` are empty if all held.
 
-    `records` has what was ever in each topic, partition by partition.
+    `records` has what was ever in each topic, partition by partition. `owned` are (member, partition, from when, until
+    when), in simulated seconds.
     """
 
     wish: Wish
@@ -97,6 +98,7 @@ class History:
     lines: list[tuple[float, str]] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
     records: dict[str, list[ConsumerRecord]] = field(default_factory=dict)
+    owned: list[tuple[str, int, float, float]] = field(default_factory=list)
     submitted: int = 0
     requests: int = 0
     lasted_s: float = 0.0
@@ -131,6 +133,7 @@ class World:
             idempotent=shape.random() < IDEMPOTENT,
         )
         self.members: dict[str, SupervisedMember] = {}
+        self._owned: dict[tuple[str, int], float] = {}
         self._counts = dict.fromkeys(SERVICES, 0)
         for service in SERVICES:
             for _ in range(shape.choice((1, 2))):
@@ -151,6 +154,24 @@ class World:
     def tell(self, sentence: str) -> None:
         """Write a line of the history."""
         self.history.lines.append((self.loop.time(), sentence))
+        self._see_owners(self.loop.time())
+
+    def _see_owners(self, now: float) -> None:
+        owners = {
+            (member.name, number)
+            for member in self.members.values()
+            if member.process is not None and member.consumer is not None
+            for number in member.consumer.partitions
+        }
+        for member, number in sorted(self._owned.keys() - owners):
+            self.history.owned.append((member, number, self._owned.pop((member, number)), now))
+        for place in owners:
+            self._owned.setdefault(place, now)
+
+    def ended(self) -> None:
+        """Write down who owns what at the end."""
+        now = self.history.lasted_s = self.loop.time()
+        self.history.owned += [(member, number, since, now) for (member, number), since in sorted(self._owned.items())]
 
     def on_error(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Note an error of the simulation's own callbacks; those of processes are theirs."""
@@ -282,7 +303,7 @@ async def _history(world: World) -> None:
         world.loop.in_world(begin, mishap, world, draw, after=mishap.at_s)
     ends = max([0.0, *(mishap.at_s + max(mishap.lasts_s, 12.0) for mishap in world.history.mishaps)])
     rested = await _rest(world, driving, ends + REST_WITHIN_S)
-    world.history.lasted_s = world.loop.time()
+    world.ended()
     world.history.requests = world.kafka.requests.total()
     for topic, number in world.kafka.logs:
         world.history.records.setdefault(topic, []).extend(world.watch.records(topic, number))

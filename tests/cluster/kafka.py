@@ -104,7 +104,7 @@ class Broker:
         everyone = tuple(broker.number for broker in cluster.brokers)
         partitions: tuple[tuple[Any, ...], ...] = tuple(
             (0, number, cluster.leaders[name, number], everyone, everyone, ())
-            for number in range(cluster.topics.get(name, 0))
+            for number in range(cluster.partitions.get(name, 0))
         )
         return (0 if partitions else UNKNOWN_TOPIC, name, False, partitions)
 
@@ -313,6 +313,7 @@ class KafkaCluster:
         self.logs: dict[Position, PartitionLog] = {}
         self.leaders: dict[Position, int] = {}
         self._preferred: dict[Position, int] = {}
+        self.partitions: dict[str, int] = {}
         for topic, count in self.topics.items():
             self.add_topic(topic, count)
         self._groups: dict[str, ConsumerGroup] = {}
@@ -321,6 +322,7 @@ class KafkaCluster:
 
     def add_topic(self, topic: str, partitions: int) -> None:
         """Make a topic; its partitions are led by one broker after the other."""
+        self.partitions[topic] = partitions
         for place in [(topic, number) for number in range(partitions)]:
             self.logs[place] = PartitionLog(*place)
             self.leaders[place] = self._preferred[place] = len(self._preferred) % self.size
