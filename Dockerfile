@@ -29,9 +29,9 @@ RUN groupadd --gid 10001 paperless \
  && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/paperless --shell /usr/sbin/nologin paperless \
  && install -d -o 10001 -g 10001 -m 0750 /var/lib/paperless \
  && cd /srv && install -d -o 10001 -g 10001 -m 0750 \
-      secrets secrets/kafka secrets/topics secrets/migrate secrets/intake secrets/vneid-mock \
+      secrets secrets/kafka secrets/topics secrets/migrate secrets/portal secrets/intake secrets/vneid-mock \
       secrets/scoring secrets/scoring-api secrets/demo \
-      secrets/api secrets/driver secrets/verifier secrets/ca
+      secrets/api secrets/front secrets/driver secrets/verifier secrets/ca
 COPY --from=build /opt/paperless /opt/paperless
 COPY deploy/image/healthy deploy/image/steady /usr/local/bin/
 # Bytecode is in the image already; the root file system is read-only.

@@ -22,6 +22,7 @@ PROJECT = "paperless-bench"
 COMPOSE = ("docker", "compose", "--project-name", PROJECT, "--file", str(ROOT / "docker-compose.yml"))
 # Away from the ports of a demo that may be running; enough memory to verify five million applications.
 SETTINGS = {
+    "PAPERLESS_PORTAL_PORT": "18100",
     "PAPERLESS_API_PORT": "18104",
     "PAPERLESS_MOCK_PORT": "18102",
     "PAPERLESS_KAFKA_PORT": "19092",

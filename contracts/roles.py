@@ -74,6 +74,12 @@ def roles() -> tuple[Role, ...]:
             writes=_produced_by("driver"),
             describes=_MAIN,
         ),
+        Role(
+            name="portal",
+            purpose="takes applications from people, and reads where each stands",
+            reads=(*_MAIN, *(name for name, _ in dead_letter_topics())),
+            writes=_produced_by("portal"),
+        ),
         _consumer("intake", "decides applications; moves a submission to its own partition"),
         _consumer("vneid_mock", "answers for the databases"),
         _consumer("scoring", "keeps the rates; asks the log's identity", also=(LOG_IDENTITY,)),
@@ -115,7 +121,7 @@ def acl_table() -> tuple[Grant, ...]:
 
 
 def _produced_by(name: str) -> tuple[str, ...]:
-    return tuple(topic.name for topic in ALL if topic.produced_by == name)
+    return tuple(topic.name for topic in ALL if name in topic.produced_by)
 
 
 def _consumer(name: str, purpose: str, *, also: tuple[str, ...] = ()) -> Role:

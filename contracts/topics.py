@@ -32,7 +32,7 @@ class Topic:
     name: str
     payload: type[Event]
     purpose: str
-    produced_by: str
+    produced_by: tuple[str, ...]
     consumed_by: tuple[str, ...]
     personal_data: bool
     key: str = "application_id"
@@ -53,7 +53,7 @@ APPLICATIONS_SUBMITTED = Topic(
     name="applications.submitted",
     payload=ApplicationSubmitted,
     purpose="Applications as citizens file them, online, at a counter or by post.",
-    produced_by="driver",
+    produced_by=("driver", "portal"),
     consumed_by=("intake",),
     personal_data=True,
     moved_by="intake",
@@ -62,7 +62,7 @@ DOCUMENTS_REQUESTED = Topic(
     name="documents.requested",
     payload=DocumentsRequested,
     purpose="Requests for data instead of paper.",
-    produced_by="intake",
+    produced_by=("intake",),
     consumed_by=("vneid_mock",),
     personal_data=True,
 )
@@ -70,7 +70,7 @@ DOCUMENTS_PROVIDED = Topic(
     name="documents.provided",
     payload=DocumentsProvided,
     purpose="What the databases behind VNeID answered.",
-    produced_by="vneid_mock",
+    produced_by=("vneid_mock",),
     consumed_by=("intake",),
     personal_data=False,
 )
@@ -78,7 +78,7 @@ APPLICATIONS_DECIDED = Topic(
     name="applications.decided",
     payload=ApplicationDecided,
     purpose="Outcomes of applications, revision by revision.",
-    produced_by="intake",
+    produced_by=("intake",),
     consumed_by=("scoring",),
     personal_data=False,
 )

@@ -50,6 +50,20 @@ def token_digests(prefix: str, host: str, tokens: SecretStr | None, *, open_to_a
     return tuple(sha256(token.encode()).digest() for token in given or ())
 
 
+class CallerRate:
+    """How many requests a minute each caller may make: a moving window for each, in memory."""
+
+    def __init__(self, per_minute: int) -> None:
+        self.per_minute = per_minute
+        self._rate, self._limiter = RateLimitItemPerMinute(per_minute), MovingWindowRateLimiter(MemoryStorage())
+
+    async def wait_s(self, caller: str) -> int | None:
+        """Count a request; return None, or after how many seconds to ask again."""
+        if await self._limiter.hit(self._rate, caller):
+            return None
+        return round((await self._limiter.get_window_stats(self._rate, caller)).reset_time - time.time() + 1)
+
+
 class TokenGuard:
     """ASGI middleware that answers in the app's stead: 401 without a known token, 429 beyond a caller's rate, 431.
 
@@ -58,8 +72,7 @@ class TokenGuard:
     """
 
     def __init__(self, app: Any, tokens: tuple[bytes, ...], per_minute: int) -> None:
-        self._app, self._tokens, self._rate = app, tokens, RateLimitItemPerMinute(per_minute)
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._app, self._tokens, self._rate = app, tokens, CallerRate(per_minute)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         # Probes and Prometheus hold no token, and neither page has personal data.
@@ -70,10 +83,10 @@ class TokenGuard:
         digest = sha256(dict(scope["headers"]).get(b"authorization", b"").partition(b" ")[2]).digest()
         known = any(compare_digest(digest, each) for each in self._tokens)
         caller = digest.hex() if known else str(scope["client"] and scope["client"][0])
-        if not await self._limiter.hit(self._rate, caller):
-            wait_s = (await self._limiter.get_window_stats(self._rate, caller)).reset_time - time.time()
-            text = f"over {self._rate.amount} requests a minute; ask again later"
-            return problem(429, text, {"retry-after": f"{wait_s + 1:.0f}"}, instance=scope["path"])
+        wait_s = await self._rate.wait_s(caller)
+        if wait_s is not None:
+            text = f"over {self._rate.per_minute} requests a minute; ask again later"
+            return problem(429, text, {"retry-after": str(wait_s)}, instance=scope["path"])
         pairs = [*scope["headers"], (scope["path"], scope["query_string"])]
         if sum(len(name) + len(value) for name, value in pairs) > MAX_HEAD_BYTES:
             text = f"address and headers: over {MAX_HEAD_BYTES} bytes; send less"

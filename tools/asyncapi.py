@@ -124,7 +124,8 @@ def _topic_binding(name: str, days: int) -> Json:
 def _operations() -> Json:
     operations: Json = {}
     for topic in ALL:
-        operations[f"{topic.produced_by}.send.{topic.name}"] = _operation("send", topic.name, topic.produced_by, topic)
+        for producer in topic.produced_by:
+            operations[f"{producer}.send.{topic.name}"] = _operation("send", topic.name, producer, topic)
         for consumer in topic.consumed_by:
             letters = topic.dead_letter(consumer)
             if topic.moved_by == consumer:
@@ -174,7 +175,11 @@ def _cloud_event_headers(topic: Topic) -> Json:
         "required": ["ce_specversion", "ce_source", "ce_type", "ce_id"],
         "properties": {
             "ce_specversion": {"type": "string", "const": "1.0"},
-            "ce_source": {"type": "string", "format": "uri-reference", "description": f"Its {topic.produced_by}."},
+            "ce_source": {
+                "type": "string",
+                "format": "uri-reference",
+                "description": f"Its {' or '.join(topic.produced_by)}.",
+            },
             "ce_type": {"type": "string", "const": topic.event_type},
             "ce_id": {"type": "string", "description": "Application id and step: the same step twice has one id."},
         },

@@ -8,11 +8,18 @@ from pydantic_settings import BaseSettings
 
 from runtime.settings import SECRETS
 from services.intake.settings import IntakeSettings
+from services.portal.settings import PortalSettings
 from services.scoring.api.settings import ScoringApiSettings
 from services.scoring.settings import ScoringSettings
 from services.vneid_mock.settings import VneidSettings
 
-SETTINGS: tuple[type[BaseSettings], ...] = (IntakeSettings, VneidSettings, ScoringSettings, ScoringApiSettings)
+SETTINGS: tuple[type[BaseSettings], ...] = (
+    PortalSettings,
+    IntakeSettings,
+    VneidSettings,
+    ScoringSettings,
+    ScoringApiSettings,
+)
 HEAD = """\
 # Settings
 

@@ -56,7 +56,7 @@ def files() -> Mapping[str, str]:
 
 def _row(topic: Topic) -> str:
     consumers, personal = ", ".join(topic.consumed_by), "yes" if topic.personal_data else "no"
-    cells = (f"`{topic.name}`", topic.key, topic.produced_by, consumers, personal)
+    cells = (f"`{topic.name}`", topic.key, ", ".join(topic.produced_by), consumers, personal)
     return f"| {' | '.join(cells)} | {topic.retention_days} days | {DEFAULT_PARTITIONS} |"
 
 
@@ -83,7 +83,8 @@ def _graph() -> Iterator[str]:
     for topic in ALL:
         place = topic.name.replace(".", "_")
         yield f"  {place}([{topic.name}])"
-        yield f"  {topic.produced_by} --> {place}"
+        for producer in topic.produced_by:
+            yield f"  {producer} --> {place}"
         for consumer in topic.consumed_by:
             letters = topic.dead_letter(consumer)
             yield f"  {place} --> {consumer}"

@@ -9,7 +9,20 @@ import typer
 from aiokafka.errors import KafkaError
 
 from domain import DomainError
-from paperless.cli import demo, dlq, fidelity, load, preflight, secrets, send, system, tables, topics, verification
+from paperless.cli import (
+    demo,
+    dlq,
+    fidelity,
+    load,
+    preflight,
+    secrets,
+    send,
+    submit,
+    system,
+    tables,
+    topics,
+    verification,
+)
 from paperless.dead_letters.errors import DeadLetterError
 from paperless.http_client import CertificateError
 from paperless.local.errors import LocalSystemError
@@ -20,6 +33,8 @@ from paperless.operations.topics import TopicsError
 from paperless.population.scenario import ScenarioError
 from paperless.traffic.load.result import LoadError
 from paperless.traffic.manifest import ManifestError
+from paperless.traffic.personas import PersonaError
+from paperless.traffic.portal_client import PortalError
 from paperless.traffic.survey import LogError
 from paperless.verification.scoring_client import ScoringApiError
 from paperless.verification.verify import VerifyError
@@ -37,7 +52,9 @@ EXPECTED = (
     LocalSystemError,
     LogError,
     ManifestError,
+    PersonaError,
     PlanError,
+    PortalError,
     PreflightError,
     ScenarioError,
     ScoringApiError,
@@ -59,6 +76,7 @@ app.command()(demo.demo)
 app.command()(system.up)
 app.command()(system.status)
 app.command()(system.down)
+app.command()(submit.submit)
 app.command()(send.send)
 app.add_typer(load.app, name="load")
 app.command()(verification.verify)

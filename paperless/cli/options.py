@@ -20,6 +20,7 @@ from runtime.settings import EnvironmentSettings, KafkaAccess, read_settings
 DEFAULT_STATE = Path("build/run")
 API = "scoring_api"
 MOCK = "vneid_mock"
+PORTAL = "portal"
 CONSUMERS = ("intake", MOCK, "scoring")
 # A day that a person can watch.
 WATCH_S = 30.0
@@ -121,7 +122,7 @@ class System(NamedTuple):
     @property
     def target(self) -> Target:
         """The parts that a verification asks; without every consumer it could not tell when nothing moves."""
-        health = {name: url for name, url in self.endpoints.items() if name != API}
+        health = {name: url for name, url in self.endpoints.items() if name not in {API, PORTAL}}
         for consumer in CONSUMERS:
             if not any(name.startswith(consumer) for name in health):
                 raise VerifyError(f"where {consumer} answers is not known; name it with --health {consumer}=URL")
@@ -171,16 +172,16 @@ def find_system(state: Path, kafka: str | None, api: str | None, health: list[st
         return System.of(attach(state))
     named = dict(map(_named, health or []))
     if api:
-        named[API] = _address(api, f"--api {api!r}: write a URL, for example http://127.0.0.1:8104")
+        named[API] = part_address(api, f"--api {api!r}: write a URL, for example http://127.0.0.1:8104")
     return System(access_to(kafka) if kafka else None, named, idempotent_producer=True)
 
 
 def _named(option: str) -> tuple[str, str]:
     name, _, url = option.partition("=")
-    return name, _address(url, f"--health {option!r}: write NAME=URL, for example intake=http://127.0.0.1:8101")
+    return name, part_address(url, f"--health {option!r}: write NAME=URL, for example intake=http://127.0.0.1:8101")
 
 
-def _address(url: str, otherwise: str) -> str:
+def part_address(url: str, otherwise: str) -> str:
     """Return the address of a part, to which paths can be added.
 
     Raises:

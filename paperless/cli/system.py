@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from paperless.cli.options import API, DEFAULT_STATE, MOCK, Plan, Seed, State
+from paperless.cli.options import API, DEFAULT_STATE, MOCK, PORTAL, Plan, Seed, State
 from paperless.cli.output import make_console
 from paperless.http_client import async_http_client
 from paperless.local.errors import LocalSystemError
@@ -31,10 +31,12 @@ def up(state: State = DEFAULT_STATE, seed: Seed = 1, plan: Plan = "mild", intake
     state_now = local.state
     console = Console(highlight=False)
     console.print(f"running in {local.directory.path}", soft_wrap=True)
-    console.print(f"  broker       {state_now.address}")
     for name, url in state_now.endpoints.items():
-        console.print(f"  {name:<12} {url}{'/docs' if name in {API, MOCK} else '/health'}")
-    console.print("next: paperless send; paperless verify; paperless rates; paperless down")
+        console.print(f"  {name:<12} {url}{'/docs' if name in {API, MOCK, PORTAL} else '/health'}")
+    console.print(f"  broker       {state_now.address}")
+    console.print(
+        "next: paperless submit --persona birth; paperless send; paperless verify; paperless rates; paperless down"
+    )
 
 
 def status(state: State = DEFAULT_STATE) -> None:

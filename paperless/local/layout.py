@@ -21,7 +21,8 @@ SESSION_TIMEOUT_MS = 3_000
 class LocalOptions(BaseModel):
     """How to run the system on this machine.
 
-    `ports` asks for certain ports by process name (`broker`, `intake`, `vneid_mock`, `scoring`, `scoring_api`); the
+    `ports` asks for certain ports by process name (`broker`, `portal`, `intake`, `vneid_mock`, `scoring`,
+    `scoring_api`); the
     others are chosen free. `applications`: how many the broker's memory must hold; 0 skips that check.
     """
 
@@ -68,12 +69,13 @@ Layout = Callable[[LayoutInputs], tuple[ServiceSpec, ...]]
 
 
 def services(inputs: LayoutInputs) -> tuple[ServiceSpec, ...]:
-    """Intake (one or more members), the VNeID mock, scoring's consumer and its API, in the order they start."""
+    """The portal, intake (one or more members), the VNeID mock, scoring's consumer and its API, in starting order."""
     options = inputs.options
     members = ["intake", *(f"intake_{number}" for number in range(2, options.intake_members + 1))]
     store = {"STORE": inputs.store_url}
     mock = {"SEED": str(options.seed), "PLAN": options.plan}
     return (
+        _service(inputs, "portal", "services.portal", "PORTAL", {}),
         *(_service(inputs, name, "services.intake", "INTAKE", {"SIGNING_KEY": inputs.signing_key}) for name in members),
         _service(inputs, "vneid_mock", "services.vneid_mock", "VNEID", mock),
         _service(inputs, "scoring", "services.scoring", "SCORING", store),

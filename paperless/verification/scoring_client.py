@@ -7,7 +7,7 @@ its connection. The tables come back as the values that the API made of the cell
 import json
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, Literal, NamedTuple, TypeVar
 
 import httpx
 from pydantic import SecretStr, TypeAdapter
@@ -171,14 +171,17 @@ def _detail(response: httpx.Response) -> str:
         return f"{response.status_code} {response.reason_phrase} {response.text}".strip()
 
 
-class _ApiToken(EnvironmentSettings):
+class Tokens(EnvironmentSettings):
     model_config = SettingsConfigDict(env_prefix="PAPERLESS_")
 
     api_token: SecretStr | None = None
+    portal_token: SecretStr | None = None
 
 
-def authorization() -> dict[str, str]:
+def authorization(name: Literal["api_token", "portal_token"] = "api_token") -> dict[str, str]:
     """Return the headers with the token of `PAPERLESS_API_TOKEN`, or of the file PAPERLESS_API_TOKEN_FILE, if any.
+
+    The portal has one of its own: PAPERLESS_PORTAL_TOKEN.
 
     A token never stands on a command line. Of several, parted by white space, the last one is shown: a new one is added
     at the end.
@@ -188,12 +191,12 @@ def authorization() -> dict[str, str]:
 
     """
     try:
-        token = read_settings(_ApiToken).api_token
+        token: SecretStr | None = getattr(read_settings(Tokens), name)
     except FatalError as error:
         raise ApiTokenError(f"{error}; name a file with a token of the API") from error
     if token is None:
         return {}
     words = token.get_secret_value().split()
     if not words:
-        raise ApiTokenError("PAPERLESS_API_TOKEN is empty; unset it, or set it to a token of the API")
+        raise ApiTokenError(f"PAPERLESS_{name.upper()} is empty; unset it, or set it to a token of the API")
     return {"authorization": f"Bearer {words[-1]}"}

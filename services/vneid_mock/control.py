@@ -4,7 +4,6 @@ Errors are problem documents (RFC 9457). Requests that alter the plan are counte
 by hand cannot be predicted from its seed.
 """
 
-import asyncio
 import json
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -17,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from runtime.http_api import create_api, guarded, problems
+from runtime.http_body import read_body
 from runtime.problems import Problem, problem
 from services.vneid_mock.faults import FaultPlan
 from services.vneid_mock.plan_files import PlanError, UnknownPlanError, named_plan, named_plans, plan_of
@@ -179,27 +179,14 @@ def _whole_plan(fields: Mapping[str, Any]) -> FaultPlan:
 
 
 async def _fields(request: Request) -> dict[str, Any]:
+    body = await read_body(request, most_bytes=MAX_BODY_BYTES, within_s=BODY_WITHIN_S, remedy="send one plan")
     try:
-        async with asyncio.timeout(BODY_WITHIN_S):
-            body = await _body(request)
         fields = json.loads(body)
-    except TimeoutError:
-        detail = f"body: not here after {BODY_WITHIN_S:g} s; send it at once"
-        raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, detail) from None
     except (ValueError, RecursionError) as error:
         raise HTTPException(HTTPStatus.BAD_REQUEST, f"body: not JSON ({error}); send an object") from None
     if not isinstance(fields, dict):
         raise HTTPException(HTTPStatus.BAD_REQUEST, "body: not an object; send fields of the plan, see /plan/schema")
     return fields
-
-
-async def _body(request: Request) -> bytes:
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise HTTPException(413, f"body: over {MAX_BODY_BYTES} bytes; send one plan")
-    return body
 
 
 async def _on_plan_error(request: Request, error: Exception) -> Response:

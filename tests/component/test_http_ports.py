@@ -10,6 +10,8 @@ import pytest
 
 from services.intake.app import build as build_intake
 from services.intake.settings import IntakeSettings
+from services.portal.app import Portal
+from services.portal.settings import PortalSettings
 from services.scoring.api.app import create_app
 from services.scoring.app import build as build_scoring
 from services.scoring.settings import ScoringSettings
@@ -19,8 +21,10 @@ from services.vneid_mock.settings import VneidSettings
 
 NAME = "figures.example"
 MANY = 1_000_000
+ID = "01999d7f-7500-7001-8000-5c1a2b3c4d5e"
 Build = Callable[[Path], Any]
 PORTS: dict[str, Build] = {
+    "portal": lambda _: Portal(PortalSettings(allowed_hosts=NAME, per_minute=MANY, filings_per_minute=MANY)).app,
     "intake": lambda _: build_intake(IntakeSettings(allowed_hosts=NAME)).app,
     "vneid_mock": lambda _: build_mock(VneidSettings(allowed_hosts=NAME, control_per_minute=MANY)).app,
     "scoring": lambda folder: (
@@ -31,12 +35,15 @@ PORTS: dict[str, Build] = {
     ),
 }
 PATHS = [(port, "GET", path) for port in PORTS for path in ("/health", "/metrics", "/made-up")] + [
+    ("portal", "POST", "/applications"),
+    *(("portal", "GET", f"/applications/{ID}{page}") for page in ("", "/events", "/stream")),
+    *(("portal", "GET", path) for path in ("/", "/docs", "/openapi.json")),
     *(("vneid_mock", method, "/plan") for method in ("GET", "PUT", "PATCH")),
     ("vneid_mock", "POST", "/plan/reset"),
     *(("vneid_mock", "GET", path) for path in ("/plans", "/plan/schema", "/docs", "/openapi.json")),
     *(("scoring_api", "GET", path) for path in ("/rates", "/why", "/reading", "/docs", "/openapi.json")),
 ]
-WITH_PAGES = ("scoring_api", "vneid_mock")
+WITH_PAGES = ("portal", "scoring_api", "vneid_mock")
 SCRIPT = "/static-offline-docs/swagger-ui-bundle.js"
 
 

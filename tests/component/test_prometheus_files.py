@@ -165,7 +165,7 @@ def test_what_is_mounted_exists_and_is_found_where_it_is_looked_for():
 def test_prometheus_scrapes_where_the_services_listen():
     services = yaml.safe_load(COMPOSE.read_text("utf-8"))["services"]
     jobs = yaml.safe_load((OBSERVE / "prometheus.yml").read_text("utf-8"))["scrape_configs"]
-    assert len(jobs) == 4
+    assert len(jobs) == 5
     for job in jobs:
         [lookup] = job["dns_sd_configs"]
         [name] = lookup["names"]

@@ -20,12 +20,12 @@ from paperless.testing.engine import free_port
 from runtime.metrics import metric_name
 from tests.support.brokers import Broker
 from tests.support.observe_files import OBSERVE, declared, processes_of, rules
-from tests.support.service_flow import EVENTS, file_all, flow_on, producer_of, send_poison
+from tests.support.service_flow import CONSUMERS, EVENTS, file_all, flow_on, producer_of, send_poison
 
 pytestmark = [pytest.mark.container, pytest.mark.timeout(180)]
 
 IMAGE, WITHIN_S = "prom/prometheus:v2.53.3", 60
-JOBS = {"intake", "vneid_mock", "scoring", "scoring_api"}
+JOBS = {"portal", "intake", "vneid_mock", "scoring", "scoring_api"}
 FOLDER = "/etc/prometheus"
 
 
@@ -111,9 +111,12 @@ async def test_prometheus_has_every_declared_metric(embedded: Broker, api: int, 
     async with flow_on(embedded, tmp_path) as flow:
         async with producer_of(flow) as producer:
             await send_poison(producer)
-        services = await flow.start_all()
-        ports = dict(zip(("intake", "vneid_mock", "scoring"), [service.port for service in services], strict=True))
+        services = [flow.start("portal"), *await flow.start_all()]
+        await services[0].ready()
+        ports = dict(zip(("portal", *CONSUMERS), [service.port for service in services], strict=True))
         await file_all(flow, EVENTS)
+        async with async_http_client(services[0].url, timeout_s=5) as client:
+            assert (await client.post("/applications", json=EVENTS[0])).status_code == 202
         await flow.read(APPLICATIONS_DECIDED.name, len(EVENTS))
         with prometheus_of({**ports, "scoring_api": api}) as prometheus:
             await prometheus.eventually("up == 1", len(JOBS))

@@ -87,7 +87,7 @@ def test_a_check_that_goes_on_watching_is_given_the_time_for_it(name):
     assert seconds(check["timeout"]) > int(check["test"][2]) + 10
 
 
-@pytest.mark.parametrize("name", sorted(set(LONG_RUNNING) - {"vneid-mock", "scoring-api"}))
+@pytest.mark.parametrize("name", sorted(set(LONG_RUNNING) - {"portal", "vneid-mock", "scoring-api"}))
 def test_what_is_scaled_has_neither_a_port_nor_a_name_of_its_own(name):
     assert ports(LONG_RUNNING[name]) == []
     assert "container_name" not in LONG_RUNNING[name]

@@ -20,7 +20,7 @@ from tests.support.observe_files import (
 )
 from tests.support.source import ROOT, modules, tree_of
 
-SERVICES = ("intake", "vneid_mock", "scoring")
+SERVICES = ("portal", "intake", "vneid_mock", "scoring")
 PAGE = ROOT / "docs" / "observability.md"
 
 
@@ -123,6 +123,7 @@ def test_every_metric_that_says_how_it_goes_is_watched():
         "paperless_partitions_assigned",
         "paperless_records_published_total",
         "paperless_records_redelivered_total",
+        "portal_request_seconds",
         "scoring_api_request_seconds",
         "vneid_mock_replies_total",
     }

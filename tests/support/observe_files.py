@@ -13,7 +13,7 @@ from tests.support.source import ROOT
 
 OBSERVE = ROOT / "deploy" / "observe"
 # The API is a process of its own, with metrics of its own.
-PROCESSES = ("intake", "vneid_mock", "scoring", "scoring_api")
+PROCESSES = ("portal", "intake", "vneid_mock", "scoring", "scoring_api")
 MODULES = {"scoring_api": "services.scoring.api.app"}
 # What Prometheus itself and the process collector of its client library add.
 FOREIGN = {"up", "ALERTS", "process_cpu_seconds_total", "process_resident_memory_bytes"}

@@ -14,6 +14,7 @@ from paperless.http_client import async_http_client
 from paperless.local.ports import Ports
 
 PREFIX = {
+    "portal": "PORTAL",
     "intake": "INTAKE",
     "vneid_mock": "VNEID",
     "scoring": "SCORING",

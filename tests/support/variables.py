@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings
 from paperless.cli.main import app as paperless
 from paperless.cli.options import ClientSettings
 from paperless.operations.preflight import VARIABLE
-from paperless.verification.scoring_client import _ApiToken
+from paperless.verification.scoring_client import Tokens
 from tools.settings_page import SETTINGS
 
 # Whatever a program is told by others' conventions, not by ours.
@@ -23,6 +23,7 @@ FOREIGN = re.compile(r"(OTEL|KAFKA|POSTGRES|PG|PROMETHEUS|GF|COLLECTOR|PYTHON|TZ
 # The module that runs, and the settings that it reads.
 BY_PREFIX = {str(settings.model_config["env_prefix"]): settings for settings in (*SETTINGS,)}
 READ_BY = {
+    "services.portal": "PORTAL_",
     "services.intake": "INTAKE_",
     "services.vneid_mock": "VNEID_",
     "services.scoring": "SCORING_",
@@ -48,7 +49,7 @@ def known(prefix: str) -> set[str]:
     """Return every variable that the programs with this prefix read."""
     if prefix in BY_PREFIX:
         return variables_of(BY_PREFIX[prefix])
-    return variables_of(ClientSettings) | variables_of(_ApiToken) | set(_of_options())
+    return variables_of(ClientSettings) | variables_of(Tokens) | set(_of_options())
 
 
 def _of_options() -> Iterator[str]:

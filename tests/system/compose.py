@@ -67,7 +67,9 @@ class Compose:
         self.files = tuple(files)
         self.reports = Path(tempfile.gettempdir()) / f"{project}-reports"
         self.api_port, self.mock_port, self.kafka_port = free_port(), free_port(), free_port()
+        self.portal_port = free_port()
         given = {
+            "PAPERLESS_PORTAL_PORT": self.portal_port,
             "PAPERLESS_API_PORT": self.api_port,
             "PAPERLESS_MOCK_PORT": self.mock_port,
             "PAPERLESS_KAFKA_PORT": self.kafka_port,

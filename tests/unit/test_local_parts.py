@@ -409,7 +409,7 @@ def inputs(**changes: object) -> LayoutInputs:
 
 def test_every_service_gets_its_own_settings():
     specs = {spec.name: spec for spec in services(inputs())}
-    assert list(specs) == ["intake", "vneid_mock", "scoring", "scoring_api"]
+    assert list(specs) == ["portal", "intake", "vneid_mock", "scoring", "scoring_api"]
     assert specs["intake"].env["INTAKE_SIGNING_KEY"] == "k"
     assert specs["intake"].env["INTAKE_IDEMPOTENT_PRODUCER"] == "false"
     assert (specs["vneid_mock"].env["VNEID_SEED"], specs["vneid_mock"].env["VNEID_PLAN"]) == ("7", "rough")
@@ -426,7 +426,7 @@ def test_children_reach_this_machine_past_any_proxy(monkeypatch):
 
 
 def test_more_intake_members_have_names_and_ports_apart():
-    specs = services(inputs(intake_members=3, static_members=True))[:3]
+    specs = services(inputs(intake_members=3, static_members=True))[1:4]
     assert [spec.name for spec in specs] == ["intake", "intake_2", "intake_3"]
     assert len({spec.port for spec in specs}) == 3
     assert [spec.env["INTAKE_GROUP_INSTANCE_ID"] for spec in specs] == ["intake", "intake_2", "intake_3"]

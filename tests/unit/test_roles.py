@@ -10,30 +10,31 @@ from services.vneid_mock.settings import VneidSettings
 def test_every_end_of_a_topic_has_its_right():
     table = set(acl_table())
     for topic in ALL:
-        assert Grant(role(topic.produced_by).user, "topic", topic.name, "write") in table
+        for producer in topic.produced_by:
+            assert Grant(role(producer).user, "topic", topic.name, "write") in table
         for consumer in topic.consumed_by:
             user = role(consumer).user
             assert Grant(user, "topic", topic.name, "read") in table
             assert Grant(user, "topic", topic.dead_letter(consumer), "write") in table
 
 
-def test_only_the_registrys_ends_the_verifier_and_the_operator_touch_a_topic():
+def test_only_the_registrys_ends_portal_verifier_and_operator_touch_a_topic():
     for topic in ALL:
         readers = {one.name for one in roles() if topic.name in one.reads}
         writers = {one.name for one in roles() if topic.name in one.writes}
-        ends = {topic.produced_by, topic.moved_by, "operator"} - {None}
-        assert (readers, writers) == ({*topic.consumed_by, "verifier"}, ends)
+        ends = {*topic.produced_by, topic.moved_by, "operator"} - {None}
+        assert (readers, writers) == ({*topic.consumed_by, "portal", "verifier"}, ends)
 
 
-def test_only_intake_and_the_operator_write_what_they_read():
+def test_only_intake_portal_and_operator_write_what_they_read():
     both = {(one.name, topic) for one in roles() for topic in set(one.reads) & set(one.writes) - {LOG_IDENTITY}}
     settled = {("operator", name) for name, _ in dead_letter_topics()}
-    assert both == {("intake", APPLICATIONS_SUBMITTED.name)} | settled
+    assert both == {("intake", APPLICATIONS_SUBMITTED.name), ("portal", APPLICATIONS_SUBMITTED.name)} | settled
 
 
-def test_nobody_reads_dead_letters_but_the_verifier_and_the_operator():
+def test_nobody_reads_dead_letters_but_portal_verifier_and_operator():
     for name, _ in dead_letter_topics():
-        assert [one.name for one in roles() if name in one.reads] == ["verifier", "operator"]
+        assert [one.name for one in roles() if name in one.reads] == ["portal", "verifier", "operator"]
 
 
 def test_the_operator_settles_dead_letters_and_reads_nothing_else():
@@ -50,6 +51,7 @@ def test_personal_data_are_read_by_those_who_must():
     personal = {topic.name for topic in ALL if topic.personal_data}
     personal |= {name for name, source in dead_letter_topics() if source.personal_data}
     assert {one.name for one in roles() if personal & set(one.reads)} == {
+        "portal",
         "intake",
         "vneid_mock",
         "verifier",

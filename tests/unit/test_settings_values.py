@@ -26,6 +26,8 @@ from runtime.settings import ServiceSettings, read_settings
 from runtime.subscription import subscribe
 from services.intake import app as intake
 from services.intake.settings import IntakeSettings
+from services.portal import app as portal
+from services.portal.settings import PortalSettings
 from services.scoring.api.settings import ScoringApiSettings
 from services.scoring.settings import ScoringSettings
 from services.scoring.store.engines import open_session
@@ -86,8 +88,16 @@ def scoring_api_works(settings: ScoringApiSettings) -> None:
     open_session(settings.store, read_only=True)
 
 
+def portal_works(settings: PortalSettings) -> None:
+    limited(settings.per_minute)
+    limited(settings.filings_per_minute)
+    HostGuard(None, settings.allowed_hosts)
+    portal.Portal(settings)
+
+
 WORKS: dict[type[BaseSettings], Callable[[Any], None]] = {
     ServiceSettings: wire,
+    PortalSettings: portal_works,
     IntakeSettings: intake_works,
     VneidSettings: vneid_works,
     ScoringSettings: scoring_works,
@@ -178,11 +188,3 @@ def test_a_service_refuses_wrong_settings_in_one_line(module: str):
     assert done.returncode == 78
     [line] = done.stderr.splitlines()
     assert line.startswith(f"error: {prefix}_PARTITIONS: ")
-
-
-def test_a_fetch_that_would_outwait_a_session_is_refused():
-    """A history found it: frozen once, a member joined and was evicted for ever, its look-ups waiting for fetches."""
-    settings = read_settings(ServiceSettings, fetch_max_wait_ms=1_200, session_timeout_ms=6_000)
-    assert settings.fetch_max_wait_ms == 1_200
-    with pytest.raises(FatalError, match="FETCH_MAX_WAIT_MS to at most 1200, a fifth of SESSION_TIMEOUT_MS"):
-        read_settings(ServiceSettings, fetch_max_wait_ms=1_201, session_timeout_ms=6_000)

@@ -3,25 +3,21 @@
 Every request reads one moment of the store and lets go of it: the writer never waits, and a table is consistent.
 """
 
-import asyncio
-import signal
-import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import NoReturn
 
 import structlog
 import typer
-import uvicorn
 from fastapi import FastAPI, Request, Response
 
 from domain import load_domain
 from runtime.errors import FatalError
 from runtime.host_guard import HostGuard
 from runtime.http_api import HOST_REFUSALS, create_api, guarded, problems
-from runtime.http_guard import MAX_HEAD_BYTES, token_digests
+from runtime.http_guard import token_digests
+from runtime.http_server import serve_api
 from runtime.logs import configure
 from runtime.metrics import Metric, Metrics
 from runtime.settings import read_settings
@@ -36,7 +32,6 @@ METRICS = (
     Metric("counter", "requests_total", "Requests answered.", ("route", "status")),
     Metric("histogram", "request_seconds", "Time to the answer, reading the store included."),
 )
-GRACE_S = 5
 EXIT_USAGE = 2
 # The number of runtime.process, which would bring the Kafka client along.
 EXIT_FATAL = 78
@@ -95,30 +90,13 @@ def serve(settings: ScoringApiSettings) -> int:
     tokens = token_digests("SCORING_API", settings.http_host, settings.tokens, open_to_all=settings.open)
     reader = StoreReader(settings.store, password=settings.store_password)
     app = create_app(reader, tokens=tokens, per_minute=settings.per_minute, allowed_hosts=settings.allowed_hosts)
-    server = uvicorn.Server(_server_options(app))
-    # uvicorn raises the signal again after a graceful stop; it must find a handler that leaves the exit code alone.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
-    with socket.create_server((settings.http_host, settings.http_port)) as listener, suppress(KeyboardInterrupt):
-        # asyncio sets this only on listeners it made itself; without it every small answer waits 40 ms for an ACK.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        address = "http://{}:{}".format(*listener.getsockname()[:2])
-        log.info("serving", address=address, tokens=len(tokens), store=reader.url)
-        asyncio.run(server.serve(sockets=[listener]))
-    return 0
-
-
-def _server_options(app: FastAPI) -> uvicorn.Config:
-    return uvicorn.Config(
+    server = serve_api(
         app,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=GRACE_S,
-        h11_max_incomplete_event_size=MAX_HEAD_BYTES,
-        # A caller must not choose the address that it is limited by.
-        proxy_headers=False,
-        server_header=False,
+        settings.http_host,
+        settings.http_port,
+        listening=lambda address: log.info("serving", address=address, tokens=len(tokens), store=reader.url),
     )
+    return 0 if server.started else 1
 
 
 def main() -> None:

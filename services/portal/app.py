@@ -1,0 +1,210 @@
+"""The portal's composition root: an HTTP API over a producer and a reader of the log; it keeps nothing of its own."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+import orjson
+import structlog
+import uvicorn
+from fastapi import FastAPI
+from starlette.responses import JSONResponse
+
+from contracts.submissions import SubmissionCheck
+from contracts.topics import APPLICATIONS_SUBMITTED
+from domain import load_domain
+from runtime.broker import RestartableProducer, open_producer
+from runtime.errors import FatalError
+from runtime.host_guard import HostGuard
+from runtime.http_api import HOST_REFUSALS, create_api, guarded, problems
+from runtime.http_guard import token_digests
+from runtime.http_server import serve_api
+from runtime.logs import configure
+from runtime.metrics import Metric, Metrics
+from runtime.settings import read_settings
+from services.portal.applications import TOPICS, Applications
+from services.portal.desk import Desk
+from services.portal.log import Log
+from services.portal.measured import Measured
+from services.portal.models import Reason
+from services.portal.outbox import Outbox
+from services.portal.pages import Pages, Streams
+from services.portal.problems import install
+from services.portal.rate import FilingRate
+from services.portal.recent import Reader
+from services.portal.routes import asking_routes, filing_routes, operations
+from services.portal.settings import PortalSettings
+
+log = structlog.get_logger(__name__)
+
+PRODUCES = (APPLICATIONS_SUBMITTED,)
+METRICS = (
+    Metric("counter", "requests_total", "Requests answered.", ("route", "status")),
+    Metric("counter", "filings_total", "Applications taken: filed, or repeated, which writes nothing.", ("result",)),
+    Metric("histogram", "request_seconds", "Time to the first byte of the answer, reading the log included."),
+)
+EXIT_USAGE, EXIT_FATAL = 2, 78
+
+
+class Parts(NamedTuple):
+    """What the portal works with; `why_unready` says what /health does."""
+
+    desk: Desk
+    reader: Reader
+    why_unready: Callable[[], list[str]] = list
+    lifespan: Any = None
+    stopping: Callable[[], bool] = lambda: False
+
+
+def create_app(settings: PortalSettings, parts: Parts, metrics: Metrics, applications: Applications) -> FastAPI:
+    """Return the portal; nothing connects before it starts.
+
+    Raises:
+        FatalError: others could reach it without a token.
+
+    """
+    tokens = token_digests("PORTAL", settings.http_host, settings.tokens, open_to_all=settings.open)
+    app = create_api(
+        tokens=tokens,
+        per_minute=settings.per_minute,
+        title="Paperless intake: portal",
+        version="1",
+        summary="The front door: file an application, and follow it to its outcome.",
+        description="Times are wall time in UTC; `due_at` and `decided_at` are event time, +07:00.",
+        lifespan=parts.lifespan,
+    )
+    install(app)
+    pages = Pages(applications)
+    streams = Streams(pages, settings.streams, parts.stopping)
+    filed = partial(_count, metrics)
+    app.include_router(filing_routes(parts.desk, SubmissionCheck.of(load_domain()), filed), **guarded(tokens))
+    app.include_router(asking_routes(pages, streams), **guarded(tokens))
+    app.include_router(operations(parts.why_unready, metrics), responses=problems(*HOST_REFUSALS))
+    app.add_api_route("/", front, include_in_schema=False)
+    app.add_middleware(FilingRate, per_minute=settings.filings_per_minute)
+    app.add_middleware(HostGuard, allowed_hosts=settings.allowed_hosts)
+    app.add_middleware(Measured, metrics=metrics)
+    return app
+
+
+def _count(metrics: Metrics, result: str) -> None:
+    metrics.count("filings_total", result=result)
+
+
+async def front() -> JSONResponse:
+    """What is here; the page for people comes to this address."""
+    return JSONResponse(
+        {
+            "what": "the front door of paperless: file an application and follow it to its outcome",
+            "file": "POST /applications",
+            "follow": "GET /applications/{id}, /applications/{id}/events, /applications/{id}/stream",
+            "documentation": "/docs",
+        }
+    )
+
+
+def load_reasons() -> dict[str, Reason]:
+    """Return names and source of each rule of intake, by its slug; `make generate` writes them."""
+    texts = orjson.loads((files("services.portal") / "reasons.json").read_bytes())
+    return {slug: Reason(reason=slug, **text) for slug, text in texts.items()}
+
+
+class Portal:
+    """One process of the portal: app, connections, and the reason for which it stops by itself, if there is one."""
+
+    def __init__(self, settings: PortalSettings) -> None:
+        self.settings, self.fatal = settings, ""
+        self.metrics = Metrics("portal", METRICS)
+        self._server: uvicorn.Server | None = None
+        self._log = Log(
+            settings,
+            client_id=settings.client_id,
+            topics=TOPICS,
+            partitions=settings.partitions,
+            within_s=settings.read_within_s,
+        )
+        self._producer = RestartableProducer(
+            lambda: open_producer(settings, client_id=settings.client_id, idempotent=settings.idempotent_producer)
+        )
+        applications = Applications(
+            self._log,
+            partitions=settings.partitions,
+            recent=settings.recent,
+            most=settings.most,
+            reasons=load_reasons(),
+        )
+        desk = Desk(applications, Outbox(self._producer, settings.filed_within_s))
+        parts = Parts(desk, self._log, self._why_unready, self._running, self._stopping)
+        self.app = create_app(settings, parts, self.metrics, applications)
+
+    def run(self) -> int:
+        """Serve until SIGTERM or SIGINT and return the exit code."""
+        log.info("starting", settings=self.settings.model_dump(mode="json"))
+        server = serve_api(
+            self.app,
+            self.settings.http_host,
+            self.settings.http_port,
+            listening=lambda address: log.info("serving", address=address),
+            connections=self.settings.connections,
+            made=self._made,
+        )
+        if self.fatal:
+            _say(self.fatal)
+            return EXIT_FATAL
+        log.info("stopped")
+        return 0 if server.started else 1
+
+    def _made(self, server: uvicorn.Server) -> None:
+        self._server = server
+
+    def _stopping(self) -> bool:
+        return self._server is not None and self._server.should_exit
+
+    def _why_unready(self) -> list[str]:
+        trouble = self.fatal or self._log.trouble
+        return [trouble] if trouble else []
+
+    @asynccontextmanager
+    async def _running(self, _: FastAPI) -> AsyncIterator[None]:
+        watching = asyncio.create_task(self._watch())
+        try:
+            yield
+        finally:
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
+            await self._producer.stop()
+            await self._log.close()
+
+    async def _watch(self) -> None:
+        try:
+            await self._log.watch(self._producer.start)
+        except FatalError as error:
+            self.fatal = str(error)
+        except Exception as error:
+            self.fatal = f"the portal no longer looks after its broker: {error!r}"
+            log.exception("a fault of ours")
+        if self._server is not None:
+            self._server.should_exit = True
+
+
+def main() -> int:
+    """Serve the portal by the settings of the environment; return the exit code."""
+    try:
+        settings = read_settings(PortalSettings)
+        configure("portal", settings.log_level)
+        return Portal(settings).run()
+    except FatalError as error:
+        _say(str(error))
+        return EXIT_FATAL
+    except OSError as error:
+        _say(f"PORTAL_HTTP_PORT {settings.http_port}: {error.strerror}; choose another, or 0 for a free one")
+        return EXIT_USAGE
+
+
+def _say(reason: str) -> None:
+    print(f"error: {reason}", file=sys.stderr)  # noqa: T201  the last line an operator sees
