@@ -15,6 +15,7 @@ from paperless.cli import (
     fidelity,
     load,
     preflight,
+    replay,
     secrets,
     send,
     submit,
@@ -28,6 +29,7 @@ from paperless.http_client import CertificateError
 from paperless.local.errors import LocalSystemError
 from paperless.operations.access_control import AccessControlError
 from paperless.operations.preflight import PreflightError
+from paperless.operations.replay import ReplayError
 from paperless.operations.secrets import SecretError
 from paperless.operations.topics import TopicsError
 from paperless.population.scenario import ScenarioError
@@ -56,6 +58,7 @@ EXPECTED = (
     PlanError,
     PortalError,
     PreflightError,
+    ReplayError,
     ScenarioError,
     ScoringApiError,
     SecretError,
@@ -80,6 +83,7 @@ app.command()(submit.submit)
 app.command()(send.send)
 app.add_typer(load.app, name="load")
 app.command()(verification.verify)
+app.command()(replay.replay)
 app.add_typer(dlq.app, name="dlq", help="Dead letters: refused records listed, looked at, repaired, replayed, dropped.")
 app.command()(tables.rates)
 app.command()(tables.why)

@@ -1,7 +1,7 @@
 """Reads a log from its start to its end as it is now, partition by partition."""
 
-from collections.abc import AsyncIterator, Callable, Iterable
-from typing import Any, Self
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from typing import Any, NamedTuple, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -18,6 +18,14 @@ MAX_RECORDS = 5_000
 _STATES: dict[Action, State] = {"repair": "repaired", "replay": "replayed", "drop": "dropped"}
 # An idle fetch returns after this time and tells the high-water mark of an empty partition.
 FETCH_WAIT_MS = 50
+
+
+class LogPiece(NamedTuple):
+    """The next consumer records of a partition, and how many records there are in all, as far as is known."""
+
+    partition: int
+    records: list[Any]
+    total: int
 
 
 class LogReader:
@@ -93,19 +101,40 @@ class LogReader:
                 for record in records
             ]
 
-    async def _pieces(self, targets: list[TopicPartition]) -> AsyncIterator[tuple[TopicPartition, list[Any]]]:
+    async def until_now(self, topic: str, starts: Mapping[int, int]) -> AsyncIterator[LogPiece]:
+        """Yield records of a topic from these offsets by partition on, to where each partition ended at first sight."""
+        places = {TopicPartition(topic, number): offset for number, offset in starts.items()}
+        ends: dict[TopicPartition, int] = {}
+        async for place, records in self._pieces(list(places), places, ends):
+            readable = [record for record in records if record.offset < ends[place]]
+            total = sum(end - places[each] for each, end in ends.items())
+            yield LogPiece(place.partition, readable, total)
+
+    async def _pieces(
+        self,
+        targets: list[TopicPartition],
+        starts: Mapping[TopicPartition, int] | None = None,
+        ends: dict[TopicPartition, int] | None = None,
+    ) -> AsyncIterator[tuple[TopicPartition, list[Any]]]:
+        """Yield records of partitions, from these offsets or else from the log's start.
+
+        With `ends` to where each partition ended when it was first fetched, which is put there before its records are
+        yielded; else to where it ends by then.
+        """
         self._consumer.assign(targets)
-        await self._consumer.seek_to_beginning(*targets)
+        begin = await self._consumer.beginning_offsets(targets)
+        for target in targets:
+            self._consumer.seek(target, max(begin[target], (starts or {}).get(target, 0)))
         left = set(targets)
         while left:
-            fetched = await read(self._consumer, *targets, timeout_ms=FETCH_WAIT_MS, max_records=MAX_RECORDS)
+            fetched = await read(self._consumer, *left, timeout_ms=FETCH_WAIT_MS, max_records=MAX_RECORDS)
+            seen = {target: end for target in left if (end := readable_end(self._consumer, target)) is not None}
+            if ends is not None:
+                ends.update({target: end for target, end in seen.items() if target not in ends})
+                seen = {target: ends[target] for target in seen}
             for target, records in fetched.items():
                 yield target, records
-            left = {target for target in left if not await self._at_end(target)}
-
-    async def _at_end(self, target: TopicPartition) -> bool:
-        end = readable_end(self._consumer, target)
-        return end is not None and await self._consumer.position(target) >= end
+            left -= {target for target, end in seen.items() if await self._consumer.position(target) >= end}
 
 
 def _refused(letter: DeadLetter) -> RefusedRecord:
