@@ -6,7 +6,19 @@ from hypothesis import strategies as st
 
 from domain import load_domain
 from services.scoring.rates.definitions import MeasureName, published_for_country, published_for_province
-from services.scoring.rates.rates import Counts, count, province_rates, rates_of, rates_table, select
+from services.scoring.rates.rates import (
+    Counts,
+    RateRow,
+    count,
+    province_rates,
+    ranked,
+    rate,
+    rates_of,
+    rates_table,
+    row_of,
+    select,
+    wilson,
+)
 from services.scoring.rollup.cells import Measures
 from services.scoring.rollup.outcome import ApplicationOutcome
 from services.scoring.rollup.rollup import Rollup
@@ -81,14 +93,43 @@ def test_the_default_table_leaves_ministry_run_applications_out():
     assert [row.applications for row in table.by_authority] == [1, 1, 2]
 
 
+def row(key: str, end_to_end: int, applications: int) -> RateRow:
+    counts = Counts(applications=applications, end_to_end=end_to_end)
+    return row_of(key, (key, key), counts)
+
+
+def places(*rows: RateRow) -> list[tuple[str, int | None]]:
+    return [(each.key, each.rank) for each in ranked(rows)]
+
+
 def test_equal_rates_share_a_rank():
-    decisions = [
-        decided(1, procedure=BIRTH, province="01"),
-        decided(2, procedure=BIRTH, province="79"),
-        decided(3, procedure=BIRTH, province="48", **ON_PAPER),
-    ]
-    table = rates_table(cells(decisions), DOMAIN)
-    assert [(row.key, row.rank) for row in table.rows[:3]] == [("01", 1), ("79", 1), ("48", 3)]
+    rows = row("48", 60, 200), row("79", 50, 100), row("01", 100, 200)
+    assert places(*rows) == [("01", 1), ("79", 1), ("48", 3)]
+
+
+def test_who_has_few_applications_follows_without_a_rank():
+    rows = row("11", 4, 11), row("08", 13, 100), row("14", 0, 99), row("01", 12, 100), row("04", 0, 0)
+    assert places(*rows) == [("08", 1), ("01", 2), ("11", None), ("14", None), ("04", None)]
+
+
+def test_a_share_has_the_wilson_interval():
+    """Against Newcombe (1998), table I: 81 of 263, 15 of 148, 0 of 20, 1 of 29, without continuity correction."""
+    shares = [(81, 263), (15, 148), (0, 20), (1, 29)]
+    intervals = [tuple(round(end, 4) for end in wilson(*share)) for share in shares]
+    assert intervals == [(0.2553, 0.3662), (0.0624, 0.1605), (0.0, 0.1611), (0.0061, 0.1718)]
+
+
+@given(st.integers(1, 10**7).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_an_interval_holds_its_share_and_stays_within_bounds(share):
+    each = rate(*share)
+    assert each.interval is not None
+    low, high = each.interval
+    assert 0 <= low <= each.value <= high <= 1
+
+
+def test_a_mean_and_what_was_not_counted_have_no_interval():
+    assert rates_of(Counts(applications=2, minutes=35))["minutes_to_result"].interval is None
+    assert rates_of(Counts())["d1"].interval is None
 
 
 def test_published_rates_stand_beside_the_simulated_ones():

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from fractions import Fraction
 from functools import lru_cache
+from math import sqrt
 from typing import Final, NamedTuple, TypeVar
 
 from domain import Domain, Procedure
@@ -32,6 +33,10 @@ AUTHORITY_NAMES: Final[Mapping[AuthorityFilter, tuple[str, str]]] = {
 BREACHES: Final = frozenset({"asked_anyway", "asked_again"})
 # Enough for two decimals of a percentage, few enough to read.
 DISPLAY_DIGITS: Final = 6
+# With fewer applications a place is chance: its D1 is known to ten points at best.
+RANKED_FROM: Final = 100
+# 97.5 % of a standard normal distribution lie below it.
+Z_95: Final = 1.959964
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,8 @@ class Rate:
     numerator: int
     denominator: int
     value: float | None
+    interval: tuple[float, float] | None = None
+    """Of a share: the Wilson score interval at 95 %, as if its cases had been drawn at random; null as `value` is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +59,7 @@ class RateRow:
     name_vi: str
     name_en: str
     rank: int | None
-    """By D1 among the rows; null without applications."""
+    """By D1 among the rows with 100 applications or more; null with fewer."""
     applications: int
     assisted: int
     papers_avoided: int
@@ -204,9 +211,25 @@ def _counted(pattern: str, online: bool, eligible: bool, papers: frozenset[str])
 
 
 def rate(numerator: int, denominator: int) -> Rate:
-    """Return a rate; without anything counted it has no value."""
-    value = round(numerator / denominator, DISPLAY_DIGITS) if denominator else None
-    return Rate(numerator=numerator, denominator=denominator, value=value)
+    """Return a share; without anything counted it has neither value nor interval."""
+    if not denominator:
+        return mean(numerator, denominator)
+    low, high = wilson(numerator, denominator)
+    return replace(mean(numerator, denominator), interval=(round(low, DISPLAY_DIGITS), round(high, DISPLAY_DIGITS)))
+
+
+def mean(total: int, cases: int) -> Rate:
+    """Return a mean, which is no share of its cases and has no interval."""
+    value = round(total / cases, DISPLAY_DIGITS) if cases else None
+    return Rate(numerator=total, denominator=cases, value=value)
+
+
+def wilson(numerator: int, denominator: int, z: float = Z_95) -> tuple[float, float]:
+    """Return the Wilson score interval of a share (Wilson 1927), within 0 and 1; `denominator` is above 0."""
+    share, scale = numerator / denominator, 1 + z * z / denominator
+    centre = (share + z * z / (2 * denominator)) / scale
+    half = z / scale * sqrt(share * (1 - share) / denominator + (z / (2 * denominator)) ** 2)
+    return max(centre - half, 0.0), min(centre + half, 1.0)
 
 
 def rates_of(counts: Counts) -> dict[MeasureName, Rate]:
@@ -221,7 +244,7 @@ def rates_of(counts: Counts) -> dict[MeasureName, Rate]:
         "on_time": rate(counts.on_time, everything),
         "online": rate(counts.online, everything),
         "presumed": rate(counts.presumed, everything),
-        "minutes_to_result": rate(counts.minutes, everything),
+        "minutes_to_result": mean(counts.minutes, everything),
     }
 
 
@@ -243,12 +266,12 @@ def row_of(
 
 
 def ranked(rows: Iterable[RateRow]) -> list[RateRow]:
-    """Return rows by D1, best first; equal rates share a rank, and rows without applications come last without one."""
-    ordered = sorted(rows, key=lambda row: (-_d1(row), -row.applications, row.key))
+    """Return rows by D1, best first; equal rates share a rank, and rows below `RANKED_FROM` follow without one."""
+    ordered = sorted(rows, key=lambda row: (row.applications < RANKED_FROM, -_d1(row), -row.applications, row.key))
     ranks: list[RateRow] = []
     for position, row in enumerate(ordered, start=1):
         tied = bool(ranks) and _d1(ranks[-1]) == _d1(row)
-        place = (ranks[-1].rank if tied else position) if row.applications else None
+        place = (ranks[-1].rank if tied else position) if row.applications >= RANKED_FROM else None
         ranks.append(replace(row, rank=place))
     return ranks
 
