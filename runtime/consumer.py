@@ -17,6 +17,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from faststream.kafka import KafkaBroker
 
 from runtime.broker import KNOWN_BROKERS_CHECKED_S, keep_bootstrapped
+from runtime.broker_contact import BrokerContact
 from runtime.errors import FatalError
 from runtime.log_positions import LogPositions, readable_end
 from runtime.messages import Record
@@ -71,7 +72,8 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
         # When a batch was handled, or nothing was left to handle.
         self.progressed_at = self.clock.now()
         self.ticker: asyncio.Task[None] | None = None
-        self._bootstrapped: asyncio.Task[Never] | None = None
+        self.contact = BrokerContact(held_back_s=resources.settings.fetch_max_wait_ms / 1000)
+        self._looking_after_client: list[asyncio.Task[Never]] = []
         self._resources, self._metrics, self._pending = resources, resources.metrics, pending
         self._lock = asyncio.Lock()
         self._assigned = asyncio.Event()
@@ -133,13 +135,14 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
         """Start the ticker; call when the broker has started."""
         self.ticker = asyncio.create_task(self._tick_forever())
         client = self.consumer._client  # noqa: SLF001  a consumer, unlike a producer, has no other name for it
-        self._bootstrapped = asyncio.create_task(keep_bootstrapped(client, KNOWN_BROKERS_CHECKED_S))
+        work = (keep_bootstrapped(client, KNOWN_BROKERS_CHECKED_S), self.contact.watch(client))
+        self._looking_after_client = [asyncio.create_task(each) for each in work]
 
     async def drain(self) -> None:
         """Stop taking records, finish and publish what was taken, commit; the consumer is still alive here."""
         self._draining = True
         self._assigned.set()
-        for task in filter(None, (self.ticker, self._bootstrapped)):
+        for task in filter(None, (self.ticker, *self._looking_after_client)):
             task.cancel()
             await asyncio.wait({task})
         await self._last_commit("stopping", draining=True)

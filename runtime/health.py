@@ -2,6 +2,7 @@
 
 from aiokafka import TopicPartition
 
+from runtime.broker_contact import BROKER_UNREACHABLE
 from runtime.consumer import PartitionConsumer
 from runtime.metrics import Metrics
 
@@ -29,10 +30,21 @@ def measure(member: PartitionConsumer, metrics: Metrics) -> None:
     metrics.gauge("publishing_failing", member.publisher.failing)
 
 
+def positions(member: PartitionConsumer) -> dict[str, dict[str, int]]:
+    """Return the offset of the next record by topic and partition: from them one sees that it gets on."""
+    owned = sorted(member.partitions.items())
+    return {
+        topic: {str(number): each.next_offsets[topic] for number, each in owned if topic in each.next_offsets}
+        for topic in member.topics
+    }
+
+
 def unready_reasons(member: PartitionConsumer) -> list[str]:
     """Return why a member does not do its work; empty when it does."""
     now = member.clock.now()
     reasons = []
+    if member.contact.lost:
+        reasons.append(BROKER_UNREACHABLE)
     if member.fatal is not None:
         reasons.append(f"stopped: {member.fatal}")
     if not member.partitions:

@@ -16,7 +16,7 @@ from runtime.broker import open_broker
 from runtime.consumer import PartitionConsumer
 from runtime.errors import FatalError
 from runtime.garbage_collector import tune_garbage_collector
-from runtime.health import measure, unready_reasons
+from runtime.health import measure, positions, unready_reasons
 from runtime.host_guard import HostGuard
 from runtime.metrics import Metrics
 from runtime.resources import ProcessResources
@@ -110,6 +110,8 @@ def _health(consumer: PartitionConsumer, details: Callable[[], dict[str, object]
             "partitions": sorted(consumer.partitions),
             "open": consumer.open_records(),
             "lag": consumer.lag(),
+            "positions": positions(consumer),
+            "since_progress_s": round(consumer.clock.now() - consumer.progressed_at, 1),
             **details(),
         }
         status = 503 if reasons else 200

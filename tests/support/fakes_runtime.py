@@ -1,7 +1,7 @@
 """In-memory twins of the log, the client and the clock: what the kernel sees of Kafka, without Kafka."""
 
 import asyncio
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -138,10 +138,28 @@ class FakeProducer:
         return future
 
 
+class FakeConnection:
+    """A connection of aiokafka's client: open or not, with the questions that wait for an answer."""
+
+    def __init__(self) -> None:
+        self.open = True
+        self._requests: deque[tuple[int, object, object]] = deque()
+
+    def connected(self) -> bool:
+        return self.open
+
+    def ask(self) -> None:
+        self._requests.append((0, None, object()))
+
+    def answer(self) -> None:
+        self._requests.popleft()
+
+
 class FakeClient:
     """The part of aiokafka's client that finds brokers: those of its last metadata, or the bootstrap servers."""
 
     def __init__(self, *, known_answer: bool = True, refusals: int = 0) -> None:
+        self._conns = {0: FakeConnection()}
         self.known_answer, self.refusals = known_answer, refusals
         self.asked = self.bootstraps = 0
 

@@ -8,7 +8,7 @@ import pytest
 from aiokafka import TopicPartition
 
 from runtime import consumer as consumer_module
-from runtime.health import BUSY_LIMIT_S, POLL_LIMIT_S, PROGRESS_LIMIT_S, unready_reasons
+from runtime.health import BUSY_LIMIT_S, POLL_LIMIT_S, PROGRESS_LIMIT_S, positions, unready_reasons
 from tests.support.fakes_runtime import (
     ANSWERS,
     OPENS,
@@ -306,6 +306,24 @@ async def test_a_broker_that_takes_nothing_is_noticed():
     bench = await healthy()
     bench.kernel.publisher.failing = True
     assert unready_reasons(bench.kernel) == ["the broker does not take records"]
+
+
+async def test_a_broker_that_is_away_is_named_until_it_is_back():
+    bench = await healthy()
+    connection = bench.consumer._client._conns[0]
+    connection.open = False
+    for _ in range(8):
+        bench.kernel.contact.look(bench.consumer._client._conns)
+    assert unready_reasons(bench.kernel) == ["broker unreachable"]
+    connection.open = True
+    bench.kernel.contact.look(bench.consumer._client._conns)
+    assert unready_reasons(bench.kernel) == []
+
+
+async def test_positions_are_told_by_topic_and_partition():
+    bench = await healthy()
+    await bench.batch(stored(0, b"q"), stored(1, b"q"))
+    assert positions(bench.kernel) == {OPENS: {"0": 2}, ANSWERS: {"0": 0}}
 
 
 async def test_a_partition_no_longer_fetched_is_noticed():

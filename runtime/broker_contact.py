@@ -1,0 +1,47 @@
+"""Whether any broker answers a client: seen from what it has asked, without asking more.
+
+A connection that is broken is closed at once; one to a broker that hangs, or that a network cuts off, stays open for
+the request timeout, and only its oldest question tells.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Never
+
+LOOK_EVERY_S = 0.5
+# How long no broker may answer: the consumer's own questions, which the broker holds back for a while, come on top.
+SILENT_S = 2.5
+BROKER_UNREACHABLE = "broker unreachable"
+
+
+class BrokerContact:
+    """Looks at a client twice a second; counts looks, not time: a process that is late has not lost its broker."""
+
+    def __init__(self, *, held_back_s: float = 0.0) -> None:
+        self._patience = round((SILENT_S + held_back_s) / LOOK_EVERY_S)
+        self._silent = 0
+        self._asked: dict[Any, object] = {}
+
+    @property
+    def lost(self) -> bool:
+        """Whether no broker has answered for so long."""
+        return self._silent > self._patience
+
+    async def watch(self, client: Any) -> Never:
+        """Look at an aiokafka client for ever."""
+        while True:
+            # aiokafka has no other view of its connections.
+            self.look(client._conns)  # noqa: SLF001
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    def look(self, connections: Mapping[Any, Any]) -> None:
+        """Look at the connections once: one that is open and has nothing to answer, or has answered, is contact."""
+        asked = {key: _oldest_question(each) for key, each in connections.items() if each.connected()}
+        answering = [key for key, oldest in asked.items() if oldest is None or self._asked.get(key) is not oldest]
+        self._asked = asked
+        self._silent = 0 if answering else self._silent + 1
+
+
+def _oldest_question(connection: Any) -> object:
+    waiting = connection._requests  # noqa: SLF001  as above
+    return waiting[0][2] if waiting else None
