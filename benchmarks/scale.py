@@ -29,7 +29,8 @@ from paperless.supervise import COMMAND
 from paperless.traffic.driver import DrivePlan, drive
 from paperless.traffic.manifest import read_manifest, versions
 from paperless.traffic.recording import Recording
-from paperless.verification.verify import RunParameters, verify, wait_for_quiescence
+from paperless.verification.quiescence import wait_for_quiescence
+from paperless.verification.verify import RunParameters, verify
 from services.intake.rules import RULES_VERSION
 from services.vneid_mock.plan_files import load_plan
 

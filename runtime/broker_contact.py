@@ -1,4 +1,4 @@
-"""Whether any broker answers a client: seen from what it has asked, without asking more.
+"""A client's contact with its brokers: kept, and seen from what it has asked, without asking more.
 
 A connection that is broken is closed at once; one to a broker that hangs, or that a network cuts off, stays open for
 the request timeout, and only its oldest question tells.
@@ -7,6 +7,8 @@ the request timeout, and only its oldest question tells.
 import asyncio
 from collections.abc import Mapping
 from typing import Any, Never
+
+from runtime.broker import KNOWN_BROKERS_CHECKED_S, keep_bootstrapped
 
 LOOK_EVERY_S = 0.5
 # How long no broker may answer: the consumer's own questions, which the broker holds back for a while, come on top.
@@ -21,11 +23,16 @@ class BrokerContact:
         self._patience = round((SILENT_S + held_back_s) / LOOK_EVERY_S)
         self._silent = 0
         self._asked: dict[Any, object] = {}
+        self.task: asyncio.Future[Any] | None = None
 
     @property
     def lost(self) -> bool:
         """Whether no broker has answered for so long."""
         return self._silent > self._patience
+
+    def start(self, client: Any) -> None:
+        """Look after an aiokafka client until `task` is cancelled: watch it, and keep it from knowing no broker."""
+        self.task = asyncio.gather(self.watch(client), keep_bootstrapped(client, KNOWN_BROKERS_CHECKED_S))
 
     async def watch(self, client: Any) -> Never:
         """Look at an aiokafka client for ever."""

@@ -8,7 +8,7 @@ import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import Any, NamedTuple, Never
+from typing import Any, NamedTuple
 
 import structlog
 from aiokafka import TopicPartition
@@ -16,7 +16,6 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from faststream.kafka import KafkaBroker
 
-from runtime.broker import KNOWN_BROKERS_CHECKED_S, keep_bootstrapped
 from runtime.broker_contact import BrokerContact
 from runtime.errors import FatalError
 from runtime.log_positions import LogPositions, readable_end
@@ -73,7 +72,6 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
         self.progressed_at = self.clock.now()
         self.ticker: asyncio.Task[None] | None = None
         self.contact = BrokerContact(held_back_s=resources.settings.fetch_max_wait_ms / 1000)
-        self._looking_after_client: list[asyncio.Task[Never]] = []
         self._resources, self._metrics, self._pending = resources, resources.metrics, pending
         self._lock = asyncio.Lock()
         self._assigned = asyncio.Event()
@@ -135,14 +133,13 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
         """Start the ticker; call when the broker has started."""
         self.ticker = asyncio.create_task(self._tick_forever())
         client = self.consumer._client  # noqa: SLF001  a consumer, unlike a producer, has no other name for it
-        work = (keep_bootstrapped(client, KNOWN_BROKERS_CHECKED_S), self.contact.watch(client))
-        self._looking_after_client = [asyncio.create_task(each) for each in work]
+        self.contact.start(client)
 
     async def drain(self) -> None:
         """Stop taking records, finish and publish what was taken, commit; the consumer is still alive here."""
         self._draining = True
         self._assigned.set()
-        for task in filter(None, (self.ticker, *self._looking_after_client)):
+        for task in filter(None, (self.ticker, self.contact.task)):
             task.cancel()
             await asyncio.wait({task})
         await self._last_commit("stopping", draining=True)

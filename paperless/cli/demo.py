@@ -4,13 +4,15 @@ import asyncio
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import typer
 
 from domain import load_domain
+from paperless.cli.demo_output import DemoResult, show
+from paperless.cli.narration import Narration
 from paperless.cli.options import (
     API,
     DEFAULT_STATE,
@@ -20,21 +22,25 @@ from paperless.cli.options import (
     Health,
     Json,
     Kafka,
+    Lang,
     Pace,
     ScenarioName,
     State,
     System,
+    Wide,
     Within,
     find_system,
     seconds_per_day,
 )
-from paperless.cli.output import clear_json, make_console, print_verdict, verdict_json, write_json
-from paperless.cli.send import MANIFEST, named_mock, play, running_mock, stopped_text, summary
+from paperless.cli.output import clear_json
+from paperless.cli.phases import Running, Starting
+from paperless.cli.send import MANIFEST, named_mock, play, running_mock, say_stopped, summary
+from paperless.cli.signposts import Signposts, signposts
 from paperless.cli.system import Members
-from paperless.cli.tables import authority_table, league_table, why_text
+from paperless.cli.terminal import Terminal, open_terminal
 from paperless.cli.verification import check
 from paperless.local.layout import LocalOptions
-from paperless.local.state import ProcessState
+from paperless.local.state import ProcessState, StateDirectory
 from paperless.local.supervisor import SAMPLE_EVERY_S
 from paperless.local.system import LocalSystem, running, start, stop
 from paperless.population.scenario import load_scenario
@@ -45,11 +51,9 @@ from paperless.traffic.running_system import check_mock, earlier_submissions
 from paperless.traffic.survey import survey
 from paperless.verification import scoring_client
 from paperless.verification.checkers import Verdict
+from paperless.verification.quiescence import STANDSTILL_S, wait_for_quiescence
 from paperless.verification.scoring_client import ask
-from paperless.verification.verify import wait_for_quiescence
 from runtime.command_line import EXIT_INTERRUPTED
-from services.scoring.rates.rates import RatesTable
-from services.scoring.rates.why import WhyTable
 
 DEFAULT_SEED = 1
 DEFAULT_PLAN = "mild"
@@ -61,25 +65,15 @@ MaybeSeed = Annotated[
 MaybePlan = Annotated[
     str | None, typer.Option(help="Fault plan of the VNeID mock: calm, mild, rough, or a TOML file. By default mild.")
 ]
-ClosingHint = Annotated[str, typer.Option("--last-words", envvar="PAPERLESS_LAST_WORDS", hidden=True)]
 
 
 class DemoRun(NamedTuple):
-    """What is sent, plan and seed of the mock that answers, where the manifest goes, how long to wait for quiet."""
+    """What is sent, plan and seed of the mock that answers, the manifest, how long nothing may get on."""
 
     plan: DrivePlan
     mock: Mapping[str, Any]
     manifest: Path
     within_s: float
-
-
-class DemoResult(NamedTuple):
-    """What a run came to: the verdict, the tables of the scoring API, and the figures of `timing` in the JSON."""
-
-    verdict: Verdict
-    rates: Mapping[str, RatesTable]
-    why: WhyTable
-    timing: Mapping[str, Any]
 
 
 def demo(
@@ -95,14 +89,15 @@ def demo(
     api: Api = None,
     health: Health = None,
     intake_members: Members = 2,
-    within: Within = 120,
-    closing_hint: ClosingHint = "",
+    within: Within = STANDSTILL_S,
+    lang: Lang = None,
+    wide: Wide = False,
 ) -> None:
     """Play a day of what the provinces' counters record, show the rates move, and verify every number.
 
     Starts broker and services as processes of this machine, sends about 121,000 applications, and exits 0 only when
-    nothing was lost, counted twice or wrong. With --kafka it plays on a system that runs already, with the seed and
-    the fault plan of its mock, and leaves it running.
+    nothing was lost, counted twice or wrong. It waits as long as something gets on. With --kafka it plays on a system
+    that runs already, with the seed and the fault plan of its mock, and leaves it running.
 
     Example: `paperless demo --pace max --seed 7 --json build/demo/verdict.json`
 
@@ -115,6 +110,7 @@ def demo(
         seconds_per_day=seconds_per_day(pace),
     )
     clear_json(json)
+    terminal = open_terminal(lang, wide=wide)
     if kafka is None:
         options = LocalOptions(
             state_dir=state,
@@ -124,28 +120,35 @@ def demo(
             applications=sum(day.applications for day in sending.days()),
         )
         run = DemoRun(sending, named_mock(options.plan, options.seed), state / MANIFEST, within)
-        result, closing_hint = _on_own_system(run, options, keep=keep), _closing_hint(state, keep=keep)
+        result, posts = _on_own_system(run, options, terminal, keep=keep)
     else:
         system = find_system(state, kafka, api, health)
         mock = running_mock(system)
         check_mock(mock, seed=seed, plan=plan)
         sending = replace(sending, seed=mock["seed"], idempotent_producer=system.idempotent_producer)
-        result = _on_found_system(DemoRun(sending, mock, state / MANIFEST, within), system)
-    _show(result, json, closing_hint)
+        result, posts = _on_found_system(DemoRun(sending, mock, state / MANIFEST, within), system, state, terminal)
+    show(terminal, result, posts, json, kept=keep or kafka is not None)
     raise typer.Exit(0 if result.verdict.ok else 1)
 
 
-def _on_own_system(run: DemoRun, options: LocalOptions, *, keep: bool) -> DemoResult:
-    _announce(run)
+def _on_own_system(
+    run: DemoRun, options: LocalOptions, terminal: Terminal, *, keep: bool
+) -> tuple[DemoResult, Signposts]:
     started = time.monotonic()
-    with _kept(options) if keep else running(options, COMMAND, make_console().print) as local:
-        return _play(run, System.of(local), "started", local.state.processes, started)
+    with Narration(terminal) as narration:
+        _announce(run, narration)
+        narration.enter(Starting(StateDirectory(options.state_dir)))
+        with (_kept if keep else _ended)(options, narration) as local:
+            system = System.of(local)
+            posts = signposts(system, options.state_dir)
+            narration.say("demo.started", **_since(started, local.state.processes))
+            return _play(run, system, posts, narration, started), posts
 
 
 @contextmanager
-def _kept(options: LocalOptions) -> Iterator[LocalSystem]:
+def _kept(options: LocalOptions, narration: Narration) -> Iterator[LocalSystem]:
     """A system that stays, unless the demo is interrupted."""
-    local = start(options, COMMAND)
+    local = start(options, COMMAND, tell=narration.line)
     try:
         yield local
     except (KeyboardInterrupt, typer.Exit):
@@ -153,54 +156,81 @@ def _kept(options: LocalOptions) -> Iterator[LocalSystem]:
         raise
 
 
-def _on_found_system(run: DemoRun, system: System) -> DemoResult:
-    _announce(run)
-    started = time.monotonic()
-    parts = sorted(system.target.health_urls)
-    log = asyncio.run(survey(system.broker, end_offsets_reliable=system.idempotent_producer))
-    logged = earlier_submissions(log, run.mock, run.manifest)
-    if logged:
-        make_console().print(
-            f"the log already holds {logged:,} submissions:"
-            " what is filed again counts as re-delivered, and nothing twice"
-        )
-    return _play(run, system, "found", parts, started)
+@contextmanager
+def _ended(options: LocalOptions, narration: Narration) -> Iterator[LocalSystem]:
+    """A system that is stopped, which takes a while."""
+    with running(options, COMMAND, narration.line) as local:
+        try:
+            yield local
+        finally:
+            narration.enter("phase.stopping")
 
 
-def _announce(run: DemoRun) -> None:
+def _on_found_system(run: DemoRun, system: System, state_dir: Path, terminal: Terminal) -> tuple[DemoResult, Signposts]:
+    started, posts = time.monotonic(), signposts(system, state_dir)
+    with Narration(terminal) as narration:
+        _announce(run, narration)
+        narration.enter("phase.surveying")
+        parts = sorted(system.target.health_urls)
+        log = asyncio.run(survey(system.broker, end_offsets_reliable=system.idempotent_producer))
+        logged = earlier_submissions(log, run.mock, run.manifest)
+        if logged:
+            narration.say("demo.refiled", count=logged)
+        narration.say("demo.found", **_since(started, parts))
+        return _play(run, system, posts, narration, started), posts
+
+
+def _announce(run: DemoRun, narration: Narration) -> None:
     plan = run.plan
-    make_console().print(
-        f"{plan.scenario.title_vi}: {sum(day.applications for day in plan.days()):,} applications, seed {plan.seed},"
-        f" fault plan {run.mock['plan']['name']}, pace {plan.pace}"
+    narration.say(
+        "demo.announced",
+        scenario=plan.scenario.title_vi if narration.terminal.texts.language == "vi" else plan.scenario.name,
+        applications=sum(day.applications for day in plan.days()),
+        seed=str(plan.seed),
+        plan=run.mock["plan"]["name"],
+        pace=plan.pace,
     )
 
 
-def _play(run: DemoRun, system: System, how: str, parts: Iterable[str], started: float) -> DemoResult:
-    """Send, wait, verify and ask for the tables; `how` the system came to be, since `started` (monotonic seconds)."""
+def _since(started: float, parts: Iterable[str]) -> dict[str, object]:
+    return {"seconds": round(time.monotonic() - started), "parts": ", ".join(parts)}
+
+
+def _play(run: DemoRun, system: System, posts: Signposts, narration: Narration, started: float) -> DemoResult:
+    """Send, wait, verify and ask for the tables; `started` when the system was asked for (monotonic seconds)."""
     start_s = time.monotonic() - started
-    make_console().print(f"{how} in {start_s:.1f} s: {', '.join(parts)}")
-    verdict, timing = asyncio.run(system.watched(_send_and_verify(run, system)))
-    with scoring_client.client(system.endpoints[API]) as api:
-        rates = {name: ask(api, scoring_client.rates(authority=name)) for name in ("province", "all")}
-        why = ask(api, scoring_client.why())
+    posts.show(narration.terminal)
+    try:
+        verdict, timing = asyncio.run(system.watched(_send_and_verify(run, system, narration)))
+        with scoring_client.client(system.endpoints[API]) as api:
+            rates = {name: ask(api, scoring_client.rates(authority=name)) for name in ("province", "all")}
+            why = ask(api, scoring_client.why())
+    except Exception:
+        # What is printed at the start may be far above by now.
+        posts.show(narration.terminal)
+        raise
     return DemoResult(verdict, rates, why, {"start_s": round(start_s, 2), **timing})
 
 
-async def _send_and_verify(run: DemoRun, system: System) -> tuple[Verdict, dict[str, Any]]:
+async def _send_and_verify(run: DemoRun, system: System, narration: Narration) -> tuple[Verdict, dict[str, Any]]:
     began, traffic_from = time.monotonic(), time.time()
     before = system.processes()
-    sent = await play(system, run.plan, run.mock, run.manifest)
+    sent = await play(system, run.plan, run.mock, run.manifest, narration)
     if sent.stopped:
-        make_console().print(stopped_text(sent))
+        say_stopped(narration.terminal, sent)
         raise typer.Exit(EXIT_INTERRUPTED)
     manifest = read_manifest(run.manifest)
-    await wait_for_quiescence(system.target, partitions=manifest.partitions, within_s=run.within_s)
+    waiting = Running("phase.waiting", {}, within_s=run.within_s)
+    narration.enter(waiting)
+    await wait_for_quiescence(
+        system.target, partitions=manifest.partitions, within_s=run.within_s, progress=waiting.see
+    )
     quiet, traffic_to = time.monotonic(), time.time()
     if before:
         # Until the supervisor has sampled the end of the traffic.
         await asyncio.sleep(SAMPLE_EVERY_S + 0.1)
     after = system.processes()
-    verdict = await check(system, manifest, run.within_s)
+    verdict = await check(system, manifest, run.within_s, narration)
     return verdict, {
         "traffic_s": round(quiet - began, 2),
         # Epoch seconds, so that whoever watches the machine knows which of its figures belong to the traffic.
@@ -222,29 +252,3 @@ def _usage(before: Mapping[str, ProcessState], after: Mapping[str, ProcessState]
         }
         for name, process in after.items()
     }
-
-
-def _show(result: DemoResult, json: Path | None, closing_hint: str) -> None:
-    console, timing = make_console(), result.timing
-    console.print(league_table(result.rates["province"]))
-    console.print(authority_table(result.rates["province"]))
-    head, reasons, *_ = why_text(result.why, limit=6)
-    console.print(head)
-    console.print(reasons)
-    print_verdict(result.verdict)
-    console.print(
-        f"{timing['sending']['sent']:,} applications in {timing['traffic_s']} s"
-        f" ({timing['applications_per_s']:,.0f}/s), verified in {timing['verify_s']} s"
-    )
-    rates = {name: asdict(table) for name, table in result.rates.items()}
-    write_json(json, {**verdict_json(result.verdict), "rates": rates, "timing": timing})
-    if json:
-        console.print(f"the same as JSON: {json}")
-    console.print(closing_hint, soft_wrap=True)
-
-
-def _closing_hint(state_dir: Path, *, keep: bool) -> str:
-    state = "" if state_dir == DEFAULT_STATE else f" --state {state_dir}"
-    if keep:
-        return f"left running: paperless rates{state}; paperless why --province 79{state}; paperless down{state}"
-    return "look around in a running system: paperless demo --keep, then paperless rates, paperless why"

@@ -3,13 +3,15 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from paperless.cli.load_output import LoadView, print_comparison, print_result
+from paperless.cli.load_output import Loading, print_comparison, print_result
+from paperless.cli.narration import Narration
 from paperless.cli.options import (
     API,
     DAY_S,
@@ -19,15 +21,19 @@ from paperless.cli.options import (
     Health,
     Json,
     Kafka,
+    Lang,
     State,
     System,
+    Wide,
     a_number,
     find_system,
 )
-from paperless.cli.output import clear_json, make_console, write_json
+from paperless.cli.output import clear_json, write_json
 from paperless.cli.send import MANIFEST, Manifest, running_mock
+from paperless.cli.terminal import Terminal, open_terminal
+from paperless.language import Message, texts
 from paperless.traffic.load.compare import compare, differences
-from paperless.traffic.load.plan import LoadPlan, LoadTarget, Mode
+from paperless.traffic.load.plan import LoadPlan, LoadTarget
 from paperless.traffic.load.result import LoadError, LoadResult, read_result
 from runtime.command_line import EXIT_INTERRUPTED
 from services.intake.rules import RULES_VERSION
@@ -119,6 +125,8 @@ def load(
     kafka: Kafka = None,
     api: Api = None,
     health: Health = None,
+    lang: Lang = None,
+    wide: Wide = False,
 ) -> None:
     """Measure how long applications take, from the moment each should have been sent to its stored cell.
 
@@ -142,14 +150,13 @@ def load(
     if context.invoked_subcommand is not None:
         return
     # Only here, so that every other command does without the libraries of the extra `load`.
-    from paperless.traffic.load.report import report as report_page  # noqa: PLC0415
+    from paperless.traffic.load.report import report as page_of  # noqa: PLC0415
     from paperless.traffic.load.session import load as run_load  # noqa: PLC0415
 
     if search and closed:
         raise typer.BadParameter("--max searches an open loop's rate; leave --closed out")
-    mode: Mode = "max" if search else "closed" if closed else "open"
     plan = LoadPlan(
-        mode=mode,
+        mode="max" if search else "closed" if closed else "open",
         rate=rate,
         arrivals=arrivals,
         in_flight=closed or 0,
@@ -159,15 +166,24 @@ def load(
         drain_s=drain,
         seed=seed,
     )
-    for path in (json, report):
-        clear_json(path)
-    target = _target(find_system(state, kafka, api, health), manifest or state / MANIFEST)
-    result = asyncio.run(_play(plan, target, run_load))
-    print_result(result)
+    clear_json(json)
+    clear_json(report)
+    system, terminal = find_system(state, kafka, api, health), open_terminal(lang, wide=wide)
+    play = partial(_play, plan, _target(system, manifest or state / MANIFEST), run_load)
+    result = _told(terminal, Loading(system.health_urls), play)
+    print_result(terminal, result)
     write_json(json, result.model_dump(mode="json"))
     if report is not None:
-        _write(report, report_page(result))
+        _write(report, page_of(result, terminal.texts), terminal)
     raise typer.Exit(exit_code(result))
+
+
+def _told(
+    terminal: Terminal, loading: Loading, play: Callable[[Narration, Loading], Coroutine[None, None, LoadResult]]
+) -> LoadResult:
+    with Narration(terminal) as narration:
+        narration.enter(loading)
+        return asyncio.run(play(narration, loading))
 
 
 def _target(system: System, manifest: Path) -> LoadTarget:
@@ -183,15 +199,24 @@ def _target(system: System, manifest: Path) -> LoadTarget:
     )
 
 
-async def _play(plan: LoadPlan, target: LoadTarget, run_load: Callable[..., Awaitable[LoadResult]]) -> LoadResult:
-    """Run with a display; Ctrl-C ends it early and keeps what was measured."""
+async def _play(
+    plan: LoadPlan,
+    target: LoadTarget,
+    run_load: Callable[..., Awaitable[LoadResult]],
+    narration: Narration,
+    loading: Loading,
+) -> LoadResult:
+    """Run and tell of it; Ctrl-C ends it early and keeps what was measured."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGINT, stop.set)
+
+    def tell(said: Message) -> None:
+        narration.line(narration.terminal.texts.say(said))
+
     try:
-        with LoadView() as view:
-            command = " ".join(["paperless", *sys.argv[1:]])
-            return await run_load(plan, target, command=command, stop=stop, show=view.show, tell=view.tell)
+        command = " ".join(["paperless", *sys.argv[1:]])
+        return await run_load(plan, target, command=command, stop=stop, show=loading.show, tell=tell)
     finally:
         loop.remove_signal_handler(signal.SIGINT)
 
@@ -204,12 +229,12 @@ def exit_code(result: LoadResult) -> int:
     return 1 if any(run is None or run.counts.missing for run in runs) else 0
 
 
-def _write(path: Path, page: str) -> None:
+def _write(path: Path, page: str, terminal: Terminal) -> None:
     try:
         path.write_text(page, encoding="utf-8")
     except OSError as error:
         raise LoadError(f"{path}: cannot be written ({error.strerror}); choose another --report file") from error
-    make_console().print(f"report: {path}", soft_wrap=True)
+    terminal.say("load.report", path=path)
 
 
 @app.command("compare")
@@ -217,6 +242,7 @@ def compare_results(
     a: Annotated[Path, typer.Argument(help="JSON of one run.")],
     b: Annotated[Path, typer.Argument(help="JSON of the other; ratios are B / A.")],
     json: Json = None,
+    lang: Lang = None,
 ) -> None:
     """Show the percentiles of two runs beside each other, and what else differs between them.
 
@@ -225,5 +251,6 @@ def compare_results(
     first, second = read_result(a), read_result(b)
     rows, others = compare(first, second), differences(first, second)
     names = [a.name, b.name] if a.name != b.name else [str(a), str(b)]
-    print_comparison(names, rows, others)
-    write_json(json, {"a": str(a), "b": str(b), "rows": [row._asdict() for row in rows], "differences": list(others)})
+    print_comparison(open_terminal(lang), names, rows, others)
+    said = [f"{texts('en')(f'difference.{setting}')}: {left} and {right}" for setting, left, right in others]
+    write_json(json, {"a": str(a), "b": str(b), "rows": [row._asdict() for row in rows], "differences": said})

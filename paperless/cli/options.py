@@ -10,6 +10,7 @@ import httpx
 import typer
 from pydantic_settings import SettingsConfigDict
 
+from paperless.language import Language
 from paperless.local.state import ProcessState
 from paperless.local.system import LocalSystem, attach
 from paperless.verification.scoring_client import Question, ask, client
@@ -78,8 +79,21 @@ Pace = Annotated[
 ]
 Json = Annotated[Path | None, typer.Option("--json", help="Also write the result to this file as JSON.")]
 Within = Annotated[
-    float, typer.Option(help="Seconds to wait until nothing moves.", min=1, max=DAY_S, callback=a_number)
+    float,
+    typer.Option(
+        help="Seconds within which something has to get on while it waits; then it gives up.",
+        min=1,
+        max=DAY_S,
+        callback=a_number,
+    ),
 ]
+Lang = Annotated[
+    Language | None,
+    typer.Option(
+        "--lang", help="Language of what is shown: vi or en, by default the locale's.", envvar="PAPERLESS_LANG"
+    ),
+]
+Wide = Annotated[bool, typer.Option("--wide", help="Show every column, however wide the table gets.")]
 
 
 def seconds_per_day(pace: str) -> float | None:
@@ -118,6 +132,11 @@ class System(NamedTuple):
     async def watched(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Return what the work returns; where this machine runs the system, its end ends the work with the reason."""
         return await (self.local.watched(work) if self.local else work)
+
+    @property
+    def health_urls(self) -> dict[str, str]:
+        """Where the consumers that are known say how they are."""
+        return {name: url for name, url in self.endpoints.items() if name.startswith(CONSUMERS) and name != API}
 
     @property
     def target(self) -> Target:

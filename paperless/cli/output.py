@@ -1,4 +1,4 @@
-"""What every command writes with: the console, JSON files; and the verdict, which two of them show."""
+"""What several commands write with: a plain console, JSON files; and the verdict, which two of them show."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -8,15 +8,17 @@ from typing import Any
 
 from rich.console import Console
 
+from paperless.cli.terminal import Terminal
+from paperless.language import Texts, texts
 from paperless.traffic.manifest import ManifestError
 from paperless.verification.checkers import Verdict
 
 WIDE = 140
-_LABELS = {"dead_lettered": "dead-lettered", "re_delivered": "re-delivered"}
+_LABEL_WIDTH = 17
 
 
 def make_console(*, stderr: bool = False) -> Console:
-    """Return the console of a command; where no terminal gives a width, tables get the one they need."""
+    """Return a console without a language; where no terminal gives a width, tables get the one they need."""
     console = Console(highlight=False, stderr=stderr)
     return console if console.is_terminal else Console(highlight=False, stderr=stderr, width=WIDE)
 
@@ -57,32 +59,33 @@ def clear_json(path: Path | None) -> None:
             path.write_text("", encoding="utf-8")
 
 
-def print_verdict(verdict: Verdict) -> None:
-    """Print the verdict and, where it is not ok, exactly what differs."""
-    console = make_console()
-    console.print(f"verdict: {'ok' if verdict.ok else 'NOT OK'}", style="bold green" if verdict.ok else "bold red")
+def print_verdict(terminal: Terminal, verdict: Verdict) -> None:
+    """Print the verdict and, where it is not ok, exactly what differs, as the checkers say it."""
+    told_in = terminal.texts
+    style = "bold green" if verdict.ok else "bold red"
+    terminal.say("verdict.ok" if verdict.ok else "verdict.not_ok", style=style)
     for name, value in verdict_json(verdict)["counts"].items():
-        console.print(f"  {_LABELS.get(name, name.replace('_', ' ')):<14} {value:>9,}")
-    console.print(f"  {agreement(verdict)}")
+        terminal.line(f"  {told_in(f'verdict.{name}'):<{_LABEL_WIDTH}} {told_in.number(value):>9}")
+    terminal.line(f"  {agreement(told_in, verdict)}")
     for what, count in verdict.settled.items():
-        console.print(f"  settled        {count:>9,}  {what}")
+        terminal.line(f"  {told_in('verdict.settled'):<{_LABEL_WIDTH}} {told_in.number(count):>9}  {what}")
     for reason, count in verdict.dead_letters.items():
-        console.print(f"  dead letters   {count:>9,}  {reason}")
+        terminal.line(f"  {told_in('verdict.dead_letters'):<{_LABEL_WIDTH}} {told_in.number(count):>9}  {reason}")
     for letter in verdict.open_dead_letters:
-        console.print(f"    {letter}", markup=False, soft_wrap=True)
+        terminal.line(f"    {letter}")
     unnamed = sum(verdict.dead_letters.values()) - len(verdict.open_dead_letters)
     if unnamed > 0:
-        console.print(f"    and {unnamed:,} more: paperless dlq list")
+        terminal.line(f"    {told_in('verdict.more_dead_letters', count=unnamed)}")
     for difference in verdict.differences:
-        console.print(f"  - {difference}", markup=False, soft_wrap=True)
+        terminal.line(f"  - {difference}")
 
 
-def agreement(verdict: Verdict) -> str:
+def agreement(told_in: Texts, verdict: Verdict) -> str:
     """Return how live store, recount and oracle compare, as one line."""
-    live = "live = recount" if verdict.live_equals_recount else "live ≠ recount"
+    live = "=" if verdict.live_equals_recount else "≠"
     if verdict.recount_equals_oracle is None:
-        return f"{live} (the plan was changed by hand: no oracle)"
-    return f"{live} {'=' if verdict.recount_equals_oracle else '≠'} oracle"
+        return told_in("verdict.no_oracle", live=live)
+    return told_in("verdict.agree", live=live, oracle="=" if verdict.recount_equals_oracle else "≠")
 
 
 def verdict_json(verdict: Verdict) -> dict[str, Any]:
@@ -103,7 +106,7 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
             "overruled": verdict.overruled,
             "conflicts": verdict.conflicts,
         },
-        "readings": agreement(verdict),
+        "readings": agreement(texts("en"), verdict),
         "dead_letters": dict(verdict.dead_letters),
         "open_dead_letters": [
             {

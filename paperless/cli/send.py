@@ -10,7 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from domain import load_domain
+from paperless.cli.narration import Narration
 from paperless.cli.options import (
+    API,
     DEFAULT_STATE,
     MAX_SEED,
     MOCK,
@@ -19,6 +21,7 @@ from paperless.cli.options import (
     Health,
     Json,
     Kafka,
+    Lang,
     Pace,
     ScenarioName,
     State,
@@ -27,8 +30,9 @@ from paperless.cli.options import (
     find_system,
     seconds_per_day,
 )
-from paperless.cli.output import clear_json, make_console, write_json
-from paperless.cli.progress import SendingView
+from paperless.cli.output import clear_json, write_json
+from paperless.cli.phases import Filing
+from paperless.cli.terminal import Terminal, open_terminal
 from paperless.population.scenario import load_scenario
 from paperless.traffic.driver import DrivePlan, DriveResult, drive
 from paperless.traffic.recording import Recording
@@ -54,6 +58,7 @@ def send(
     plan: Annotated[str | None, typer.Option(help="The mock's fault plan, where it cannot be asked.")] = None,
     manifest: Manifest = None,
     json: Json = None,
+    lang: Lang = None,
 ) -> None:
     """Play a scenario into a running system and write the run's manifest, which `paperless verify` reads.
 
@@ -71,10 +76,13 @@ def send(
         seconds_per_day=seconds_per_day(pace),
         idempotent_producer=system.idempotent_producer,
     )
-    result = asyncio.run(system.watched(play(system, sending, mock, manifest or state / MANIFEST)))
+    terminal = open_terminal(lang)
+    with Narration(terminal) as narration:
+        playing = play(system, sending, mock, manifest or state / MANIFEST, narration)
+        result = asyncio.run(system.watched(playing))
     write_json(json, summary(result))
     if result.stopped:
-        make_console().print(stopped_text(result))
+        say_stopped(terminal, result)
         raise typer.Exit(EXIT_INTERRUPTED)
 
 
@@ -99,33 +107,37 @@ def named_mock(plan: str, seed: int) -> dict[str, Any]:
     return {"plan": load_plan(plan).model_dump(mode="json"), "seed": seed}
 
 
-async def play(system: System, plan: DrivePlan, mock: Mapping[str, Any], manifest: Path) -> DriveResult:
-    """Send a plan's applications with a display; Ctrl-C ends it early and keeps what was sent."""
+async def play(
+    system: System, plan: DrivePlan, mock: Mapping[str, Any], manifest: Path, narration: Narration
+) -> DriveResult:
+    """Send a plan's applications and tell of it; Ctrl-C ends it early and keeps what was sent."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGINT, stop.set)
+    planned = sum(day.applications for day in plan.days())
+    filing = Filing(planned, system.health_urls, system.endpoints.get(API))
+    narration.enter(filing)
     try:
-        with SendingView(plan.days(), system.endpoints) as view:
-            return await drive(
-                plan,
-                access=system.broker,
-                progress=view.show,
-                stop=stop,
-                recording=Recording(
-                    path=manifest,
-                    run_id=str(uuid.uuid4()),
-                    plan_name=mock["plan"]["name"],
-                    plan=mock["plan"],
-                    rules_version=RULES_VERSION,
-                ),
-            )
+        return await drive(
+            plan,
+            access=system.broker,
+            progress=filing.show,
+            stop=stop,
+            recording=Recording(
+                path=manifest,
+                run_id=str(uuid.uuid4()),
+                plan_name=mock["plan"]["name"],
+                plan=mock["plan"],
+                rules_version=RULES_VERSION,
+            ),
+        )
     finally:
         loop.remove_signal_handler(signal.SIGINT)
 
 
-def stopped_text(result: DriveResult) -> str:
-    """Return how far a run came that Ctrl-C ended."""
-    return f"stopped after {result.sent:,} of {sum(day.planned for day in result.days):,} applications"
+def say_stopped(terminal: Terminal, result: DriveResult) -> None:
+    """Say how far a run came that Ctrl-C ended."""
+    terminal.say("demo.stopped", sent=result.sent, planned=sum(day.planned for day in result.days))
 
 
 def summary(result: DriveResult) -> dict[str, Any]:

@@ -2,20 +2,40 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from paperless.cli.options import API, DEFAULT_STATE, MOCK, PORTAL, Plan, Seed, State
-from paperless.cli.output import make_console
+from paperless.cli.narration import Narration
+from paperless.cli.options import (
+    API,
+    DEFAULT_STATE,
+    MOCK,
+    PORTAL,
+    Api,
+    Health,
+    Kafka,
+    Lang,
+    Plan,
+    Seed,
+    State,
+    find_system,
+)
+from paperless.cli.phases import Starting
+from paperless.cli.terminal import Terminal, open_terminal
 from paperless.http_client import async_http_client
+from paperless.language import Texts
 from paperless.local.errors import LocalSystemError
-from paperless.local.health import REQUEST_TIMEOUT_S, unready_of
+from paperless.local.health import REQUEST_TIMEOUT_S
 from paperless.local.layout import LocalOptions
-from paperless.local.system import attach, start, stop
+from paperless.local.state import ProcessState, StateDirectory
+from paperless.local.system import LocalSystem, start, stop
 from paperless.supervise import COMMAND
+from paperless.verification.members import ask_members
 from services.vneid_mock.plan_files import load_plan
+
+_NAME_WIDTH = 12
 
 Members = Annotated[int, typer.Option(help="Intake members that share the partitions.", min=1, max=6)]
 
@@ -27,7 +47,9 @@ def up(state: State = DEFAULT_STATE, seed: Seed = 1, plan: Plan = "mild", intake
     """
     load_plan(plan)
     options = LocalOptions(state_dir=state, seed=seed, plan=plan, intake_members=intake_members)
-    local = start(options, COMMAND)
+    with Narration(open_terminal()) as narration:
+        narration.enter(Starting(StateDirectory(state)))
+        local = start(options, COMMAND, tell=narration.line)
     state_now = local.state
     console = Console(highlight=False)
     console.print(f"running in {local.directory.path}", soft_wrap=True)
@@ -39,29 +61,51 @@ def up(state: State = DEFAULT_STATE, seed: Seed = 1, plan: Plan = "mild", intake
     )
 
 
-def status(state: State = DEFAULT_STATE) -> None:
-    """Say what runs in a state directory, how each part is, and what is wrong; exit 2 if anything is.
+def status(
+    state: State = DEFAULT_STATE, kafka: Kafka = None, api: Api = None, health: Health = None, lang: Lang = None
+) -> None:
+    """Say what runs in a state directory, or at the given addresses: how each part is, and what is wrong.
+
+    Exits 2 if anything is wrong.
 
     Example: `paperless status`
     """
-    local = attach(state)
-    now = local.state
-    unready = asyncio.run(_unready(now.endpoints))
-    console = make_console()
-    console.print(
-        f"{now.status} in {local.directory.path}, since {now.started_at:%Y-%m-%d %H:%M:%S} UTC", soft_wrap=True
-    )
-    for name, process in now.processes.items():
-        usage = f"restarted {process.restarts} times, {process.peak_rss_bytes / 1e6:.0f} MB at most"
-        console.print(f"  {name:<12} {unready.get(name, 'ready')}; {usage}", markup=False, soft_wrap=True)
-    wrong = [now.trouble, f"not ready: {', '.join(unready)}" if unready else ""]
+    terminal, system = open_terminal(lang), find_system(state, kafka, api, health)
+    parts = asyncio.run(_asked(system.endpoints))
+    trouble = _say_run(terminal, system.local) if system.local else ""
+    if not system.local:
+        terminal.say("status.found", place=", ".join(system.endpoints.values()))
+    processes = system.processes()
+    for name in [*processes, *(name for name in parts if name not in processes)]:
+        terminal.line(f"  {name:<{_NAME_WIDTH}} {_part(terminal.texts, parts.get(name), processes.get(name))}")
+    unready = [name for name, part in parts.items() if part.get("reasons")]
+    wrong = [trouble, f"not ready: {', '.join(unready)}" if unready else ""]
     if any(wrong):
         raise LocalSystemError("; ".join(filter(None, wrong)))
 
 
-async def _unready(urls: Mapping[str, str]) -> dict[str, str]:
-    async with async_http_client(timeout_s=REQUEST_TIMEOUT_S) as client:
-        return await unready_of(client, urls)
+def _say_run(terminal: Terminal, local: LocalSystem) -> str:
+    """Say how a run of this machine is, and return its trouble."""
+    now = local.state
+    terminal.say(f"status.{now.status}", place=local.directory.path, since=f"{now.started_at:%Y-%m-%d %H:%M:%S}")
+    return now.trouble
+
+
+def _part(texts: Texts, answer: dict[str, Any] | None, process: ProcessState | None) -> str:
+    """Return how a part is; a broker has no HTTP port, and what runs elsewhere no process of ours."""
+    said = [", ".join(answer["reasons"]) if answer and answer.get("reasons") else texts("status.ready")]
+    if answer and "lag" in answer:
+        lags = list(answer["lag"].values())
+        known = sum(lags) if all(lag >= 0 for lag in lags) else texts("status.unknown")
+        said.append(texts("status.backlog", lag=known, open=answer["open"]))
+    if process:
+        said.append(texts("status.usage", restarts=process.restarts, megabytes=round(process.peak_rss_bytes / 1e6)))
+    return "; ".join(said)
+
+
+async def _asked(urls: Mapping[str, str]) -> dict[str, Any]:
+    async with async_http_client(timeout_s=REQUEST_TIMEOUT_S, urls=urls.values()) as client:
+        return await ask_members(client, urls)
 
 
 def down(state: State = DEFAULT_STATE) -> None:

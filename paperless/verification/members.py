@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from paperless.language import Message, message
+
 Health = dict[str, Any]
 
 
@@ -54,17 +56,21 @@ async def _health(client: httpx.AsyncClient, url: str) -> Health:
     return body
 
 
-def unowned(health: Mapping[str, Mapping[str, Any]], partitions: int) -> list[str]:
-    """Return a sentence for each consumer with partitions that none of its members has: their lag is seen by nobody."""
+def unowned(health: Mapping[str, Mapping[str, Any]], partitions: int) -> list[Message]:
+    """Return a message for each consumer with partitions that none of its members has: their lag is seen by nobody."""
     owned: dict[str, set[int]] = defaultdict(set)
     for member, body in health.items():
         if "partitions" in body:
-            owned[_consumer(member)] |= set(body["partitions"])
+            owned[consumer_of(member)] |= set(body["partitions"])
     missing = {name: sorted(set(range(partitions)) - numbers) for name, numbers in owned.items()}
-    return [f"{name}: no member has partitions {_listed(numbers)}" for name, numbers in missing.items() if numbers]
+    return [
+        message("backlog.unowned", service=name, partitions=_listed(numbers))
+        for name, numbers in missing.items()
+        if numbers
+    ]
 
 
-def _consumer(member: str) -> str:
+def consumer_of(member: str) -> str:
     """Return `intake` for `intake_2` and for `intake@172.18.0.5`."""
     return re.sub(r"(_\d+|@.*)$", "", member)
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -15,7 +14,8 @@ from aiokafka.errors import KafkaError
 
 from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED, LOG_IDENTITY
 from domain import load_domain
-from paperless.http_client import async_http_client
+from paperless.language import Message, message
+from paperless.verification.backlog import Backlog
 from paperless.verification.checkers import (
     PartitionAudit,
     PartitionAuditor,
@@ -24,9 +24,9 @@ from paperless.verification.checkers import (
     partitions_that_differ,
 )
 from paperless.verification.log_reader import LogReader
-from paperless.verification.members import ask_members, unowned
 from paperless.verification.oracle import Oracle
 from paperless.verification.positions import Elsewhere, awaited_filings
+from paperless.verification.quiescence import STANDSTILL_S, Target, VerifyError, wait_for_quiescence
 from paperless.verification.scoring_client import (
     LIVE_STORE,
     LiveStore,
@@ -44,23 +44,11 @@ from services.vneid_mock.core import Vneid
 from services.vneid_mock.plan_files import plan_of
 from services.vneid_mock.registry import Registry
 
+__all__ = ["RunParameters", "Target", "VerifyError", "audit_of", "live_store", "verify"]
+
 A = TypeVar("A")
-QUIET_POLLS = 3
-POLL_S = 0.15
+Tell = Callable[[Message], None]
 IDENTITY_WITHIN_S = 10.0
-
-
-class VerifyError(RuntimeError):
-    """The system cannot be verified: it does not come to rest, or a part does not answer. Says which and why."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """A running system: the broker, the health URLs of its consumers by name, and the scoring API."""
-
-    kafka: KafkaAccess
-    health_urls: Mapping[str, str]
-    api_url: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,48 +66,15 @@ class RunParameters:
         return Oracle(RuleBook.of(domain, self.attempts), vneid, partitions)
 
 
-async def wait_for_quiescence(
-    target: Target, *, partitions: int, within_s: float, progress: Callable[[str], None] = lambda _: None
-) -> dict[str, dict[str, Any]]:
-    """Return the members' health once nothing moves: no lag on any topic, nothing open or scheduled, several times.
-
-    Raises:
-        VerifyError: a service does not answer, or something still moves after `within_s` seconds.
-
-    """
-    deadline = time.monotonic() + within_s
-    quiet = 0
-    async with async_http_client(timeout_s=5, urls=target.health_urls.values()) as client:
-        while True:
-            health = await ask_members(client, target.health_urls)
-            moving = [line for name, body in health.items() for line in _moving(name, body)]
-            moving += unowned(health, partitions)
-            quiet = 0 if moving else quiet + 1
-            if quiet == QUIET_POLLS:
-                return health
-            if time.monotonic() > deadline:
-                msg = f"not at rest after {within_s:.0f} s: {'; '.join(moving)}; wait longer with --within"
-                raise VerifyError(msg)
-            progress("; ".join(moving))
-            await asyncio.sleep(POLL_S)
-
-
-def _moving(name: str, health: Mapping[str, Any]) -> list[str]:
-    moving = [f"{name}: {reason}" for reason in health["reasons"]]
-    moving += [f"{name}: {topic} lag {lag}" for topic, lag in health["lag"].items() if lag]
-    if health["open"]:
-        moving.append(f"{name}: {health['open']} open")
-    return moving
-
-
 async def verify(
     target: Target,
     *,
     partitions: int,
     parameters: RunParameters | None,
     log_identity: str | None = None,
-    within_s: float = 120,
-    progress: Callable[[str], None] = lambda _: None,
+    within_s: float = STANDSTILL_S,
+    waiting: Callable[[Backlog], None] = lambda _: None,
+    progress: Tell = lambda _: None,
 ) -> Verdict:
     """Return the verdict on a running system.
 
@@ -128,15 +83,17 @@ async def verify(
         partitions: the partition count of its log.
         parameters: of the run, for the oracle; None makes the recount the reference.
         log_identity: of the log that the run was sent to, None if it is not known.
-        within_s: how long to wait until nothing moves.
-        progress: called with a sentence per step.
+        within_s: within how many seconds something has to get on until nothing moves.
+        waiting: called with what is left to do until then.
+        progress: called with a message per step after that.
 
     Raises:
         VerifyError: the system does not come to rest or does not answer.
 
     """
     await _check_log(target, log_identity)
-    health = await wait_for_quiescence(target, partitions=partitions, within_s=within_s, progress=progress)
+    health = await wait_for_quiescence(target, partitions=partitions, within_s=within_s, progress=waiting)
+    progress(message("verifying.recounting"))
     parameters = _confirmed(parameters, health.values(), progress)
     async with async_client(target.api_url, timeout_s=60) as api:
         return await _compare(target, partitions, parameters, api, progress)
@@ -147,7 +104,7 @@ async def _compare(
     partitions: int,
     parameters: RunParameters | None,
     api: httpx.AsyncClient,
-    progress: Callable[[str], None],
+    progress: Tell,
 ) -> Verdict:
     """Return the verdict on a system at rest."""
     live = await live_store(api)
@@ -155,20 +112,20 @@ async def _compare(
     differing = partitions_that_differ(live.snapshot, live.outcomes, audits)
     content = {}
     if differing:
-        progress(f"partitions {', '.join(map(str, differing))} differ: comparing their applications one by one")
+        progress(message("verifying.comparing", partitions=", ".join(map(str, differing))))
         audits |= await _audit(target.kafka, differing, partitions, parameters, progress, with_content=True)
         content = {number: await _asked(api, content_hashes(number)) for number in differing}
     return judge(live.snapshot, audits, content, await _not_arrived(target.kafka, audits, partitions, progress))
 
 
 async def _not_arrived(
-    access: KafkaAccess, audits: Mapping[int, PartitionAudit], partitions: int, progress: Callable[[str], None]
+    access: KafkaAccess, audits: Mapping[int, PartitionAudit], partitions: int, progress: Tell
 ) -> list[Elsewhere]:
     """Return each submission that lies elsewhere and that its own partition does not have."""
     missing: list[Elsewhere] = []
     filings = [filing for audit in audits.values() for filing in audit.elsewhere]
     for number, wanted in awaited_filings(filings, partitions).items():
-        progress(f"looking for {len(wanted.filings)} moved or replayed submissions on partition {number}")
+        progress(message("verifying.moved", count=len(wanted.filings), partition=number))
         async with LogReader(access) as log:
             async for records in log.logged(APPLICATIONS_SUBMITTED.name, number):
                 wanted.read(records)
@@ -189,12 +146,12 @@ async def _check_log(target: Target, expected: str | None) -> None:
 
 
 def _confirmed(
-    parameters: RunParameters | None, health: Iterable[Mapping[str, Any]], progress: Callable[[str], None]
+    parameters: RunParameters | None, health: Iterable[Mapping[str, Any]], progress: Tell
 ) -> RunParameters | None:
     """Return the run's parameters with the attempt limit that intake has; None where the fault plan was changed."""
     for body in health:
         if body.get("plan_changed_by_hand"):
-            progress("the fault plan was changed by hand: the recount is the reference")
+            progress(message("verifying.by_hand"))
             return None
         if parameters and body.get("seed", parameters.seed) != parameters.seed:
             raise VerifyError(f"the mock's seed is {body['seed']}, the manifest's {parameters.seed}; send again")
@@ -233,7 +190,7 @@ async def _audit(
     numbers: Sequence[int] | range,
     partitions: int,
     parameters: RunParameters | None,
-    progress: Callable[[str], None],
+    progress: Tell,
     *,
     with_content: bool = False,
 ) -> dict[int, PartitionAudit]:
@@ -249,7 +206,7 @@ async def _audit(
     try:
         for done, job in enumerate(asyncio.as_completed(jobs), start=1):
             await job
-            progress(f"recounted {done} of {len(jobs)} partitions")
+            progress(message("verifying.recounted", done=done, partitions=len(jobs)))
         return dict(await asyncio.gather(*jobs))
     except BaseException as error:
         # Without its workers the pool ends all jobs; it cannot end one that was cancelled, and would say so at length.

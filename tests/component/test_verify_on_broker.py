@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaProducer
 
 from contracts.records import partition_of
 from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED
+from paperless.language import Message, message
 from paperless.local.ports import Ports
 from paperless.operations.topics import ensure_topics
 from paperless.verification.log_reader import LogReader
@@ -126,7 +127,7 @@ async def test_a_good_log_and_store_are_ok(broker, identity, api):
     log = Log.of(120)
     await write(broker, log)
     api.serve(log)
-    told: list[str] = []
+    told: list[Message] = []
     verdict = await verify(
         target(broker.access, api),
         partitions=PARTITIONS,
@@ -136,7 +137,7 @@ async def test_a_good_log_and_store_are_ok(broker, identity, api):
     )
     assert verdict.ok, verdict
     assert (verdict.submitted, verdict.decided) == (120, 120)
-    assert told[-1] == f"recounted {PARTITIONS} of {PARTITIONS} partitions"
+    assert told[-1] == message("verifying.recounted", done=PARTITIONS, partitions=PARTITIONS)
 
 
 @pytest.mark.parametrize("arrived", [True, False])
@@ -161,13 +162,13 @@ async def test_a_store_behind_the_log_is_compared_one_by_one(broker, identity, a
     await write(broker, log)
     gone = log.decided[1].pop(7)
     api.serve(log)
-    told: list[str] = []
+    told: list[Message] = []
     verdict = await verify(
         target(broker.access, api), partitions=PARTITIONS, parameters=run_parameters(), progress=told.append
     )
     assert (verdict.ok, verdict.lost) == (False, 1)
     assert any((gone.key or b"").decode() in line for line in verdict.differences)
-    assert "partitions 1 differ: comparing their applications one by one" in told
+    assert message("verifying.comparing", partitions="1") in told
 
 
 async def test_without_parameters_the_recount_is_the_reference(broker, identity, api):

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings
 
 from paperless.cli.main import app as paperless
 from paperless.cli.options import ClientSettings
+from paperless.cli.signposts import ShownSettings
 from paperless.operations.preflight import VARIABLE
 from paperless.verification.scoring_client import Tokens
 from tools.settings_page import SETTINGS
@@ -49,7 +50,8 @@ def known(prefix: str) -> set[str]:
     """Return every variable that the programs with this prefix read."""
     if prefix in BY_PREFIX:
         return variables_of(BY_PREFIX[prefix])
-    return variables_of(ClientSettings) | variables_of(Tokens) | set(_of_options())
+    settings: tuple[type[BaseSettings], ...] = (ClientSettings, Tokens, ShownSettings)
+    return set(_of_options()).union(*map(variables_of, settings))
 
 
 def _of_options() -> Iterator[str]:

@@ -26,6 +26,8 @@ INTERRUPTED = 130
 _DEAD = "127.0.0.1:1"
 PROXIES = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), f"http://{_DEAD}")
 PROXIES |= dict.fromkeys(("ALL_PROXY", "all_proxy"), f"socks://{_DEAD}")
+# In English, whatever the locale of whoever runs the tests.
+SURROUNDINGS = {**PROXIES, "PAPERLESS_LANG": "en"}
 
 
 class Ended(NamedTuple):
@@ -42,7 +44,7 @@ def paperless(*arguments: object, within_s: float = WITHIN_S) -> Ended:
         text=True,
         timeout=within_s,
         check=False,
-        env={**os.environ, **PROXIES},
+        env={**os.environ, **SURROUNDINGS},
     )
     return Ended(done.returncode, done.stdout, done.stderr)
 
@@ -56,7 +58,7 @@ def start(*arguments: object, out: Path) -> subprocess.Popen[bytes]:
             stderr=file,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
-            env={**os.environ, **PROXIES},
+            env={**os.environ, **SURROUNDINGS},
         )
 
 

@@ -70,12 +70,24 @@ def test_the_demo_ends_with_a_verdict_and_counts(demos):
 
 def test_the_demo_shows_provinces_and_reasons(demos):
     out = demos["seven"].ended.out
-    for words in ("│ Lạng Sơn ", "Simulated beside published", "Run by ministries", "did not end end to end"):
+    for words in ("  Lạng Sơn  ", "Simulated beside published", "Run by ministries", "did not end end to end"):
         assert words in out, words
 
 
 def test_the_demo_says_where_to_look_next(demos):
-    assert "paperless demo --keep" in demos["seven"].ended.out
+    out = demos["seven"].ended.out
+    assert "next: paperless demo --keep, then paperless why --province 79" in out
+    for words in ("where to look", "run/logs", "/docs", "paperless status --state"):
+        assert words in out, words
+
+
+def test_what_was_seen_stands_before_the_details(demos):
+    lines = demos["seven"].ended.out.splitlines()
+    seen = next(number for number, line in enumerate(lines) if line.startswith("seen: 3,000 filed"))
+    assert lines[seen].endswith("verdict: ok")
+    assert [line.partition(":")[0] for line in lines[seen + 1 : seen + 3]] == ["rate", "next"]
+    assert lines.index("verdict: ok") > seen + 2
+    assert max(len(line) for line in lines[seen:]) <= 80
 
 
 def test_the_result_as_json_has_the_promised_keys(demos):

@@ -56,9 +56,21 @@ def test_rates_as_text_name_definitions_and_published_figures(served):
         "End to end (D1), province-run procedures",
         "published D1",
         "16.94 % [B]",
+        "d1: End-to-end rate of all applications (D1) = ended end to end",
+    ):
+        assert words in text, words
+
+
+def test_rates_are_told_in_vietnamese_too(served):
+    text = served.must("rates", "--lang", "vi")
+    for words in (
+        "Toàn trình (D1), thủ tục do địa phương giải quyết",
+        "D1 công bố",
+        "16,94 % [B]",
         "d1: Tỷ lệ hồ sơ toàn trình",
     ):
         assert words in text, words
+    assert "procedures" not in text
 
 
 def test_why_in_one_province_counts_only_that_one(served):

@@ -6,7 +6,9 @@ import pytest
 
 from paperless.cli.options import System, find_system, seconds_per_day
 from paperless.cli.output import agreement, clear_json, print_verdict, verdict_json, write_json
-from paperless.cli.tables import percent
+from paperless.cli.rate_tables import percent
+from paperless.cli.terminal import open_terminal
+from paperless.language import texts
 from paperless.traffic.manifest import ManifestError
 from paperless.verification.checkers import Verdict
 from paperless.verification.positions import RefusedRecord
@@ -28,7 +30,7 @@ LONG = "live and recount: cell " + "pattern " * 60 + "n 1 != 2"
 
 
 def test_a_good_verdict_is_followed_by_every_count(capsys):
-    print_verdict(FINE)
+    print_verdict(open_terminal("en"), FINE)
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert lines == [
         "verdict: ok",
@@ -54,7 +56,8 @@ def test_a_good_verdict_is_followed_by_every_count(capsys):
 
 
 def test_each_difference_stays_on_one_line(capsys):
-    print_verdict(replace(FINE, live_equals_recount=False, differences=(LONG, "application [x]: lost")))
+    wrong = replace(FINE, live_equals_recount=False, differences=(LONG, "application [x]: lost"))
+    print_verdict(open_terminal("en"), wrong)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "verdict: NOT OK"
     assert lines[-2:] == [f"  - {LONG}", "  - application [x]: lost"]
@@ -72,7 +75,7 @@ def test_each_difference_stays_on_one_line(capsys):
 )
 def test_the_readings_are_compared_in_one_line(live, oracle, words, ok):
     verdict = replace(FINE, live_equals_recount=live, recount_equals_oracle=oracle)
-    assert (agreement(verdict), verdict.ok) == (words, ok)
+    assert (agreement(texts("en"), verdict), verdict.ok) == (words, ok)
 
 
 @pytest.mark.parametrize("wrong", [{"lost": 1}, {"counted_twice": 1}, {"differences": ("x",)}], ids=str)
@@ -113,8 +116,9 @@ def test_a_result_that_cannot_be_written_names_the_file(tmp_path):
 
 
 def test_a_rate_of_nothing_is_a_dash():
-    assert percent(Rate(0, 0, None)) == "–"
-    assert percent(Rate(1, 8, 0.125)) == "12.50 %"
+    for language, written in (("en", "12.50 %"), ("vi", "12,50 %")):
+        assert percent(texts(language), Rate(0, 0, None)) == "–"
+        assert percent(texts(language), Rate(1, 8, 0.125)) == written
 
 
 def test_paces_are_words_or_seconds():

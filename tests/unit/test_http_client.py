@@ -10,8 +10,8 @@ from paperless.cli.options import fetch
 from paperless.http_client import CertificateError, async_http_client, http_client
 from paperless.local.health import wait_ready
 from paperless.local.layout import ServiceSpec
+from paperless.verification.quiescence import Target, wait_for_quiescence
 from paperless.verification.scoring_client import Question, ask, ask_async, async_client, client
-from paperless.verification.verify import Target, wait_for_quiescence
 from runtime.settings import KafkaAccess
 from tests.support.http_answers import answering
 

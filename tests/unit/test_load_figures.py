@@ -2,6 +2,7 @@
 
 import pytest
 
+from paperless.language import texts
 from paperless.traffic.load.figures import described, distribution
 from paperless.traffic.load.notes import notes
 from paperless.traffic.load.plan import LoadPlan
@@ -110,7 +111,8 @@ CEILING = Ceiling(made_per_s=30_000, handed_per_s=60_000)
 
 
 def said(plan: LoadPlan, recorder: Recorder, *, rate: float = 10.0) -> str:
-    return " ".join(notes(plan, figures_of(recorder, rate=rate), CEILING, interrupted=False))
+    told = notes(plan.mode, figures_of(recorder, rate=rate), CEILING, interrupted=False)
+    return " ".join(map(texts("en").say, told))
 
 
 def test_a_note_says_when_the_generator_was_late():

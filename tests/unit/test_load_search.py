@@ -2,6 +2,7 @@
 
 import pytest
 
+from paperless.language import texts
 from paperless.traffic.load.result import Measured, Second
 from paperless.traffic.load.search import Judgement, Search, backlog_growth, judge
 from tests.support.load_examples import NEVER, figures_of, recorded
@@ -42,26 +43,26 @@ def test_a_quick_system_sustains_its_rate():
 def test_latencies_over_the_limit_are_not_sustained():
     found = judged(figures_of(recorded([0.05] * 90 + [2.0] * 10)))
     assert not found.sustained
-    assert "p99 to the stored cell 2,0" in found.why
+    assert "p99 to the stored cell 2,0" in texts("en").say(found.why)
 
 
 def test_a_loss_is_not_sustained_however_quick_the_rest_is():
     found = judged(figures_of(recorded([0.05] * 99 + [NEVER])), limit=1e9)
     assert not found.sustained
-    assert found.why == "1 were not stored"
+    assert texts("en").say(found.why) == "1 were not stored"
 
 
 def test_a_backlog_that_grows_is_not_sustained_even_within_the_limit():
     # Each one waits a little longer than the one before.
     found = judged(figures_of(recorded([number / 20 for number in range(200)])), limit=1e9)
     assert not found.sustained
-    assert "the backlog grew by" in found.why
+    assert "the backlog grew by" in texts("en").say(found.why)
 
 
 def test_a_driver_that_is_late_says_that_this_is_not_the_systems_limit():
     found = judged(figures_of(recorded([0.3] * 100, slip=0.2)))
     assert not found.sustained
-    assert "this is not the system's limit" in found.why
+    assert "this is not the system's limit" in texts("en").say(found.why)
 
 
 def backlog(*sizes: int) -> list[Second]:

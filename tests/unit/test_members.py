@@ -8,9 +8,10 @@ import httpx
 import pytest
 
 from paperless.http_client import async_http_client
-from paperless.verification import verify as verification
+from paperless.language import message
+from paperless.verification import quiescence
 from paperless.verification.members import ask_members, unowned
-from paperless.verification.verify import Target, VerifyError, wait_for_quiescence
+from paperless.verification.quiescence import Target, VerifyError, wait_for_quiescence
 from runtime.settings import KafkaAccess
 
 PARTITIONS = 6
@@ -53,7 +54,7 @@ def members(monkeypatch) -> Callable[[list[Answers]], None]:
         real = httpx.AsyncClient
         monkeypatch.setattr("asyncio.base_events.BaseEventLoop.getaddrinfo", getaddrinfo)
         monkeypatch.setattr(httpx, "AsyncClient", lambda **_: real(transport=httpx.MockTransport(answer)))
-        monkeypatch.setattr(verification, "POLL_S", 0.0)
+        monkeypatch.setattr(quiescence, "POLL_S", 0.0)
 
     return given
 
@@ -100,6 +101,6 @@ async def test_partitions_that_nobody_has_are_movement(members):
 def test_members_with_names_of_their_own_are_one_consumer():
     assert unowned({"intake": body(0, 2, 4), "intake_2": body(1, 3, 5), "scoring": body(*range(6))}, PARTITIONS) == []
     assert unowned({"intake": body(0), "scoring": body(*range(5))}, PARTITIONS) == [
-        "intake: no member has partitions 1, 2, 3, 4, 5",
-        "scoring: no member has partitions 5",
+        message("backlog.unowned", service="intake", partitions="1, 2, 3, 4, 5"),
+        message("backlog.unowned", service="scoring", partitions="5"),
     ]

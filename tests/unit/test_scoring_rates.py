@@ -122,6 +122,7 @@ def test_a_share_has_the_wilson_interval():
 @given(st.integers(1, 10**7).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_an_interval_holds_its_share_and_stays_within_bounds(share):
     each = rate(*share)
+    assert each.value is not None
     assert each.interval is not None
     low, high = each.interval
     assert 0 <= low <= each.value <= high <= 1

@@ -5,16 +5,11 @@ from typing import NamedTuple
 
 from paperless.traffic.load.result import PERCENTILES, Distribution, LoadResult, Measured
 
-MEASURES = (
-    ("to_append", "to durable append"),
-    ("to_outcome", "to outcome"),
-    ("to_stored", "to stored cell"),
-    ("slip", "slip of the driver"),
-)
+MEASURES = ("to_append", "to_outcome", "to_stored", "slip")
 
 
 class Row(NamedTuple):
-    """One figure of both runs in ms; `ratio` is b / a, None where a is 0."""
+    """One figure of both runs in ms; `measure` is one of `MEASURES`, `ratio` is b / a, None where a is 0."""
 
     measure: str
     figure: str
@@ -31,10 +26,10 @@ def compare(a: LoadResult, b: LoadResult) -> tuple[Row, ...]:
 
 
 def _rows(a: Measured, b: Measured) -> Iterator[Row]:
-    for name, title in MEASURES:
+    for name in MEASURES:
         first, second = getattr(a, name), getattr(b, name)
         for figure, left, right in zip(FIGURES, figures(first), figures(second), strict=True):
-            yield Row(title, figure, left, right, round(right / left, 3) if left else None)
+            yield Row(name, figure, left, right, round(right / left, 3) if left else None)
 
 
 FIGURES = (*(f"p{name:g}" for name in PERCENTILES), "max", "mean")
@@ -45,17 +40,25 @@ def figures(latency: Distribution) -> list[float]:
     return [*(latency.percentiles[f"{name:g}"] for name in PERCENTILES), latency.max, latency.mean]
 
 
-def differences(a: LoadResult, b: LoadResult) -> tuple[str, ...]:
+class Difference(NamedTuple):
+    """A setting of two runs that is not the same."""
+
+    setting: str
+    a: object
+    b: object
+
+
+def differences(a: LoadResult, b: LoadResult) -> tuple[Difference, ...]:
     """Return what besides the system differs between two runs, so that their ratio may not be about the system."""
     asked = (
         ("mode", a.mode, b.mode),
         ("rate", a.rate, b.rate),
         ("arrivals", a.arrivals, b.arrivals),
-        ("in flight", a.in_flight, b.in_flight),
-        ("measured seconds", a.seconds, b.seconds),
-        ("fault plan", f"{a.plan_name} {a.plan_digest}", f"{b.plan_name} {b.plan_digest}"),
+        ("in_flight", a.in_flight, b.in_flight),
+        ("seconds", a.seconds, b.seconds),
+        ("plan", f"{a.plan_name} {a.plan_digest}", f"{b.plan_name} {b.plan_digest}"),
         ("machine", a.machine.cpu, b.machine.cpu),
         ("cores", a.machine.cores, b.machine.cores),
         ("versions", a.versions, b.versions),
     )
-    return tuple([f"{name}: {left} and {right}" for name, left, right in asked if left != right])
+    return tuple([Difference(name, left, right) for name, left, right in asked if left != right])

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from paperless.traffic.load.plan import LoadPlan
-from paperless.traffic.load.result import Ceiling, Measured
+from paperless.language import Message, message
+from paperless.traffic.load.plan import Mode
+from paperless.traffic.load.result import Ceiling, LoadResult, Measured
 
 # Beyond this the figures say as much of the generator as of the system.
 LATE_MS = 10.0
@@ -11,40 +12,36 @@ LATE_MS = 10.0
 NEAR_CEILING = 0.5
 
 
-def notes(plan: LoadPlan, measured: Measured | None, ceiling: Ceiling, *, interrupted: bool) -> tuple[str, ...]:
-    """Return the sentences that belong beside the figures."""
-    return (*_of_the_run(plan, interrupted=interrupted), *(_of_the_figures(measured, ceiling) if measured else ()))
+def notes(mode: Mode, measured: Measured | None, ceiling: Ceiling, *, interrupted: bool) -> tuple[Message, ...]:
+    """Return the messages that belong beside the figures."""
+    return (*_of_the_run(mode, interrupted=interrupted), *(_of_the_figures(measured, ceiling) if measured else ()))
 
 
-def _of_the_run(plan: LoadPlan, *, interrupted: bool) -> Iterator[str]:
+def notes_of(result: LoadResult) -> tuple[Message, ...]:
+    """Return the notes of a result that is read again."""
+    return notes(result.mode, result.measured, result.ceiling, interrupted=result.interrupted)
+
+
+def _of_the_run(mode: Mode, *, interrupted: bool) -> Iterator[Message]:
     if interrupted:
-        yield "interrupted: the figures are of what was sent until then"
-    if plan.mode == "closed":
-        yield (
-            "closed loop: when the system stalls, nothing is sent, so few applications see the stall (coordinated"
-            " omission); its percentiles are not comparable with those of an open loop"
-        )
+        yield message("note.interrupted")
+    if mode == "closed":
+        yield message("note.closed")
 
 
-def _of_the_figures(measured: Measured, ceiling: Ceiling) -> Iterator[str]:
+def _of_the_figures(measured: Measured, ceiling: Ceiling) -> Iterator[Message]:
     slip = measured.slip.percentiles["99"]
     if slip > LATE_MS:
-        yield f"slip p99 {slip:,.1f} ms: the figures include the generator's own lateness"
+        yield message("note.slip", p99=slip)
     if measured.rate and measured.rate > NEAR_CEILING * min(ceiling.handed_per_s, ceiling.made_per_s):
-        yield "the rate is more than half of the driver's own ceiling: the driver may be the limit"
+        yield message("note.ceiling")
     if measured.to_stored.unfinished:
-        yield (
-            f"{measured.to_stored.unfinished:,} of the measured applications were not stored when the run ended; they"
-            " count with the time that they had waited"
-        )
+        yield message("note.unfinished", count=measured.to_stored.unfinished)
     observation = measured.observation
     gap = observation.gap
     if gap.count:
-        yield (
-            f"resolution: the store's position was asked every {gap.percentiles['50']:,.1f} ms (p50;"
-            f" p99 {gap.percentiles['99']:,.1f}), so a stored moment is seen up to that late, never early"
-        )
+        yield message("note.resolution", p50=gap.percentiles["50"], p99=gap.percentiles["99"])
     if observation.failed:
-        yield f"the scoring API did not answer {observation.failed:,} of {observation.polls:,} questions"
+        yield message("note.failed", failed=observation.failed, polls=observation.polls)
     if measured.counts.foreign:
-        yield f"{measured.counts.foreign:,} outcomes were of others: somebody else files at the same time"
+        yield message("note.foreign", count=measured.counts.foreign)

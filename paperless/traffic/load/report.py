@@ -3,82 +3,135 @@
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from paperless.traffic.load.charts import backlog_over_time, latency_over_time, percentile_curve, throughput_over_time
+from paperless.language import Texts
+from paperless.traffic.load.charts import charts
 from paperless.traffic.load.compare import FIGURES, MEASURES, figures
-from paperless.traffic.load.result import LoadResult, Measured
+from paperless.traffic.load.notes import notes_of
+from paperless.traffic.load.result import LoadResult, Measured, Step
 
 _CSS = """
-body { font: 15px/1.45 sans-serif; max-width: 960px; margin: 2rem auto; padding: 0 1rem; color: #222; }
-table { border-collapse: collapse; margin: 1rem 0; }
-th, td { padding: .2rem .7rem; text-align: right; border-bottom: 1px solid #ddd; }
-th:first-child, td:first-child { text-align: left; }
-svg { width: 100%; height: auto; }
-pre { background: #f4f4f4; padding: .8rem; overflow-x: auto; }
+:root { color-scheme: light; }
+body { font: 16px/1.5 sans-serif; max-width: 960px; margin: 1.5rem auto; padding: 0 12px; color: #222;
+  background: #fff; overflow-wrap: break-word; }
+h1 { font-size: 1.5rem; line-height: 1.25; } h2 { font-size: 1.2rem; margin-top: 2rem; }
+figure { margin: 1.5rem 0; } figcaption { font-weight: bold; }
+.phone { display: none; }
+@media (max-width: 640px) { .phone { display: block; } .screen { display: none; } }
+.warm-up, .shade { fill: #00000014; background: #00000014; }
+.shade, .swatch { display: inline-block; width: 1.6em; vertical-align: middle; }
+.shade { height: 1em; border: 1px solid #bbb; }
+.key { display: inline-block; margin-right: 1.2em; }
+figure p { margin: .3rem 0; font-size: .9rem; }
+svg { width: 100%; height: auto; display: block; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; }
+th, td { padding: .25rem .5rem; text-align: right; border-bottom: 1px solid #ddd; vertical-align: bottom; }
+th:first-child, td:first-child { text-align: left; padding-left: 0; }
+@media (max-width: 640px) { table { font-size: .85rem; width: 100%; } th, td { padding: .25rem; } }
+pre { background: #f4f4f4; padding: .8rem; overflow-x: auto; font-size: .8rem; }
+dt { font-weight: bold; margin-top: .7rem; } dd { margin: 0; }
 """
 # What a reader of the file finds in full in the JSON.
 _LONG = {"measured": True, "steps": True}
+_STEP_FIGURES = ("p50", "p99", "max")
+TERMS = (
+    "open_loop",
+    "closed_loop",
+    "intended",
+    "percentile",
+    "append",
+    "outcome",
+    "stored",
+    "slip",
+    "backlog",
+    "warm_up",
+    "sustained",
+    "plan",
+)
 
 
-def report(result: LoadResult) -> str:
-    """Return the whole page."""
+def report(result: LoadResult, texts: Texts) -> str:
+    """Return the whole page, in one language."""
+    named = _title(result, texts)
+    title = escape(named[:1].upper() + named[1:])
+    none = [f"<p>{escape(texts('report.none_sustained'))}</p>"]
     body = [
-        f"<h1>{escape(_title(result))}</h1>",
-        f"<p>{escape(_where(result))}</p>",
-        _list(result.notes),
-        _steps(result),
-        *(_figures(result.measured) if result.measured else ["<p>No rate was sustained.</p>"]),
-        "<h2>The run</h2>",
-        f"<pre>{escape(result.model_dump_json(indent=1, exclude=_LONG))}</pre>",
+        f"<h1>{title}</h1>",
+        f"<p>{escape(_where(result, texts))}</p>",
+        _list(map(texts.say, notes_of(result))),
+        _steps(result.steps, texts),
+        *(_figures(result, result.measured, texts) if result.measured else none),
+        _glossary(texts),
+        f"<details><summary>{escape(texts('report.run'))}</summary>",
+        f"<pre>{escape(result.model_dump_json(indent=1, exclude=_LONG))}</pre></details>",
     ]
     return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        f"<title>{escape(_title(result))}</title><style>{_CSS}</style></head><body>\n"
-        + "\n".join(body)
-        + "\n</body></html>\n"
+        f'<!DOCTYPE html>\n<html lang="{texts.language}"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{title}</title><style>{_CSS}</style></head><body>\n" + "\n".join(body) + "\n</body></html>\n"
     )
 
 
-def _where(result: LoadResult) -> str:
+def _where(result: LoadResult, texts: Texts) -> str:
     at, machine = result.started_at.isoformat(timespec="seconds"), result.machine
-    return f"{at}, fault plan {result.plan_name}, {machine.cores} cores, {machine.cpu}"
+    return texts("report.where", at=at, plan=result.plan_name, cores=machine.cores, cpu=machine.cpu)
 
 
-def _title(result: LoadResult) -> str:
+def _title(result: LoadResult, texts: Texts) -> str:
     if result.mode == "closed":
-        return f"Closed loop, {result.in_flight} in flight"
+        return texts("load.closed_loop", in_flight=result.in_flight)
     if result.mode == "max":
-        found = f"{result.rate:,.0f}/s" if result.rate else "none found"
-        return f"Highest sustained rate: {found} (p99 under {result.limit_p99_ms:,.0f} ms)"
-    return f"Open loop, {result.rate:,.0f}/s, {result.arrivals}"
+        rate = texts.number(result.rate) if result.rate else "–"
+        return texts("report.highest", rate=rate, limit=round(result.limit_p99_ms or 0))
+    return texts("load.open_loop", rate=round(result.rate or 0), arrivals=result.arrivals)
 
 
-def _figures(measured: Measured) -> Iterable[str]:
-    yield "<h2>Latency from the intended moment (ms)</h2>"
-    rows = [[title, *(f"{value:,.2f}" for value in figures(getattr(measured, name)))] for name, title in MEASURES]
-    yield _table(["", *FIGURES], rows)
-    yield percentile_curve(measured)
-    yield latency_over_time(measured)
-    yield "<h2>Load</h2>"
-    yield _table(["", "applications"], [[name, f"{count:,}"] for name, count in measured.counts.model_dump().items()])
-    yield throughput_over_time(measured)
-    yield backlog_over_time(measured)
+def _figures(result: LoadResult, measured: Measured, texts: Texts) -> Iterable[str]:
+    yield f"<h2>{escape(texts('load.compare_title'))}</h2>"
+    columns = [[texts.number(value, 1) for value in figures(getattr(measured, name))] for name in MEASURES]
+    rows = [[_figure(name, texts), *cells] for name, *cells in zip(FIGURES, *columns, strict=True)]
+    yield _table(["", *(texts(f"load.{name}") for name in MEASURES)], rows)
+    percentiles, *over_time = charts(result, measured, texts)
+    yield percentiles
+    yield f"<h2>{escape(texts('report.over_time'))}</h2>"
+    yield from over_time
+    yield f"<h2>{escape(texts('report.counted'))}</h2>"
+    counts = measured.counts.model_dump().items()
+    yield _table(
+        ["", texts("report.applications")],
+        [[texts(f"report.count_{name}"), texts.number(count)] for name, count in counts],
+    )
 
 
-def _steps(result: LoadResult) -> str:
-    if not result.steps:
+def _figure(name: str, texts: Texts) -> str:
+    return texts(f"load.{name}") if name in {"max", "mean"} else name
+
+
+def _steps(steps: Sequence[Step], texts: Texts) -> str:
+    if not steps:
         return ""
-    rows = [
-        [f"{step.rate:,.0f}/s: {'sustained' if step.sustained else 'not sustained'}, {step.why}"]
-        + [f"{value:,.1f}" for value in figures(step.measured.to_stored)]
-        for step in result.steps
-    ]
-    return "<h2>Steps, to the stored cell (ms)</h2>" + _table(["step", *FIGURES], rows)
+    rows = []
+    for step in steps:
+        found = dict(zip(FIGURES, figures(step.measured.to_stored), strict=True))
+        verdict = texts("load.sustained" if step.sustained else "load.not_sustained")
+        said = texts("load.step", rate=round(step.rate), verdict=verdict, why=step.why)
+        rows.append([said, *(texts.number(found[name], 1) for name in _STEP_FIGURES)])
+    head = [texts("report.step"), *(_figure(name, texts) for name in _STEP_FIGURES)]
+    return f"<h2>{escape(texts('report.steps'))}</h2>" + _table(head, rows)
+
+
+def _glossary(texts: Texts) -> str:
+    terms = "".join(
+        f"<dt>{escape(texts(f'term.{name}.name'))}</dt><dd>{escape(texts(f'term.{name}.meaning'))}</dd>"
+        for name in TERMS
+    )
+    return f"<h2>{escape(texts('report.glossary'))}</h2><dl>{terms}</dl>"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     cells = "".join(f"<th>{escape(name)}</th>" for name in head)
     lines = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table><tr>{cells}</tr>{lines}</table>"
+    return f'<div class="scroll"><table><tr>{cells}</tr>{lines}</table></div>'
 
 
 def _list(sentences: Iterable[str]) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from paperless.language import Message, message
 from paperless.traffic.load.result import Measured, Second
 
 # A backlog that grows by less than this share of what arrives is flat: chance moves it as much.
@@ -18,7 +19,7 @@ class Judgement(NamedTuple):
     """Whether a rate is sustained, and why."""
 
     sustained: bool
-    why: str
+    why: Message
 
 
 def judge(measured: Measured, *, limit_p99_ms: float, warm_up_s: float) -> Judgement:
@@ -27,15 +28,16 @@ def judge(measured: Measured, *, limit_p99_ms: float, warm_up_s: float) -> Judge
     sending = [second for second in measured.series if second.sent and second.second >= warm_up_s]
     growth = backlog_growth(sending)
     allowed = FLAT_SHARE * (measured.rate or 0.0)
+    waited = sending[-1].backlog if sending else 0
     checks = (
-        (measured.stopped_early, f"given up: {sending[-1].backlog if sending else 0:,} waited for an outcome"),
-        (measured.counts.missing > 0, f"{measured.counts.missing:,} were not stored"),
-        (slip > MAX_SLIP_MS, f"the driver was late: slip p99 {slip:,.0f} ms; this is not the system's limit"),
-        (p99 > limit_p99_ms, f"p99 to the stored cell {p99:,.0f} ms is over {limit_p99_ms:,.0f}"),
-        (growth > allowed, f"the backlog grew by {growth:,.0f} a second"),
+        (measured.stopped_early, message("judged.given_up", waited=waited)),
+        (measured.counts.missing > 0, message("judged.missing", missing=measured.counts.missing)),
+        (slip > MAX_SLIP_MS, message("judged.late", p99=round(slip))),
+        (p99 > limit_p99_ms, message("judged.slow", p99=round(p99), limit=round(limit_p99_ms))),
+        (growth > allowed, message("judged.growing", growth=round(growth))),
     )
     failed = next((why for fails, why in checks if fails), None)
-    return Judgement(failed is None, failed or f"p99 to the stored cell {p99:,.0f} ms, backlog flat")
+    return Judgement(failed is None, failed or message("judged.flat", p99=round(p99)))
 
 
 def backlog_growth(series: Sequence[Second]) -> float:

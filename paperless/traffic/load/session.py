@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from aiokafka.errors import KafkaError
 
 from domain import load_domain
+from paperless.language import Message, message, texts
 from paperless.population.scenario import DEFAULT_SCENARIO, load_scenario
 from paperless.traffic.load.ceiling import driver_ceiling
 from paperless.traffic.load.notes import notes
@@ -22,7 +23,7 @@ from paperless.traffic.recording import Recording
 from paperless.traffic.survey import LogError, LogSurvey, survey
 from runtime.broker import RestartableProducer, open_producer
 
-Tell = Callable[[str], None]
+Tell = Callable[[Message], None]
 _STOP_WITHIN_S = 3.0
 
 
@@ -57,7 +58,7 @@ async def load(
         command: the command line, for the result.
         stop: ends it early when set; the result is of what was measured until then.
         show: called twice a second at most.
-        tell: called with a sentence at each step.
+        tell: called with a message at each step.
 
     Raises:
         LogError: the broker does not answer, or its topics are not as they must be.
@@ -67,7 +68,7 @@ async def load(
     """
     log = await survey(target.kafka, end_offsets_reliable=target.idempotent_producer)
     ceiling = await driver_ceiling(log.partitions)
-    tell(f"driver ceiling on this machine: {_ceiling_text(ceiling)}")
+    tell(message("load.ceiling", handed=round(ceiling.handed_per_s), made=round(ceiling.made_per_s)))
     started = datetime.now(UTC)
     session = _Session(sum(log.start_offsets.values()))
     async with _recorded(plan, target, log, session, stop), _producer(target) as producer:
@@ -76,17 +77,17 @@ async def load(
     return _result(plan, target, session, command=command, started=started, ceiling=ceiling, interrupted=stop.is_set())
 
 
-def _ceiling_text(ceiling: Ceiling) -> str:
-    return (
-        f"{ceiling.handed_per_s:,.0f}/s handed over, {ceiling.made_per_s:,.0f}/s made (network and observer left out)"
-    )
-
-
 async def _single(plan: LoadPlan, rig: Rig, session: _Session, tell: Tell) -> None:
-    tell(plan.pace)
+    tell(_loop(plan))
     rate = None if plan.mode == "closed" else plan.rate
     session.measured = await run_once(plan, Rate(0, rate, session.log_length), rig)
     session.add(session.measured)
+
+
+def _loop(plan: LoadPlan) -> Message:
+    if plan.mode == "closed":
+        return message("load.closed_loop", in_flight=plan.in_flight)
+    return message("load.open_loop", rate=f"{plan.rate:g}", arrivals=plan.arrivals)
 
 
 async def _search(plan: LoadPlan, rig: Rig, session: _Session, tell: Tell) -> None:
@@ -98,12 +99,13 @@ async def _search(plan: LoadPlan, rig: Rig, session: _Session, tell: Tell) -> No
         if rig.stop.is_set():
             session.measured = session.measured or run
             return
-        session.steps += (Step(rate=rate, sustained=sustained, why=why, measured=run),)
+        session.steps += (Step(rate=rate, sustained=sustained, why=texts("en").say(why), measured=run),)
         search = search.after(rate, sustained=sustained)
         session.measured = run if sustained else session.measured
-        tell(f"{rate:>9,.0f}/s  {'sustained' if sustained else 'not sustained'}: {why}")
+        judged = message("load.sustained" if sustained else "load.not_sustained")
+        tell(message("load.step", rate=round(rate), verdict=judged, why=why))
         if run.counts.missing:
-            tell("what is not stored after so long would disturb the next step; the search ends here")
+            tell(message("load.search_ends"))
             return
 
 
@@ -182,7 +184,7 @@ def _result(
         started_at=started,
         ended_at=datetime.now(UTC),
         interrupted=interrupted,
-        notes=notes(plan, session.measured, ceiling, interrupted=interrupted),
+        notes=tuple(map(texts("en").say, notes(plan.mode, session.measured, ceiling, interrupted=interrupted))),
         measured=session.measured,
         steps=session.steps,
     )
