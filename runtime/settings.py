@@ -19,6 +19,8 @@ LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 ALLOWED_HOSTS = (
     "Names by which the port may be called beside loopback's and its own address, comma-separated; others are refused."
 )
+# So many waits of a fetch fit into a session: up to three stand before an assignment's look-ups.
+FETCHES_IN_A_SESSION = 5
 _SERVER = re.compile(r"(?:[^\s,:/\[\]]+|\[[0-9a-fA-F:.]+\]):([0-9]{1,5})")
 # What may come from a file instead of a variable, as container secrets are mounted.
 SECRETS = (SecretStr, SecretStr | None)
@@ -162,7 +164,8 @@ class ServiceSettings(EnvironmentSettings, KafkaAccess):
         default=100,
         ge=1,
         le=10_000,
-        description="How long the broker may hold a fetch back; the embedded one wakes none earlier.",
+        description="How long the broker may hold a fetch back, at most a fifth of the session time-out; the embedded "
+        "one wakes none earlier.",
     )
     max_records: int = Field(default=4_000, ge=1, description="Records per batch; as many as one fetch holds.")
     dead_letter_max_run: int = Field(
@@ -171,6 +174,17 @@ class ServiceSettings(EnvironmentSettings, KafkaAccess):
     dead_letter_max_share: float = Field(
         default=0.5, gt=0, le=1, description="Share of a thousand records that may be refused before it stops; 1: all."
     )
+
+    @model_validator(mode="after")
+    def _look_ups_within_a_session(self) -> Self:
+        # On the same connection, a new assignment's look-ups wait behind fetches, and the next heartbeat for them.
+        if self.fetch_max_wait_ms * FETCHES_IN_A_SESSION > self.session_timeout_ms:
+            raise ValueError(
+                f"a fetch may wait for {self.fetch_max_wait_ms} ms: a member would lose its partitions before it knows "
+                f"where to begin; set …FETCH_MAX_WAIT_MS to at most {self.session_timeout_ms // FETCHES_IN_A_SESSION}, "
+                "a fifth of …SESSION_TIMEOUT_MS"
+            )
+        return self
 
     def masked(self) -> dict[str, object]:
         """Return the settings as they may be printed."""

@@ -6,18 +6,22 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count, islice
+from pathlib import Path
 from random import SystemRandom
 
 from tests.cluster.batches import PATIENCE, hunted, played, shortened, side_by_side
 from tests.cluster.history import APPLICATIONS, History, Wish
 from tests.cluster.mishaps import KINDS
 from tests.cluster.mutants import MUTANTS
+from tests.cluster.page import page_of
+from tests.support.filings import PLANS
 
 SAID_EVERY_S = 5.0
 EXAMPLES = """
   python -m tests.cluster --seed 7                       play history 7 and print its time line
   python -m tests.cluster --seed 7 --without 0,2         the same without two of its mishaps
   python -m tests.cluster --seed 1 --histories 500       play 500 histories, on all processors
+  python -m tests.cluster --seed 7 --page build/history.html   show it
   python -m tests.cluster --minutes 10                   play fresh seeds for ten minutes
   python -m tests.cluster --mutants                      see how soon each fault of the mutants is noticed
   python -m tests.cluster --histories 50 --kinds "kill,store away"
@@ -38,6 +42,9 @@ def main(arguments: Sequence[str]) -> int:
         for at, line in history.lines:
             say(f"{at:9.3f}  {line}")
         say("\n".join(history.violations) or "all held")
+        if options.page is not None:
+            options.page.parent.mkdir(parents=True, exist_ok=True)
+            options.page.write_text(page_of(history), "utf-8")
         return 1 if history.violations else 0
     return _judged(_many(options))
 
@@ -95,7 +102,7 @@ def _wish(options: argparse.Namespace, seed: int | None) -> Wish:
     kinds = tuple(kind.strip() for kind in options.kinds.split(",") if kind.strip())
     if unknown := [kind for kind in kinds if kind not in KINDS]:
         raise SystemExit(f"error: no kind of mishap is called {unknown[0]!r}; there are {', '.join(KINDS)}")
-    return Wish(seed=seed or 0, applications=options.applications, without=numbers, kinds=kinds)
+    return Wish(seed=seed or 0, applications=options.applications, without=numbers, kinds=kinds, plan=options.plan)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -112,6 +119,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--applications", type=int, default=APPLICATIONS, metavar="N", help="applications a history")
     parser.add_argument("--without", default="", metavar="NUMBERS", help="mishaps of the history to leave out")
     parser.add_argument("--kinds", default="", metavar="KINDS", help=f"only such mishaps: {', '.join(KINDS)}")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="write the one history as a page with its time line")
+    parser.add_argument("--plan", default="", choices=["", *PLANS], help="the mock's fault plan (default: drawn)")
     parser.add_argument(
         "--mutants", nargs="*", choices=list(MUTANTS), metavar="NAME", help="hunt mutants (default: all)"
     )

@@ -1,5 +1,6 @@
 """Many histories, in several processes, and the shortest one that still fails."""
 
+import gc
 import os
 import tempfile
 import time
@@ -10,29 +11,44 @@ from itertools import islice, repeat
 from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
+from unittest.mock import patch
 
 from tests.cluster.history import History, Wish, play
 from tests.cluster.mutants import mutated
 
 # A mutant that so many histories do not notice counts as unnoticed.
 PATIENCE = 60
+# A process plays so many histories and ends; nothing is collected in it, which would cost a sixth of its time.
+HISTORIES_PER_PROCESS = 20
 # Memory, where a store's disk costs nothing.
 SCRATCH = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+
+def _processes(jobs: int) -> ProcessPoolExecutor:
+    """Return processes that are forked from one that has imported everything."""
+    context = get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return ProcessPoolExecutor(
+        jobs, mp_context=context, initializer=gc.disable, max_tasks_per_child=HISTORIES_PER_PROCESS
+    )
 
 
 def side_by_side(wishes: Iterable[Wish], jobs: int, until: float | None = None) -> Iterator[History]:
     """Play histories in as many processes, in any order, none that begins after `until` (monotonic seconds)."""
     waiting, left = set[Future[History]](), iter(wishes)
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    with _processes(jobs) as pool:
         while True:
             open_ended = until is None or time.monotonic() < until
-            waiting |= {
-                pool.submit(played, wish) for wish in islice(left, 2 * jobs - len(waiting) if open_ended else 0)
-            }
+            waiting |= {pool.submit(_told, wish) for wish in islice(left, 2 * jobs - len(waiting) if open_ended else 0)}
             if not waiting:
                 return
             done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
             yield from (future.result() for future in done)
+
+
+def _told(wish: Wish) -> History:
+    """Return a history without its records, which nobody asks another process for."""
+    return replace(played(wish), records={})
 
 
 class Hunted(NamedTuple):
@@ -46,7 +62,7 @@ class Hunted(NamedTuple):
 
 def hunted(names: Iterable[str], histories: int, jobs: int) -> Iterator[Hunted]:
     """Play histories of each mutant until one notices it, at most so many, in as many processes."""
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    with _processes(jobs) as pool:
         yield from pool.map(_hunt, names, repeat(histories))
 
 
@@ -77,3 +93,9 @@ def played(wish: Wish) -> History:
     """Play a history in a scratch folder."""
     with tempfile.TemporaryDirectory(dir=SCRATCH) as folder:
         return play(wish, Path(folder))
+
+
+def played_apart(wishes: Iterable[Wish]) -> list[History]:
+    """Play histories, with their records, in a process whose hashes are fixed, as those of the command are."""
+    with patch.dict(os.environ, PYTHONHASHSEED="0"), ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return list(pool.map(played, wishes))

@@ -1,8 +1,9 @@
 """What must hold, at all times and at the end, which the product's own auditor, oracle and store reader judge."""
 
+import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 # Longer than any batch, time-out or back-off of a member that works; it must say by then that it does not.
 STALLED_S = 45.0
+REFUSED = "store_refuses"
 
 
 class Watch:
@@ -223,18 +225,28 @@ TOPICS_OF = {
 
 
 def verdict(world: "World") -> list[str]:
+    """Return what is wrong at rest; what the store was made to refuse is judged apart, as if it had not been filed."""
+    return [*_accounts(world), *_refused(world), *_equal_knowledge(world)]
+
+
+def _accounts(world: "World") -> list[str]:
     """Return in what the live store, a recount of the log and the oracle differ, as `paperless verify` finds it."""
     watch, options = world.watch, world.options
     plan = load_plan(options.plan).model_dump()
     oracle = RunParameters(plan=plan, seed=options.seed).oracle(options.partitions)
+
+    def submitted(number: int) -> list[LoggedRecord]:
+        return [record for record in watch.submitted(number) if not _names(record.value, world.refused)]
+
     audits = {}
     for number in range(options.partitions):
-        letters = watch.dead_letters(number)
+        letters = [letter for letter in watch.dead_letters(number) if letter.reason != REFUSED]
         auditor = PartitionAuditor(partition=number, partitions=options.partitions, refused=letters, oracle=oracle)
-        auditor.decided(watch.records(APPLICATIONS_DECIDED.name, number))
-        auditor.submitted(watch.submitted(number))
+        decided = watch.records(APPLICATIONS_DECIDED.name, number)
+        auditor.decided([record for record in decided if not _names(record.value, world.refused)])
+        auditor.submitted(submitted(number))
         audits[number] = auditor.result(with_content=True)
-    missing = not_arrived(audits.values(), options.partitions, watch.submitted)
+    missing = not_arrived(audits.values(), options.partitions, submitted)
     try:
         reader = StoreReader(options.store)
         snapshot, stored = reader.snapshot(), reader.outcome_counts()
@@ -244,6 +256,32 @@ def verdict(world: "World") -> list[str]:
         return [f"the store cannot be read: {error}"]
     judged = judge(snapshot, audits, content, missing)
     return [] if judged.ok else [f"verdict: {judged.differences} {judged}"]
+
+
+def _names(value: bytes | None, names: Collection[str]) -> bool:
+    return any(name.encode() in (value or b"") for name in names)
+
+
+def _refused(world: "World") -> list[str]:
+    """Return outcomes that the store was to refuse and that are not set aside, and those set aside without a reason."""
+    topic, differing = APPLICATIONS_DECIDED.name, []
+    for number in range(world.options.partitions):
+        records = world.watch.records(topic, number)
+        expected = {record.offset for record in records if _names(record.value, world.refused)}
+        letters = [letter for letter in world.watch.dead_letters(number) if letter.topic == topic]
+        if expected != {letter.offset for letter in letters} or any(letter.reason != REFUSED for letter in letters):
+            differing.append(f"set aside by scoring: {topic}/{number} {letters}, to be refused: {sorted(expected)}")
+    return differing
+
+
+def _equal_knowledge(world: "World") -> list[str]:
+    """Return the outcomes that know as much of one submission as others and say something else."""
+    contents = defaultdict[tuple[Any, ...], set[bytes]](set)
+    for number in range(world.options.partitions):
+        for record in world.watch.records(APPLICATIONS_DECIDED.name, number):
+            outcome = json.loads(record.value)
+            contents[outcome["application_id"], outcome["submission"], outcome["revision"]].add(record.value)
+    return [f"one revision, two contents: {key}" for key, values in sorted(contents.items()) if len(values) > 1]
 
 
 def copy_store(source: Path, target: Path) -> None:

@@ -29,7 +29,7 @@ class Member:
     expires: asyncio.TimerHandle | None = None
 
 
-JoinAnswer = tuple[int, int, str, str, str, list[tuple[str, None, bytes]]]
+JoinAnswer = tuple[int, int, str, str, str, tuple[tuple[str, None, bytes], ...]]
 SyncAnswer = tuple[int, bytes]
 Position = tuple[str, int]
 
@@ -78,10 +78,10 @@ class ConsumerGroup:
             self._numbers += 1
             name = f"{client}-{self._numbers}"
             self._awaited[name] = self._loop.call_at(self._loop.time() + session_s, self._await_no_longer, name)
-            answer.set_result((MEMBER_ID_REQUIRED, -1, "", "", name, []))
+            answer.set_result((MEMBER_ID_REQUIRED, -1, "", "", name, ()))
             return answer
         if member_id not in self.members and member_id not in self._awaited:
-            answer.set_result((UNKNOWN_MEMBER, -1, "", "", "", []))
+            answer.set_result((UNKNOWN_MEMBER, -1, "", "", "", ()))
             return answer
         if member_id in self._awaited:
             self._awaited.pop(member_id).cancel()
@@ -109,8 +109,8 @@ class ConsumerGroup:
 
     def _joined(self, member_id: str) -> JoinAnswer:
         protocol = self.members[self._leader].protocols[0][0]
-        everyone = [(name, None, dict(member.protocols)[protocol]) for name, member in self.members.items()]
-        others = everyone if member_id == self._leader else []
+        everyone = ((name, None, dict(member.protocols)[protocol]) for name, member in self.members.items())
+        others = tuple(everyone) if member_id == self._leader else ()
         return (NO_ERROR, self.generation, protocol, self._leader, member_id, others)
 
     def _drop(self, member: Member) -> None:

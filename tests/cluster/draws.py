@@ -8,10 +8,10 @@ class Draws:
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
-        self._streams: dict[str, random.Random] = {}
+        self._streams: dict[object, random.Random] = {}
 
-    def of(self, subject: str) -> random.Random:
-        """Return the subject's stream."""
+    def of(self, subject: object) -> random.Random:
+        """Return the stream of a subject: any text, or a tuple of texts."""
         stream = self._streams.get(subject)
         if stream is None:
             stream = self._streams[subject] = random.Random(f"{self.seed}/{subject}")

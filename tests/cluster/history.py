@@ -2,11 +2,13 @@
 
 import asyncio
 import gc
+import inspect
 import json
 import logging
 import random
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -14,12 +16,13 @@ from typing import Any
 from unittest.mock import patch
 
 from aiokafka.errors import KafkaError
-from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.structs import ConsumerRecord
 from structlog.testing import capture_logs
 
 from contracts.records import partition_of
 from contracts.topics import (
     ALL,
+    APPLICATIONS_DECIDED,
     APPLICATIONS_SUBMITTED,
     DOCUMENTS_PROVIDED,
     DOCUMENTS_REQUESTED,
@@ -30,34 +33,34 @@ from runtime.broker import RestartableProducer, open_producer
 from runtime.messages import Message
 from runtime.publisher import Publisher
 from runtime.settings import KafkaAccess
-from services.scoring.store.errors import StoreUnavailableError
-from tests.cluster import checks
+from services.scoring.store.errors import StoreRefusesError, StoreUnavailableError
+from services.scoring.store.store import Applied, Positioned, Store
+from services.vneid_mock.faults import FaultPlan
+from tests.cluster import checks, foreign
 from tests.cluster.draws import Draws
 from tests.cluster.kafka import KafkaCluster
 from tests.cluster.members import SERVICES, Options, SupervisedMember
 from tests.cluster.mishaps import Mishap, begin, planned
 from tests.cluster.network import Network
-from tests.cluster.partition_log import TRANSACTIONAL, with_attributes
+from tests.cluster.savings import cheap
 from tests.cluster.simulated_loop import (
     CURRENT,
     Process,
-    ProcessHandle,
-    ProcessTimer,
+    ProcessCall,
     SimulatedLoop,
     ThreadWork,
     simulated_time,
 )
-from tests.support.confluence_filings import HARSH, SILENT, VARIANTS, Submitted, filed, variants
+from tests.support.filings import HARSH, PLANS, VARIANTS, Submitted, filed, variants
 
 APPLICATIONS = 30
 PARTITIONS = 3
-# A member's ticker turns a little less often than in earnest: it is a tenth of a history's cost.
-TICK_S = 0.15
 # All mishaps have ended by then; what is not at rest so much later stands still.
 REST_WITHIN_S = 150.0
 WATCHED_EVERY_S = 1.0
-PLANS = {"harsh": HARSH, "silent": SILENT}
 MISPLACED = 0.15
+# Of so many look-ups at most one of the faults of a drawn plan may be met.
+DRAWN_SHARE = 0.4
 READ_BY_HANDLERS = {APPLICATIONS_SUBMITTED.name, DOCUMENTS_REQUESTED.name, DOCUMENTS_PROVIDED.name}
 IDEMPOTENT = 0.6
 STORE_DELAY_S = (0.0005, 0.01)
@@ -71,23 +74,31 @@ class Wish:
     applications: int = APPLICATIONS
     without: frozenset[int] = frozenset()
     kinds: tuple[str, ...] = ()
+    plan: str = ""
 
     def command(self) -> str:
         """Return the command that plays exactly this history."""
         without = f" --without {','.join(map(str, sorted(self.without)))}" if self.without else ""
         fewer = f" --applications {self.applications}" if self.applications != APPLICATIONS else ""
         kinds = f" --kinds {','.join(self.kinds)!r}" if self.kinds else ""
-        return f"python -m tests.cluster --seed {self.seed}{fewer}{without}{kinds}"
+        plan = f" --plan {self.plan}" if self.plan else ""
+        return f"python -m tests.cluster --seed {self.seed}{fewer}{without}{kinds}{plan}"
 
 
 @dataclass
 class History:
-    """What happened: `lines` are (simulated second, sentence); `violations` are empty if all held."""
+    """What happened: `lines` are (simulated second, sentence); `violations` are empty if all held.
+
+    `records` has what was ever in each topic, partition by partition. `owned` are (member, partition, from when, until
+    when), in simulated seconds.
+    """
 
     wish: Wish
     mishaps: list[Mishap]
     lines: list[tuple[float, str]] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
+    records: dict[str, list[ConsumerRecord]] = field(default_factory=dict)
+    owned: list[tuple[str, int, float, float]] = field(default_factory=list)
     submitted: int = 0
     requests: int = 0
     lasted_s: float = 0.0
@@ -108,8 +119,8 @@ class World:
             loop, self.draws, self.network, topics | {LOG_IDENTITY: 1}, self.tell, self._offset_moved
         )
         shape = self.draws.of("shape")
-        plan = shape.choice(sorted(PLANS))
-        (folder / f"{plan}.toml").write_text(_toml(PLANS[plan].model_dump()))
+        plan = wish.plan or shape.choice(("drawn", "harsh", "silent"))
+        (folder / f"{plan}.toml").write_text(_toml((PLANS.get(plan) or self._drawn_plan()).model_dump()))
         self.options = Options(
             servers=self.kafka.address,
             partitions=PARTITIONS,
@@ -117,28 +128,54 @@ class World:
             plan=str(folder / f"{plan}.toml"),
             seed=wish.seed,
             max_open=shape.choice((4, 1_000)),
-            fetch_wait_ms=shape.choice((300, 1_000)),
+            fetch_wait_ms=shape.choice((600, 1_200)),
             # The embedded broker knows no producers; without them the client gives up, and the publisher must not.
             idempotent=shape.random() < IDEMPOTENT,
         )
         self.members: dict[str, SupervisedMember] = {}
+        self._owned: dict[tuple[str, int], float] = {}
         self._counts = dict.fromkeys(SERVICES, 0)
         for service in SERVICES:
             for _ in range(shape.choice((1, 2))):
                 self._add(service)
+        self.filings = filed(self.draws.of("filings").randrange(4))
+        self.refused: set[str] = set()
         self.watch = checks.Watch(self)
         self._store_trouble = ""
         self._copies = 0
         self.driver_done = False
         loop.thread_work = self._thread_work
 
+    def _drawn_plan(self) -> FaultPlan:
+        draw = self.draws.of("plan")
+        shares = {name: draw.uniform(0, DRAWN_SHARE) for name in FaultPlan.model_fields if name.endswith("_share")}
+        return HARSH.model_copy(update={"name": "drawn", **shares})
+
     def tell(self, sentence: str) -> None:
         """Write a line of the history."""
         self.history.lines.append((self.loop.time(), sentence))
+        self._see_owners(self.loop.time())
+
+    def _see_owners(self, now: float) -> None:
+        owners = {
+            (member.name, number)
+            for member in self.members.values()
+            if member.process is not None and member.consumer is not None
+            for number in member.consumer.partitions
+        }
+        for member, number in sorted(self._owned.keys() - owners):
+            self.history.owned.append((member, number, self._owned.pop((member, number)), now))
+        for place in owners:
+            self._owned.setdefault(place, now)
+
+    def ended(self) -> None:
+        """Write down who owns what at the end."""
+        now = self.history.lasted_s = self.loop.time()
+        self.history.owned += [(member, number, since, now) for (member, number), since in sorted(self._owned.items())]
 
     def on_error(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Note an error of the simulation's own callbacks; those of processes are theirs."""
-        if "handle" in context and not isinstance(context["handle"], ProcessHandle | ProcessTimer):
+        if "handle" in context and not isinstance(context["handle"], ProcessCall):
             self.network.error = self.network.error or context.get("exception")
 
     def violate(self, sentence: str) -> None:
@@ -173,7 +210,7 @@ class World:
 
     def _thread_work(self) -> ThreadWork:
         process = CURRENT.get()
-        draw = self.draws.of(f"store/{process.name if process else ''}")
+        draw = self.draws.of(("store", process.name if process else ""))
         before, after = draw.uniform(*STORE_DELAY_S), draw.uniform(*STORE_DELAY_S)
         away = StoreUnavailableError("the store is away")
         if self._store_trouble == "refuses":
@@ -203,23 +240,43 @@ class World:
 
         self.after(8.0, restore)
 
+    def refuse_outcome(self, draw: Random) -> None:
+        """Let the store refuse all outcomes of one application that has none yet, for good."""
+        names = {event["application_id"] for event in self.filings[: self.history.wish.applications]}
+        topic = APPLICATIONS_DECIDED.name
+        decided = {record.key for number in range(PARTITIONS) for record in self.watch.records(topic, number)}
+        open_ones = sorted(name for name in names if name.encode() not in decided)
+        if open_ones:
+            self.refused.add(draw.choice(open_ones))
+            self.tell(f"the store refuses {', '.join(sorted(self.refused))}")
+
+    @contextmanager
+    def refusing(self) -> Iterator[None]:
+        """Let the store refuse what it is to refuse."""
+        apply = Store.apply
+
+        def refusing(store: Store, batch: Sequence[Positioned], *offsets: Any) -> Applied:
+            if any(outcome.application_id in self.refused for *_, outcome in batch):
+                raise StoreRefusesError("a value that this store has no place for")
+            return apply(store, batch, *offsets)
+
+        with patch.object(Store, "apply", refusing):
+            yield
+
     def foreign_transaction(self, draw: Random) -> None:
         """Let another client write a transaction, committed or aborted, into a topic."""
         topic, number = draw.choice([place for place in self.kafka.logs if place[0] in {each.name for each in ALL}])
         log = self.kafka.logs[topic, number]
         producer, aborted = 1_000_000 + len(self.history.lines), draw.random() < 0.5
-        if aborted:
-            record = _batch(b"foreign", b"{}", self.kafka.wall_ms(), producer)
-            log.append(with_attributes(record, TRANSACTIONAL))
-        log.end_transaction(producer, self.kafka.wall_ms(), aborted=aborted)
+        foreign.transaction(log, producer, self.kafka.wall_ms(), aborted=aborted)
         log.show(self.loop.time())
         self.tell(f"another client's transaction in {topic}/{number} is {'aborted' if aborted else 'committed'}")
 
     def unreadable_batch(self, draw: Random) -> None:
         """Let another client write records that no client can unpack, into a topic that intake or the mock reads."""
         topic, number = draw.choice([place for place in self.kafka.logs if place[0] in READ_BY_HANDLERS])
-        fault, log = draw.choice(sorted(UNREADABLE)), self.kafka.logs[topic, number]
-        written = log.append(UNREADABLE[fault](_with_headers(draw.randint(1, 3), self.kafka.wall_ms())), readable=False)
+        fault, log = draw.choice(sorted(foreign.UNREADABLE)), self.kafka.logs[topic, number]
+        written = log.append(foreign.unreadable(fault, draw.randint(1, 3), self.kafka.wall_ms()), readable=False)
         log.show(self.loop.time())
         self.tell(f"another client's records from {topic}/{number}/{written.offset} on have {fault}")
 
@@ -236,7 +293,7 @@ class World:
 
 
 async def _history(world: World) -> None:
-    world.kafka.append(LOG_IDENTITY, 0, _batch(None, b"the-log-of-this-history", world.kafka.wall_ms()))
+    world.kafka.append(LOG_IDENTITY, 0, foreign.batch(None, b"the-log-of-this-history", world.kafka.wall_ms()))
     for member in world.members.values():
         world.loop.in_world(member.start, after=world.draws.of(f"start/{member.name}").uniform(0, 1.5))
     driver = Process("driver")
@@ -246,8 +303,10 @@ async def _history(world: World) -> None:
         world.loop.in_world(begin, mishap, world, draw, after=mishap.at_s)
     ends = max([0.0, *(mishap.at_s + max(mishap.lasts_s, 12.0) for mishap in world.history.mishaps)])
     rested = await _rest(world, driving, ends + REST_WITHIN_S)
-    world.history.lasted_s = world.loop.time()
+    world.ended()
     world.history.requests = world.kafka.requests.total()
+    for topic, number in world.kafka.logs:
+        world.history.records.setdefault(topic, []).extend(world.watch.records(topic, number))
     if rested:
         for sentence in checks.verdict(world):
             world.violate(sentence)
@@ -281,10 +340,10 @@ async def _drive(world: World) -> None:
     for submission in _submissions(world):
         await asyncio.sleep(draw.choice((0.0, 0.1, 0.6)))
         world.history.submitted += 1
-        # Some clients have another partitioner, or send no key.
-        elsewhere, keyless = draw.random() < MISPLACED, draw.random() < MISPLACED
+        # Some clients have another partitioner, or send no key, or any.
+        elsewhere, otherwise = draw.random() < MISPLACED, draw.random() < MISPLACED
         number = draw.randrange(PARTITIONS) if elsewhere else partition_of(submission.key, PARTITIONS)
-        key = None if keyless else submission.key
+        key = draw.choice((None, b"any", world.filings[0]["application_id"].encode())) if otherwise else submission.key
         message: Message = (APPLICATIONS_SUBMITTED.name, key, submission.value, [])
         publisher.add([message], number)
         await publisher.flush()
@@ -302,33 +361,9 @@ async def _started(producer: RestartableProducer) -> None:
 
 
 def _submissions(world: World) -> Iterable[Submitted]:
-    draw = world.draws.of("filings")
-    events = filed(draw.randrange(4))
     for number in range(world.history.wish.applications):
-        event = events[number % len(events)]
+        event = world.filings[number % len(world.filings)]
         yield from variants(event, world.draws.of(f"filing/{number}").randrange(VARIANTS))
-
-
-def _batch(key: bytes | None, value: bytes, timestamp_ms: int, producer: int = -1) -> bytes:
-    builder = DefaultRecordBatchBuilder(
-        2, 0, 0, producer, 0 if producer >= 0 else -1, 0 if producer >= 0 else -1, 65_536
-    )
-    builder.append(0, timestamp_ms, key, value, [])
-    return bytes(builder.build())
-
-
-def _with_headers(records: int, timestamp_ms: int) -> bytes:
-    builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 65_536)
-    for number in range(records):
-        builder.append(number, timestamp_ms, b"key", b"{}", [("a-name", b"")])
-    return bytes(builder.build())
-
-
-UNREADABLE: dict[str, Callable[[bytes], bytes]] = {
-    "a header name that is not UTF-8": lambda data: with_attributes(data.replace(b"a-name", b"\xff\xfename"), 0),
-    "a codec that nobody has": lambda data: with_attributes(data, 0x07),
-    "a check sum that is wrong": lambda data: data[:-1] + bytes([data[-1] ^ 1]),
-}
 
 
 def _toml(plan: dict[str, Any]) -> str:
@@ -338,27 +373,32 @@ def _toml(plan: dict[str, Any]) -> str:
 
 
 def play(wish: Wish, folder: Path) -> History:
-    """Play one history to its end in an empty folder; some 0.3 s of processor time."""
+    """Play one history to its end in an empty folder; some 0.6 s of processor time."""
     random.seed(wish.seed)
     loop = SimulatedLoop()
     asyncio.set_event_loop(loop)
     logging.disable(logging.CRITICAL)
+    collected = gc.isenabled()
     gc.disable()
     try:
         with simulated_time(loop):
             world = World(wish, folder, loop)
             loop.set_exception_handler(world.on_error)
             loop.create_connection = world.network.connect  # type: ignore[method-assign,assignment]
-            with world.watch.watching(), capture_logs(), patch("runtime.consumer.TICK_S", TICK_S):
+            with world.watch.watching(), world.refusing(), capture_logs(), cheap():
                 loop.run_until_complete(loop.create_task(_history(world), context=loop.world))
             return world.history
     finally:
         _forget(loop)
-        gc.enable()
+        if collected:
+            gc.enable()
 
 
 def _forget(loop: SimulatedLoop) -> None:
     """End all that still runs, without letting it do anything."""
     for task in loop.tasks:
         task._log_destroy_pending = False  # type: ignore[attr-defined]
+        work = task.get_coro()
+        if inspect.iscoroutine(work) and inspect.getcoroutinestate(work) == inspect.CORO_CREATED:
+            work.close()
     loop.close()

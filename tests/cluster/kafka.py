@@ -2,13 +2,14 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from tests.cluster import wire
 from tests.cluster.consumer_group import REBALANCE_IN_PROGRESS, ConsumerGroup, Position
 from tests.cluster.draws import Draws
+from tests.cluster.faults import Fault
 from tests.cluster.network import Connection, Network
 from tests.cluster.partition_log import PartitionLog, split
 from tests.cluster.simulated_loop import EPOCH_S, SimulatedLoop
@@ -25,32 +26,12 @@ PORT = 9092
 EARLIEST, LATEST = -2, -1
 
 
-@dataclass(slots=True, kw_only=True)
-class Fault:
-    """What brokers do wrong to a share of the requests of some kinds, from some processes, at some brokers.
+# Takes the fields of an answer; None: there is none.
+Reply = Callable[[tuple[Any, ...] | None], None]
 
-    Attributes:
-        effect: `request lost` and `answer lost` reset the connection before or after the effect; `never answered` keeps
-            it; `late` and `answer late` take `delay_s` before or after the effect; `error` answers with `code`.
 
-    """
-
-    effect: str
-    share: float = 1.0
-    kinds: frozenset[str] | None = None
-    host: str | None = None
-    processes: frozenset[str] | None = None
-    delay_s: float = 0.0
-    code: int = 0
-    met: int = 0
-
-    def applies(self, request: Request, host: str, process: str) -> bool:
-        """Tell whether a request may meet it."""
-        return (
-            (self.kinds is None or request.kind in self.kinds)
-            and (self.host is None or self.host == host)
-            and (self.processes is None or process in self.processes)
-        )
+def _at_once(answer: Callable[[Request, int], tuple[Any, ...]]) -> Callable[[Request, int, Reply], None]:
+    return lambda request, error, reply: reply(answer(request, error))
 
 
 class Broker:
@@ -59,68 +40,75 @@ class Broker:
     def __init__(self, number: int, cluster: "KafkaCluster") -> None:
         self.number, self.host, self.up = number, f"kafka-{number}", True
         self._cluster = cluster
-        self._answers: dict[str, Callable[[Request, int], Awaitable[tuple[Any, ...] | None]]] = {
-            "ApiVersion": self._api_versions,
-            "Metadata": self._metadata,
-            "InitProducerId": self._init_producer_id,
+        self._answers: dict[str, Callable[[Request, int, Reply], None]] = {
+            "ApiVersion": _at_once(self._api_versions),
+            "Metadata": _at_once(self._metadata),
+            "InitProducerId": _at_once(self._init_producer_id),
             "Produce": self._produce,
             "Fetch": self._fetch,
-            "Offset": self._list_offsets,
-            "FindCoordinator": self._find_coordinator,
+            "Offset": _at_once(self._list_offsets),
+            "FindCoordinator": _at_once(self._find_coordinator),
             "JoinGroup": self._join_group,
             "SyncGroup": self._sync_group,
-            "Heartbeat": self._heartbeat,
-            "LeaveGroup": self._leave_group,
-            "OffsetCommit": self._commit_offsets,
-            "OffsetFetch": self._fetch_offsets,
+            "Heartbeat": _at_once(self._heartbeat),
+            "LeaveGroup": _at_once(self._leave_group),
+            "OffsetCommit": _at_once(self._commit_offsets),
+            "OffsetFetch": _at_once(self._fetch_offsets),
         }
 
-    async def answer(self, frame: bytes, connection: Connection) -> bytes | None:
-        """Return the answer to a request; None: it was lost, or the broker keeps silent."""
+    def receive(self, frame: bytes, connection: Connection) -> None:
+        """Answer a request when it is handled; what is lost, and what keeps silent, is answered with None."""
         request, cluster = wire.decode(frame), self._cluster
         cluster.requests[request.kind] += 1
-        process = connection.process.name if connection.process else "world"
-        draw = cluster.draws.of(f"broker/{self.host}/{process}/{request.kind}")
-        fault = cluster.fault_of(request, self.host, process, draw.random())
-        await asyncio.sleep(draw.uniform(*HANDLING_S))
+        draw = cluster.draws.of(("broker", self.host, connection.client, request.kind))
+        fault = cluster.fault_of(request, self.host, connection.client, draw.random())
+        late_s = fault.delay_s if fault and fault.effect == "late" else 0.0
+        after_s = draw.uniform(*HANDLING_S) + late_s
+        cluster.loop.in_world(self._handle, request, fault, connection, after=after_s)
+
+    def _handle(self, request: Request, fault: Fault | None, connection: Connection) -> None:
         effect = fault.effect if fault else ""
         if effect == "request lost":
             connection.reset()
-            return None
-        if fault and effect == "late":
-            await asyncio.sleep(fault.delay_s)
-        if not self.up:
-            return None
-        fields = await self._answers[request.kind](request, fault.code if fault and effect == "error" else 0)
-        if fault and effect == "answer late":
-            await asyncio.sleep(fault.delay_s)
+        if effect == "request lost" or not self.up:
+            connection.answer(None)
+            return
+        delay_s = fault.delay_s if fault and effect == "answer late" else 0.0
+
+        def reply(fields: tuple[Any, ...] | None) -> None:
+            if delay_s:
+                self._cluster.loop.in_world(self._reply, request, effect, connection, fields, after=delay_s)
+            else:
+                self._reply(request, effect, connection, fields)
+
+        self._answers[request.kind](request, fault.code if fault and effect == "error" else 0, reply)
+
+    def _reply(self, request: Request, effect: str, connection: Connection, fields: tuple[Any, ...] | None) -> None:
         if effect == "answer lost":
             connection.reset()
-        if effect in ("answer lost", "never answered") or fields is None or not self.up:
-            return None
-        return wire.encode(request, *fields)
+        silent = effect in ("answer lost", "never answered") or fields is None or not self.up
+        connection.answer(None if fields is None or silent else wire.encode(request, *fields))
 
-    async def _api_versions(self, _: Request, __: int) -> tuple[Any, ...]:
+    def _api_versions(self, _: Request, __: int) -> tuple[Any, ...]:
         return 0, wire.api_versions()
 
-    async def _metadata(self, request: Request, _: int) -> tuple[Any, ...]:
+    def _metadata(self, request: Request, _: int) -> tuple[Any, ...]:
         cluster = self._cluster
         names = sorted({topic for topic, _ in cluster.logs}) if request.body.topics is None else request.body.topics
         # With a rack: the client keeps brokers in a set, and the hash of None differs from run to run.
-        brokers = [(each.number, each.host, PORT, "rack") for each in cluster.brokers if each.up]
-        return 0, brokers, "simulated", brokers[0][0], [self._topic(name) for name in names]
+        brokers = tuple((each.number, each.host, PORT, "rack") for each in cluster.brokers if each.up)
+        return 0, brokers, "simulated", brokers[0][0], tuple(self._topic(name) for name in names)
 
     def _topic(self, name: str) -> tuple[Any, ...]:
         cluster = self._cluster
-        everyone = [broker.number for broker in cluster.brokers]
-        partitions: list[tuple[Any, ...]] = [
-            (0, number, cluster.leaders[topic, number], everyone, everyone, [])
-            for topic, number in sorted(cluster.logs)
-            if topic == name
-        ]
+        everyone = tuple(broker.number for broker in cluster.brokers)
+        partitions: tuple[tuple[Any, ...], ...] = tuple(
+            (0, number, cluster.leaders[name, number], everyone, everyone, ())
+            for number in range(cluster.partitions.get(name, 0))
+        )
         return (0 if partitions else UNKNOWN_TOPIC, name, False, partitions)
 
-    async def _init_producer_id(self, _: Request, error: int) -> tuple[Any, ...]:
+    def _init_producer_id(self, _: Request, error: int) -> tuple[Any, ...]:
         self._cluster.producers += 1
         return 0, error, self._cluster.producers, 0
 
@@ -132,7 +120,7 @@ class Broker:
             return None, error or NOT_LEADER
         return log, 0
 
-    async def _produce(self, request: Request, error: int) -> tuple[Any, ...]:
+    def _produce(self, request: Request, error: int, reply: Reply) -> None:
         after = NOT_ENOUGH_REPLICAS_AFTER_APPEND
         topics: list[Any] = []
         written: list[PartitionLog] = []
@@ -147,27 +135,49 @@ class Broker:
                         offset = first if offset < 0 else offset
                     written.append(log)
                 answers.append((number, code or (after if error == after else 0), offset, -1, log.start if log else -1))
-            topics.append((topic, answers))
-        await asyncio.sleep(self._cluster.draws.of(f"replication/{self.host}").uniform(*REPLICATION_S))
-        for log in written:
-            log.show(self._cluster.loop.time())
-        return topics, 0
+            topics.append((topic, tuple(answers)))
 
-    async def _fetch(self, request: Request, error: int) -> tuple[Any, ...]:
-        body = request.body
-        deadline = self._cluster.loop.time() + body.max_wait_time / 1000
-        while True:
+        def replicated() -> None:
+            for log in written:
+                log.show(self._cluster.loop.time())
+            reply((tuple(topics), 0))
+
+        after_s = self._cluster.draws.of(("replication", self.host)).uniform(*REPLICATION_S)
+        self._cluster.loop.in_world(replicated, after=after_s)
+
+    def _fetch(self, request: Request, error: int, reply: Reply) -> None:
+        body, loop = request.body, self._cluster.loop
+        deadline = loop.time() + body.max_wait_time / 1000
+        logs = [
+            log
+            for topic, parts in body.topics
+            for number, *_ in parts
+            if (log := self._cluster.logs.get((topic, number))) is not None
+        ]
+        timer: asyncio.TimerHandle | None = None
+
+        def look() -> None:
+            nonlocal timer
+            if timer is not None:
+                timer.cancel()
+                for log in logs:
+                    log.waiting.pop(look, None)
             topics, size = self._read(body, error)
-            wait = deadline - self._cluster.loop.time()
-            if size or error or wait <= 0.0005:
-                return 0, topics
-            await self._written([(topic, number) for topic, parts in body.topics for number, *_ in parts], wait)
+            wait_s = deadline - loop.time()
+            if size or error or wait_s <= 0.0005:
+                reply((0, tuple(topics)))
+                return
+            for log in logs:
+                log.waiting[look] = None
+            timer = loop.in_world(look, after=wait_s)
+
+        look()
 
     def _read(self, body: Any, error: int) -> tuple[list[Any], int]:
         """Return the partitions' answers and how much there is to hand over: bytes, and one for each error."""
         topics: list[Any] = []
         size = 0
-        draw = self._cluster.draws.of(f"fetch/{self.host}")
+        draw = self._cluster.draws.of(("fetch", self.host))
         for topic, partitions in body.topics:
             answers: list[Any] = []
             for number, offset, _ in partitions:
@@ -183,29 +193,10 @@ class Broker:
                 data, aborted = log.read(offset, committed=body.isolation_level == 1, batches=batches)
                 answers.append((number, 0, log.mark, log.stable, aborted or None, data))
                 size += len(data)
-            topics.append((topic, answers))
+            topics.append((topic, tuple(answers)))
         return topics, size
 
-    async def _written(self, places: Iterable[Position], wait_s: float) -> None:
-        """Wait until one of the logs has something new."""
-        loop = self._cluster.loop
-        woken = loop.create_future()
-
-        def wake() -> None:
-            if not woken.done():
-                woken.set_result(None)
-
-        logs = [self._cluster.logs[place] for place in places if place in self._cluster.logs]
-        for log in logs:
-            log.waiting.append(wake)
-        timer = loop.call_later(wait_s, wake)
-        await woken
-        timer.cancel()
-        for log in logs:
-            if wake in log.waiting:
-                log.waiting.remove(wake)
-
-    async def _list_offsets(self, request: Request, error: int) -> tuple[Any, ...]:
+    def _list_offsets(self, request: Request, error: int) -> tuple[Any, ...]:
         topics: list[Any] = []
         for topic, partitions in request.body.topics:
             answers: list[Any] = []
@@ -216,10 +207,10 @@ class Broker:
                 end = 0 if log is None else log.stable if request.body.isolation_level else log.mark
                 offset = -1 if log is None else end if timestamp == LATEST else log.start
                 answers.append((number, code, -1, offset))
-            topics.append((topic, answers))
-        return 0, topics
+            topics.append((topic, tuple(answers)))
+        return 0, tuple(topics)
 
-    async def _find_coordinator(self, request: Request, error: int) -> tuple[Any, ...]:
+    def _find_coordinator(self, request: Request, error: int) -> tuple[Any, ...]:
         coordinator = self._cluster.brokers[self._cluster.coordinator_of(request.body.coordinator_key)]
         if error or not coordinator.up:
             return 0, error or NO_COORDINATOR, None, -1, "", -1
@@ -233,41 +224,45 @@ class Broker:
             error = LOADING
         return cluster.group(name), error
 
-    async def _join_group(self, request: Request, error: int) -> tuple[Any, ...] | None:
+    def _join_group(self, request: Request, error: int, reply: Reply) -> None:
         body = request.body
         group, code = self._group(body.group, error)
         if code:
-            return 0, code, -1, "", "", body.member_id, []
+            reply((0, code, -1, "", "", body.member_id, ()))
+            return
         if body.group_instance_id is not None:
             raise NotImplementedError("static members are not simulated")
         timeouts_s = body.session_timeout / 1000, body.rebalance_timeout / 1000
         joining = group.join(body.member_id, request.client, *timeouts_s, body.group_protocols)
-        try:
-            return 0, *await joining
-        except asyncio.CancelledError:
-            return None
+        self._when_known(joining, reply)
 
-    async def _sync_group(self, request: Request, error: int) -> tuple[Any, ...] | None:
+    def _sync_group(self, request: Request, error: int, reply: Reply) -> None:
         body = request.body
         group, code = self._group(body.group, error)
         if code:
-            return 0, REBALANCE_IN_PROGRESS if code == LOADING else code, b""
-        try:
-            return 0, *await group.sync(body.member_id, body.generation_id, body.group_assignment)
-        except asyncio.CancelledError:
-            return None
+            reply((0, REBALANCE_IN_PROGRESS if code == LOADING else code, b""))
+            return
+        self._when_known(group.sync(body.member_id, body.generation_id, body.group_assignment), reply)
 
-    async def _heartbeat(self, request: Request, error: int) -> tuple[Any, ...]:
+    def _when_known(self, answer: "asyncio.Future[Any]", reply: Reply) -> None:
+        """Reply when the group has an answer; it has none to who has asked again since."""
+
+        def known(_: object) -> None:
+            reply(None if answer.cancelled() else (0, *answer.result()))
+
+        answer.add_done_callback(known, context=self._cluster.loop.world)
+
+    def _heartbeat(self, request: Request, error: int) -> tuple[Any, ...]:
         body = request.body
         group, code = self._group(body.group, error)
         # A coordinator that still reads the group lets its members live.
         return 0, 0 if code == LOADING else code or group.heartbeat(body.member_id, body.generation_id)
 
-    async def _leave_group(self, request: Request, error: int) -> tuple[Any, ...]:
+    def _leave_group(self, request: Request, error: int) -> tuple[Any, ...]:
         group, code = self._group(request.body.group, error)
         return 0, code or group.leave(request.body.member_id)
 
-    async def _commit_offsets(self, request: Request, error: int) -> tuple[Any, ...]:
+    def _commit_offsets(self, request: Request, error: int) -> tuple[Any, ...]:
         body = request.body
         group, code = self._group(body.consumer_group, error)
         places = {(topic, number): offset for topic, parts in body.topics for number, offset, _ in parts}
@@ -275,15 +270,17 @@ class Broker:
         if not code and known:
             code = group.commit(body.consumer_id, body.consumer_group_generation_id, known)
         codes = {place: code if place in known else UNKNOWN_TOPIC for place in places}
-        return 0, [(topic, [(number, codes[topic, number]) for number, *_ in parts]) for topic, parts in body.topics]
+        return 0, tuple(
+            (topic, tuple((number, codes[topic, number]) for number, *_ in parts)) for topic, parts in body.topics
+        )
 
-    async def _fetch_offsets(self, request: Request, error: int) -> tuple[Any, ...]:
+    def _fetch_offsets(self, request: Request, error: int) -> tuple[Any, ...]:
         body = request.body
         group, code = self._group(body.consumer_group, error)
-        topics = [
-            (topic, [(number, -1 if code else group.offsets.get((topic, number), -1), "", code) for number in numbers])
+        topics = tuple(
+            (topic, tuple((n, -1 if code else group.offsets.get((topic, n), -1), "", code) for n in numbers))
             for topic, numbers in body.topics
-        ]
+        )
         return 0, topics, code
 
 
@@ -316,6 +313,7 @@ class KafkaCluster:
         self.logs: dict[Position, PartitionLog] = {}
         self.leaders: dict[Position, int] = {}
         self._preferred: dict[Position, int] = {}
+        self.partitions: dict[str, int] = {}
         for topic, count in self.topics.items():
             self.add_topic(topic, count)
         self._groups: dict[str, ConsumerGroup] = {}
@@ -324,6 +322,7 @@ class KafkaCluster:
 
     def add_topic(self, topic: str, partitions: int) -> None:
         """Make a topic; its partitions are led by one broker after the other."""
+        self.partitions[topic] = partitions
         for place in [(topic, number) for number in range(partitions)]:
             self.logs[place] = PartitionLog(*place)
             self.leaders[place] = self._preferred[place] = len(self._preferred) % self.size

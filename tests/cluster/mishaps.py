@@ -6,6 +6,7 @@ from random import Random
 from typing import Protocol
 
 from tests.cluster.draws import Draws
+from tests.cluster.faults import Fault
 from tests.cluster.kafka import (
     LOADING,
     NO_COORDINATOR,
@@ -15,7 +16,6 @@ from tests.cluster.kafka import (
     NOT_LEADER,
     TIMED_OUT,
     UNKNOWN_SERVER_ERROR,
-    Fault,
     KafkaCluster,
 )
 from tests.cluster.members import SupervisedMember
@@ -67,6 +67,9 @@ class World(Protocol):
 
     def add_member(self, service: str) -> None:
         """Let one more member join for good."""
+
+    def refuse_outcome(self, draw: Random) -> None:
+        """Let the store refuse all outcomes of one application that has none yet, for good."""
 
     def foreign_transaction(self, draw: Random) -> None:
         """Let another client write a transaction, committed or aborted, into a topic."""
@@ -249,6 +252,10 @@ def _store_away_at_join(world: World, mishap: Mishap, draw: Random) -> None:
     world.after(max(mishap.lasts_s, 12.0), lambda: world.store_away(""))
 
 
+def _store_refuses_one(world: World, _: Mishap, draw: Random) -> None:
+    world.refuse_outcome(draw)
+
+
 def _restore(world: World, _: Mishap, __: Random) -> None:
     world.restore_store()
 
@@ -291,6 +298,7 @@ KINDS: dict[str, Act] = {
     "commits stuck at join": _commits_stuck_at_join,
     "store away": _store_away,
     "store away at join": _store_away_at_join,
+    "store refuses one": _store_refuses_one,
     "store restored": _restore,
     "foreign transaction": _foreign,
     "unreadable records": _unreadable,

@@ -1,5 +1,6 @@
 """Products that break one rule each: the histories must notice every one of them."""
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from copy import copy
@@ -18,8 +19,10 @@ from runtime.messages import NOTHING, Effects, HandlerResult, State
 from runtime.partition_state import PartitionState
 from runtime.processor import StreamProcessor
 from runtime.publisher import Publisher
+from services.intake.core import RuleBook
 from services.intake.handlers import IntakeHandlers
 from services.scoring.handlers import StoreWriter
+from services.scoring.store import store
 from services.scoring.store.store import Store
 from services.vneid_mock.handlers import VneidHandlers
 
@@ -167,6 +170,59 @@ def _forgets_the_best_reply(self: IntakeHandlers, key: bytes, state: Any, *reply
     return _on_incomplete(self, key, (attempt, value, None, *sealed), *reply)
 
 
+def _forgets_partial_replies(self: IntakeHandlers, key: bytes, state: Any) -> Effects:
+    attempt, value, _, *sealed = state
+    return _on_deadline(self, key, (attempt, value, None, *sealed))
+
+
+def _takes_a_partial_reply_for_all(self: IntakeHandlers, key: bytes, state: Any, *reply: Any) -> Effects:
+    return _on_incomplete(self, key, (9, *state[1:]), *reply)
+
+
+def _never_gives_up(self: IntakeHandlers, key: bytes, state: Any) -> Effects:
+    return _ask_again(self, key, (min(state[0], self._book.attempts - 1), *state[1:]))
+
+
+def _dates_by_attempt(self: IntakeHandlers, record: Any, pending: Mapping[bytes, State]) -> Effects:
+    """The event time of a decision follows from the attempt that brought it."""
+    patient, self._book = self._book, RuleBook.of(self._book.domain, json.loads(record.value)["attempt"])
+    try:
+        return _on_provided(self, record, pending)
+    finally:
+        self._book = patient
+
+
+def _keeps_one_submission_per_id(self: IntakeHandlers, record: Any, pending: Mapping[bytes, State]) -> HandlerResult:
+    handled = _on_submitted(self, record, pending)
+    same = any(json.loads(state[1])["application_id"].encode() == record.key for state in pending.values())  # type: ignore[arg-type]
+    return NOTHING if same else handled
+
+
+def _moves_under_the_old_key(self: IntakeHandlers, record: Any, submitted: ApplicationSubmitted) -> Effects:
+    effects = _moves(self, record, submitted)
+    [(topic, _, value, headers)] = effects.publish
+    return effects._replace(publish=((topic, record.key, value, headers),))
+
+
+def _lets_the_last_one_win(fresh: Any, before: Any) -> Any:
+    """Whatever comes is stronger than what is known."""
+    weaker = {name: known._replace(revision=-1) for name, known in before.outcomes.items()}
+    return _changes(fresh, before._replace(outcomes=weaker))
+
+
+async def _refuses_together(self: StoreWriter, part: Any, batches: Any, error: Any, refused: Any) -> Any:
+    """All outcomes of a batch are set aside with the one that the store refuses."""
+    if not part:
+        return await _smaller(self, part, batches, error, refused)
+    for each in part:
+        await _smaller(self, [each], batches, error, refused)
+    return [[]]
+
+
+async def _skips_what_the_store_refuses(self: StoreWriter, part: Any, *rest: Any) -> Any:
+    return [[]] if len(part) == 1 else await _smaller(self, part, *rest)
+
+
 async def _starts_where_the_group_is(
     self: StoreWriter, partitions: list[TopicPartition]
 ) -> dict[TopicPartition, int | None]:
@@ -199,7 +255,12 @@ _commit, _revoked, _unread = (
 _starts, _refuses = LogPositions.starts, StreamProcessor._retry_or_dead_letter
 _replies, _moves, _on_deadline = VneidHandlers.on_record, IntakeHandlers._moved, IntakeHandlers.on_deadline
 _on_incomplete, _start_offsets = IntakeHandlers._on_incomplete, StoreWriter._start_offsets
-_before, _apply = Store._before, Store.apply
+_ask_again, _on_provided, _on_submitted = (
+    IntakeHandlers._ask_again,
+    IntakeHandlers._on_provided,
+    IntakeHandlers._on_submitted,
+)
+_before, _apply, _changes, _smaller = Store._before, Store.apply, store._changes_of, StoreWriter._smaller
 
 REBALANCES = ("join", "leave", "kill", "freeze", "coordination faults", "coordinator moves")
 MUTANTS: dict[str, Mutant] = {
@@ -237,6 +298,19 @@ MUTANTS: dict[str, Mutant] = {
     "moves where it lies": Mutant(IntakeHandlers, "_moved", _moves_where_it_lies),
     "gives up at once": Mutant(IntakeHandlers, "on_deadline", _gives_up_at_once),
     "forgets the best reply": Mutant(IntakeHandlers, "_on_incomplete", _forgets_the_best_reply),
+    "forgets partial replies": Mutant(IntakeHandlers, "on_deadline", _forgets_partial_replies),
+    "takes a partial reply for all": Mutant(IntakeHandlers, "_on_incomplete", _takes_a_partial_reply_for_all),
+    "never gives up": Mutant(IntakeHandlers, "_ask_again", _never_gives_up),
+    "dates by attempt": Mutant(IntakeHandlers, "_on_provided", _dates_by_attempt),
+    "keeps one submission per id": Mutant(IntakeHandlers, "_on_submitted", _keeps_one_submission_per_id),
+    "moves under the old key": Mutant(IntakeHandlers, "_moved", _moves_under_the_old_key),
+    "lets the last one win": Mutant(store, "_changes_of", _lets_the_last_one_win),
+    "sets aside together what the store refuses": Mutant(
+        StoreWriter, "_smaller", _refuses_together, ("store refuses one",)
+    ),
+    "skips what the store refuses": Mutant(
+        StoreWriter, "_smaller", _skips_what_the_store_refuses, ("store refuses one",)
+    ),
     "starts where the group is": Mutant(StoreWriter, "_start_offsets", _starts_where_the_group_is),
     "counts repeats": Mutant(Store, "apply", _counts_repeats),
     "moves offsets in a transaction of their own": Mutant(Store, "apply", _moves_offsets_apart, ("kill", "kill twice")),

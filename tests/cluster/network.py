@@ -20,8 +20,8 @@ class Server(Protocol):
     host: str
     up: bool
 
-    async def answer(self, frame: bytes, connection: "Connection") -> bytes | None:
-        """Return the answer to a request; None: none ever comes."""
+    def receive(self, frame: bytes, connection: "Connection") -> None:
+        """Take a request, and call `connection.answer` once when it is done with it."""
 
 
 @dataclass(slots=True)
@@ -98,6 +98,7 @@ class Connection(asyncio.Transport):
         super().__init__()
         self._network, self.server, self._link, self.process = network, server, link, CURRENT.get()
         self._protocol, self._latency = protocol, latency
+        self.client = self.process.name if self.process else "world"
         self._context = contextvars.copy_context()
         self._arrives = [0.0, 0.0]
         self._requests: deque[bytes] = deque()
@@ -126,23 +127,20 @@ class Connection(asyncio.Transport):
     def _receive(self, frame: bytes) -> None:
         if not self.server.up or self._lost:
             return
-        self._requests.append(frame)
-        if not self._answering:
+        if self._answering:
+            self._requests.append(frame)
+        else:
             self._answering = True
-            loop = self._network.loop
-            loop.create_task(self._answer(), context=loop.world)
+            self.server.receive(frame, self)
 
-    async def _answer(self) -> None:
-        while self._requests:
-            try:
-                answer = await self.server.answer(self._requests.popleft(), self)
-            except Exception as error:
-                self._network.error = self._network.error or error
-                raise
-            if answer is None or not self.open:
-                continue
+    def answer(self, answer: bytes | None) -> None:
+        """Send the answer to the request that the server has; None: none ever comes. The next one is its now."""
+        if answer is not None and self.open:
             self._deliver(1, self._hand_over, answer)
-        self._answering = False
+        if self._requests:
+            self.server.receive(self._requests.popleft(), self)
+        else:
+            self._answering = False
 
     def _hand_over(self, answer: bytes) -> None:
         if self.open:

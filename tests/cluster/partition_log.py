@@ -66,7 +66,7 @@ class PartitionLog:
         self.aborted: list[tuple[int, int, int]] = []
         self._open: dict[int, int] = {}
         self._producers: dict[int, _Producer] = {}
-        self.waiting: list[Callable[[], None]] = []
+        self.waiting: dict[Callable[[], None], None] = {}
         self._marks: list[tuple[int, float]] = []
 
     def append(self, data: bytes, *, readable: bool = True) -> Written:
@@ -127,7 +127,7 @@ class PartitionLog:
         """Move the high-water mark to the end: all replicas have what was written; whoever waits for it is told."""
         self.mark = self.end
         self._marks.append((self.end, now))
-        waiting, self.waiting = self.waiting, []
+        waiting, self.waiting = self.waiting, {}
         for tell in waiting:
             tell()
 
@@ -140,15 +140,15 @@ class PartitionLog:
         self.start = max(self.start, min(before, self.mark))
         self.batches = [batch for batch in self.batches if batch.last >= self.start]
 
-    def read(self, offset: int, *, committed: bool, batches: int) -> tuple[bytes, list[tuple[int, int]]]:
+    def read(self, offset: int, *, committed: bool, batches: int) -> tuple[bytes, tuple[tuple[int, int], ...]]:
         """Return up to so many batches from the one that holds `offset`, and the aborted transactions in them."""
         limit = self.stable if committed else self.mark
         chosen = [batch for batch in self.batches if batch.last >= offset and batch.first < limit][:batches]
         if not chosen:
-            return b"", []
+            return b"", ()
         last = chosen[-1].last
-        aborted = [(producer, first) for producer, first, end in self.aborted if end >= offset and first <= last]
-        return b"".join(batch.data for batch in chosen), aborted if committed else []
+        aborted = tuple((producer, first) for producer, first, end in self.aborted if end >= offset and first <= last)
+        return b"".join(batch.data for batch in chosen), aborted if committed else ()
 
     def unreadable(self) -> list[int]:
         """Return the offsets of records that no client can unpack."""

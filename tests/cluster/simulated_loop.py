@@ -6,7 +6,6 @@ whose context it was scheduled: a frozen process runs none until it thaws, a kil
 
 import asyncio
 import contextvars
-import heapq
 import itertools
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import Executor
@@ -16,12 +15,10 @@ from unittest.mock import patch
 
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-from benchmarks.virtual_time import EPOCH_MS, VirtualLoop
+from benchmarks.virtual_time import EPOCH_MS, Call, VirtualLoop
 
 # Record timestamps begin here.
 EPOCH_S = EPOCH_MS / 1000
-# What one round of callbacks takes. Without it a wait shorter than a float can add would never end.
-ROUND_S = 2e-6
 
 T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")
@@ -49,14 +46,16 @@ class Process:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.alive, self.frozen = True, False
+        # Alive and not frozen.
+        self.runs = self.alive = True
+        self.frozen = False
         self.steps = 0
         self._held: list[asyncio.Handle] = []
         self._kill_at: tuple[int, Callable[[], None]] | None = None
 
     def kill(self) -> None:
         """End it as SIGKILL does: no callback, no `finally` runs any more."""
-        self.alive = False
+        self.runs = self.alive = False
         self._held.clear()
 
     def kill_after(self, steps: int, then: Callable[[], None]) -> None:
@@ -65,11 +64,11 @@ class Process:
 
     def freeze(self) -> None:
         """Stop it as SIGSTOP does; time goes on."""
-        self.frozen = True
+        self.frozen, self.runs = True, False
 
     def thaw(self, loop: "SimulatedLoop") -> None:
         """Let it go on with all that came due meanwhile, in its order."""
-        self.frozen = False
+        self.frozen, self.runs = False, self.alive
         held, self._held = self._held, []
         loop.run_soon(held)
 
@@ -94,28 +93,17 @@ class Process:
 CURRENT: contextvars.ContextVar[Process | None] = contextvars.ContextVar("process", default=None)
 
 
-class ProcessHandle(asyncio.Handle):
-    """A callback of a process."""
+class ProcessCall(Call):
+    """A callback of a process, at once or at a time."""
 
-    __slots__ = ("process",)
     process: Process
 
     def _run(self) -> None:
-        if self.process.admits(self):
+        """Call it if its process runs."""
+        process = self.process
+        if process.runs or process.admits(self):
             super()._run()
-            self.process.has_run()
-
-
-class ProcessTimer(asyncio.TimerHandle):
-    """A callback of a process at a time."""
-
-    process: Process
-    _scheduled: bool
-
-    def _run(self) -> None:
-        if self.process.admits(self):
-            super()._run()
-            self.process.has_run()
+            process.has_run()
 
 
 class _Numbered:
@@ -148,6 +136,8 @@ _numbers = itertools.count()
 class SimulatedLoop(VirtualLoop):
     """The loop. `thread_work` is asked what becomes of work in a thread, which runs in place."""
 
+    round_s = 2e-6
+
     def __init__(self) -> None:
         global _numbers  # noqa: PLW0603  one history at a time, each numbered from nought
         _numbers = itertools.count()
@@ -156,13 +146,7 @@ class SimulatedLoop(VirtualLoop):
         # Kept: a killed process's coroutines must not be collected, that would run their `finally`.
         self.tasks: list[asyncio.Task[Any]] = []
         super().__init__()
-        # Where asyncio's loop keeps what is to run, `_ready` and `_scheduled`: handles of our own kinds go there.
-        self._inside: Any = self
         self.set_task_factory(_numbered_task)
-
-    def leap(self, seconds: float) -> None:
-        """Let time pass, and never none."""
-        super().leap(max(seconds, ROUND_S))
 
     def create_future(self) -> asyncio.Future[Any]:
         """Return a future that sets keep in order."""
@@ -172,30 +156,27 @@ class SimulatedLoop(VirtualLoop):
         self, callback: Any, *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.Handle:
         """Call in the process of `context`, or of who asks."""
-        process = CURRENT.get() if context is None else context.get(CURRENT)
-        if process is None:
-            return super().call_soon(callback, *args, context=context)
-        handle = ProcessHandle(callback, args, self, context)
-        handle.process = process
-        self._inside._ready.append(handle)
-        return handle
+        call = self._call(0.0, callback, args, context)
+        self._runs.append(call)
+        return call
 
     def call_at(  # type: ignore[override]  # as above
         self, when: float, callback: Any, *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.TimerHandle:
         """Call at a simulated time in the process of `context`, or of who asks."""
+        return self._set(self._call(when, callback, args, context))
+
+    def _call(self, when: float, callback: Any, args: tuple[Any, ...], context: contextvars.Context | None) -> Call:
         process = CURRENT.get() if context is None else context.get(CURRENT)
         if process is None:
-            return super().call_at(when, callback, *args, context=context)
-        timer = ProcessTimer(when, callback, args, self, context)
-        timer.process = process
-        heapq.heappush(self._inside._scheduled, timer)
-        timer._scheduled = True
-        return timer
+            return Call(when, callback, args, self, context)
+        call = ProcessCall(when, callback, args, self, context)
+        call.process = process
+        return call
 
-    def run_soon(self, handles: Iterable[asyncio.Handle]) -> None:
+    def run_soon(self, calls: Iterable[asyncio.Handle]) -> None:
         """Run what was held back, unless it was cancelled since."""
-        self._inside._ready.extend(handle for handle in handles if not handle.cancelled())
+        self._runs.extend(call for call in calls if not call.cancelled())
 
     def context_of(self, process: Process) -> contextvars.Context:
         """Return a context in which all that is scheduled belongs to a process."""
@@ -209,7 +190,7 @@ class SimulatedLoop(VirtualLoop):
 
     def in_world(self, callback: Any, *args: Any, after: float = 0.0) -> asyncio.TimerHandle:
         """Call after some seconds, in no process."""
-        return self.call_at(self._now + after, callback, *args, context=self.world)
+        return self._set(Call(self._now + after, callback, args, self, self.world))
 
     def run_in_executor(
         self,

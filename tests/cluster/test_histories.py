@@ -1,8 +1,10 @@
 """Fresh and known histories of the simulated cluster, each played in a process of its own, as its command plays it."""
 
+import re
 import subprocess
 import sys
 from contextlib import closing
+from xml.etree import ElementTree as ET
 
 import pytest
 from aiokafka.errors import KafkaTimeoutError
@@ -11,8 +13,9 @@ from contracts.topics import LOG_IDENTITY
 from runtime.log_identity import read_log_identity
 from runtime.settings import KafkaAccess
 from tests.cluster.draws import Draws
+from tests.cluster.faults import Fault
 from tests.cluster.history import Wish
-from tests.cluster.kafka import Fault, KafkaCluster
+from tests.cluster.kafka import KafkaCluster
 from tests.cluster.mutants import MUTANTS
 from tests.cluster.network import Network
 from tests.cluster.simulated_loop import SimulatedLoop, simulated_time
@@ -53,6 +56,19 @@ def test_a_mishap_left_out_leaves_the_others_as_they_were():
     )
     assert [line for line in whole if "MISHAP 0:" not in line] == shorter
     assert len(shorter) < len(whole)
+
+
+def test_a_history_is_shown_as_a_page_of_one_well_formed_file(tmp_path):
+    ran = played("--seed", 11, "--page", tmp_path / "pages" / "history.html")
+    text = (tmp_path / "pages" / "history.html").read_text()
+    page = ET.fromstring(text)
+    shown = " ".join(page.itertext())
+    assert "All held." in shown
+    members = {line.split()[1] for line in ran.stdout.splitlines() if line.endswith(" starts")}
+    assert len(members) >= 3
+    assert all(f"{name} owns partition" in shown for name in members)
+    assert all(line.partition("MISHAP ")[2] in shown for line in ran.stdout.splitlines() if "MISHAP" in line)
+    assert not re.search(r"(src|href|url)\s*[=(]", text), "a page asks nobody for anything"
 
 
 def test_a_kind_that_does_not_exist_is_named():

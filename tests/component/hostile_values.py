@@ -18,7 +18,7 @@ from contracts.topics import (
 from domain import load_domain
 from services.intake.context import facts_of, seal
 from services.intake.core import decide, look_ups
-from tests.support.confluence_filings import book, filed
+from tests.support.filings import book, filed
 
 SIGNING_KEY = b"dev-only"
 

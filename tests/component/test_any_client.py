@@ -15,7 +15,7 @@ from paperless.local.broker import APACHE_KAFKA
 from paperless.testing.kafka import IMAGE
 from tests.component.conftest import ON_KAFKA
 from tests.support.brokers import Broker
-from tests.support.confluence_filings import Submitted, submitted
+from tests.support.filings import Submitted, submitted
 from tests.support.service_flow import EVENTS, PARTITIONS, Flow, expected_sums, flow_on, wait_for_sums
 
 TOPIC = APPLICATIONS_SUBMITTED.name

@@ -37,8 +37,8 @@ from services.vneid_mock.core import Vneid, respond
 from services.vneid_mock.plan_files import load_plan
 from services.vneid_mock.registry import Registry
 from tests.support.brokers import Broker
-from tests.support.confluence_filings import submitted
 from tests.support.fakes_runtime import Stored
+from tests.support.filings import submitted
 from tests.support.reasons import reasons
 from tests.support.service_flow import CONSUMERS, EVENTS, PARTITIONS, SEED, Flow, flow_on, place, producer_of, reply
 

@@ -13,7 +13,7 @@ from contracts.topics import (
 from paperless.operations.topics import ensure_topics
 from services.scoring.store.store import Store
 from tests.support.brokers import Broker
-from tests.support.confluence_filings import submitted
+from tests.support.filings import submitted
 from tests.support.service_flow import (
     CONSUMERS,
     EVENTS,

@@ -31,8 +31,8 @@ from services.vneid_mock.core import Vneid
 from services.vneid_mock.plan_files import named_plan
 from services.vneid_mock.registry import Registry
 from tests.support.brokers import Broker
-from tests.support.confluence_filings import filed, submitted
 from tests.support.fakes_runtime import stored
+from tests.support.filings import filed, submitted
 from tests.support.service_processes import WITHIN_S, Service
 
 PARTITIONS, SEED = 2, 5

@@ -28,8 +28,8 @@ from services.vneid_mock.app import METRICS as MOCK_METRICS
 from services.vneid_mock.control import PlanState
 from services.vneid_mock.faults import FaultPlan
 from services.vneid_mock.handlers import VneidHandlers
-from tests.support.confluence_filings import Submitted, book, registry
 from tests.support.fakes_runtime import FakeConsumer, FakeProducer, ManualClock, MemoryLog, polled
+from tests.support.filings import Submitted, book, registry
 
 SUBMITTED, REQUESTED = APPLICATIONS_SUBMITTED.name, DOCUMENTS_REQUESTED.name
 PROVIDED, DECIDED = DOCUMENTS_PROVIDED.name, APPLICATIONS_DECIDED.name

@@ -188,3 +188,11 @@ def test_a_service_refuses_wrong_settings_in_one_line(module: str):
     assert done.returncode == 78
     [line] = done.stderr.splitlines()
     assert line.startswith(f"error: {prefix}_PARTITIONS: ")
+
+
+def test_a_fetch_that_would_outwait_a_session_is_refused():
+    """A history found it: frozen once, a member joined and was evicted for ever, its look-ups waiting for fetches."""
+    settings = read_settings(ServiceSettings, fetch_max_wait_ms=1_200, session_timeout_ms=6_000)
+    assert settings.fetch_max_wait_ms == 1_200
+    with pytest.raises(FatalError, match="FETCH_MAX_WAIT_MS to at most 1200, a fifth of SESSION_TIMEOUT_MS"):
+        read_settings(ServiceSettings, fetch_max_wait_ms=1_201, session_timeout_ms=6_000)

@@ -6,8 +6,8 @@ from opentelemetry.trace import StatusCode
 from runtime.partition_state import RetryBudget
 from services.vneid_mock.faults import FaultPlan
 from services.vneid_mock.plan_files import named_plan
-from tests.support.confluence_filings import Submitted, filed, submitted
 from tests.support.fakes_runtime import Stored
+from tests.support.filings import Submitted, filed, submitted
 from tests.support.traced_flow import DECIDED, PATIENCE_S, PROVIDED, REQUESTED, SUBMITTED, TracedFlow, name_of
 
 ONE, OTHER = (submitted(event) for event in filed(3)[:2])

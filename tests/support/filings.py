@@ -1,4 +1,4 @@
-"""What citizens file in the confluence tests, and the fault plans that they meet."""
+"""What citizens file in tests of the whole flow, and the fault plans that they meet."""
 
 import json
 from functools import cache
@@ -38,6 +38,16 @@ SILENT = HARSH.model_copy(
         "never_answer_share": 0.05,
     }
 )
+
+# Those of which a history draws one, and those that show one rule each.
+PLANS = {
+    "harsh": HARSH,
+    "silent": SILENT,
+    "never": FaultPlan(name="never", never_answer_share=1.0),
+    "mute": FaultPlan(name="mute", silent_share=1.0),
+    "late": FaultPlan(name="late", late_answer_share=1.0),
+    "calm": FaultPlan(name="calm"),
+}
 
 
 @cache
