@@ -72,11 +72,12 @@ def _mutants(names: Sequence[str], histories: int, jobs: int) -> int:
 def _judged(histories: Iterable[History]) -> int:
     """Tell how it goes and what failed; return 1 if something did."""
     began = said = time.monotonic()
-    total, failed, applications, simulated_s = 0, 0, 0, 0.0
+    total, failed, applications, simulated_s, processor_s = 0, 0, 0, 0.0, 0.0
     for history in histories:
         total += 1
         applications += history.submitted
         simulated_s += history.lasted_s
+        processor_s += history.processor_s
         if history.violations:
             failed += 1
             say("\n".join([f"seed {history.wish.seed}: FAILED", *(f"  {each}" for each in history.violations)]))
@@ -86,7 +87,8 @@ def _judged(histories: Iterable[History]) -> int:
             say(f"{total} histories, {failed} failed, {said - began:.0f} s")
     say(
         f"{total} histories, {applications} submissions, {simulated_s / 3600:.1f} simulated hours"
-        f" in {time.monotonic() - began:.0f} s: {failed or 'none'} failed"
+        f" in {time.monotonic() - began:.0f} s, {processor_s / max(total, 1):.2f} s of processor each:"
+        f" {failed or 'none'} failed"
     )
     return 1 if failed else 0
 

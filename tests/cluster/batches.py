@@ -25,9 +25,9 @@ SCRATCH = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
 def _processes(jobs: int) -> ProcessPoolExecutor:
-    """Return processes that are forked from one that has imported everything."""
+    """Return processes that are forked from one that has everything and has played already."""
     context = get_context("forkserver")
-    context.set_forkserver_preload([__name__])
+    context.set_forkserver_preload(["tests.cluster.warm"])
     return ProcessPoolExecutor(
         jobs, mp_context=context, initializer=gc.disable, max_tasks_per_child=HISTORIES_PER_PROCESS
     )
@@ -71,6 +71,7 @@ def _hunt(name: str, histories: int) -> Hunted:
     with mutated(name) as kinds:
         for number in range(histories):
             history = played(Wish(seed=number, kinds=kinds))
+            gc.collect()
             if history.violations:
                 return Hunted(name, number + 1, time.monotonic() - began, history.violations[0])
     return Hunted(name, None, time.monotonic() - began, "")
@@ -91,8 +92,11 @@ def shortened(history: History) -> History:
 
 def played(wish: Wish) -> History:
     """Play a history in a scratch folder."""
+    began = time.process_time()
     with tempfile.TemporaryDirectory(dir=SCRATCH) as folder:
-        return play(wish, Path(folder))
+        history = play(wish, Path(folder))
+    history.processor_s = time.process_time() - began
+    return history
 
 
 def played_apart(wishes: Iterable[Wish]) -> list[History]:

@@ -42,7 +42,7 @@ from tests.cluster.kafka import KafkaCluster
 from tests.cluster.members import SERVICES, Options, SupervisedMember
 from tests.cluster.mishaps import Mishap, begin, planned
 from tests.cluster.network import Network
-from tests.cluster.savings import cheap
+from tests.cluster.savings import cheap, empty_store
 from tests.cluster.simulated_loop import (
     CURRENT,
     Process,
@@ -102,6 +102,7 @@ class History:
     submitted: int = 0
     requests: int = 0
     lasted_s: float = 0.0
+    processor_s: float = 0.0
 
 
 class World:
@@ -118,6 +119,7 @@ class World:
         self.kafka = KafkaCluster(
             loop, self.draws, self.network, topics | {LOG_IDENTITY: 1}, self.tell, self._offset_moved
         )
+        (folder / "scoring.db").write_bytes(empty_store())
         shape = self.draws.of("shape")
         plan = wish.plan or shape.choice(("drawn", "harsh", "silent"))
         (folder / f"{plan}.toml").write_text(_toml((PLANS.get(plan) or self._drawn_plan()).model_dump()))

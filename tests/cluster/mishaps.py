@@ -23,6 +23,7 @@ from tests.cluster.partition_log import OUT_OF_ORDER
 
 # Mishaps begin after the first members have come up, and all have ended when the history is asked to come to rest.
 FIRST_S, LAST_S = 1.0, 18.0
+FEWEST, MOST = 2, 8
 LONGEST_S = 18.0
 
 PRODUCE, FETCH = frozenset({"Produce"}), frozenset({"Fetch"})
@@ -101,7 +102,7 @@ Act = Callable[[World, Mishap, Random], None]
 def planned(draws: Draws, kinds: tuple[str, ...] = ()) -> list[Mishap]:
     """Return a history's mishaps in the order of their beginning; `kinds` limits what may happen."""
     draw = draws.of("mishaps")
-    count = draw.randint(2, 8)
+    count = draw.randint(FEWEST, MOST)
     return sorted(_planned(draws, count, kinds or tuple(KINDS)), key=lambda mishap: mishap.at_s)
 
 

@@ -1,15 +1,29 @@
 """What a history leaves out, or does less often, because it costs much and changes nothing that is looked at."""
 
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cache
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
+from services.scoring.store.store import Store
+
 # A member's ticker turns, and its clients try again, a little less often than in earnest: that is much of the cost.
 TICK_S = 0.15
 RETRY_BACKOFF_MS = 300
+
+
+@cache
+def empty_store() -> bytes:
+    """Return the file of a store that has its tables: migrating is tested elsewhere."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "scoring.db"
+        Store(f"sqlite:///{path}").close()
+        return path.read_bytes()
 
 
 @contextmanager

@@ -14,11 +14,11 @@ from services.scoring.rollup.rollup import Rollup
 from services.vneid_mock.registry import PERSONAS
 from tests.cluster.batches import played_apart
 from tests.cluster.history import PARTITIONS, History, Wish
+from tests.cluster.mishaps import MOST
 from tests.support.filings import ATTEMPTS
 
 Outcomes = list[tuple[int, ApplicationOutcome]]
-# No mishap of a history has a higher number.
-ALL_MISHAPS = frozenset(range(20))
+ALL_MISHAPS = frozenset(range(MOST))
 
 
 def asked_attempts(histories: Iterable[History]) -> list[list[int]]:
