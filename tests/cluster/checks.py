@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 # Longer than any batch, time-out or back-off of a member that works; it must say by then that it does not.
 STALLED_S = 45.0
+# Requests for an application: three attempts, of two filings, repeated by members that are killed and by lost answers.
+MOST_ASKED = 40
 REFUSED = "store_refuses"
 
 
@@ -135,6 +137,9 @@ class Watch:
     def look(self) -> None:
         """Look at every member: has it stopped for good, does it hold too much, does it stand still in silence?"""
         world = self._world
+        asked = sum(log.end for (topic, _), log in world.kafka.logs.items() if topic == DOCUMENTS_REQUESTED.name)
+        if asked > MOST_ASKED * world.history.wish.applications:
+            world.violate(f"asks for ever: {asked} requests")
         for member in world.members.values():
             if member.fatal:
                 world.violate(f"{member.name} stopped for good: {member.fatal}")
