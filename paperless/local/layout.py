@@ -71,16 +71,27 @@ Layout = Callable[[LayoutInputs], tuple[ServiceSpec, ...]]
 def services(inputs: LayoutInputs) -> tuple[ServiceSpec, ...]:
     """The portal, intake (one or more members), the VNeID mock, scoring's consumer and its API, in starting order."""
     options = inputs.options
-    members = ["intake", *(f"intake_{number}" for number in range(2, options.intake_members + 1))]
     store = {"STORE": inputs.store_url}
     mock = {"SEED": str(options.seed), "PLAN": options.plan}
     return (
         _service(inputs, "portal", "services.portal", "PORTAL", {}),
-        *(_service(inputs, name, "services.intake", "INTAKE", {"SIGNING_KEY": inputs.signing_key}) for name in members),
+        *(
+            _service(inputs, name, "services.intake", "INTAKE", {"SIGNING_KEY": inputs.signing_key})
+            for name in _members(options)
+        ),
         _service(inputs, "vneid_mock", "services.vneid_mock", "VNEID", mock),
         _service(inputs, "scoring", "services.scoring", "SCORING", store),
         _service(inputs, "scoring_api", "services.scoring.api", "SCORING_API", store),
     )
+
+
+def service_names(options: LocalOptions) -> tuple[str, ...]:
+    """The names of these services, which are known before anything runs."""
+    return ("portal", *_members(options), "vneid_mock", "scoring", "scoring_api")
+
+
+def _members(options: LocalOptions) -> list[str]:
+    return ["intake", *(f"intake_{number}" for number in range(2, options.intake_members + 1))]
 
 
 def _service(inputs: LayoutInputs, name: str, module: str, prefix: str, own: Mapping[str, str]) -> ServiceSpec:

@@ -30,7 +30,7 @@ from paperless.local.errors import (
     StateDirectoryError,
     disk_errors,
 )
-from paperless.local.layout import LayoutInputs, LocalOptions, ServiceSpec, environment, services
+from paperless.local.layout import LayoutInputs, LocalOptions, ServiceSpec, environment, service_names, services
 from paperless.local.ports import HOST, Ports
 from paperless.local.processes import PARENT_WATCH, is_alive, tail
 from paperless.local.state import (
@@ -405,6 +405,12 @@ def inputs(**changes: object) -> LayoutInputs:
         signing_key="k",
         ports=Ports(),
     )
+
+
+@pytest.mark.parametrize("members", [1, 3])
+def test_the_names_of_all_services_are_known_before_they_run(members):
+    given = inputs(intake_members=members)
+    assert service_names(given.options) == tuple(spec.name for spec in services(given))
 
 
 def test_every_service_gets_its_own_settings():
