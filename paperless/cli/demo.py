@@ -138,7 +138,7 @@ def _on_own_system(
     with Narration(terminal) as narration:
         _announce(run, narration)
         narration.enter(Starting(StateDirectory(options.state_dir)))
-        with (_kept if keep else _ended)(options, narration) as local:
+        with (kept if keep else ended)(options, narration) as local:
             system = System.of(local)
             posts = signposts(system, options.state_dir)
             narration.say("demo.started", **_since(started, local.state.processes))
@@ -146,7 +146,7 @@ def _on_own_system(
 
 
 @contextmanager
-def _kept(options: LocalOptions, narration: Narration) -> Iterator[LocalSystem]:
+def kept(options: LocalOptions, narration: Narration) -> Iterator[LocalSystem]:
     """A system that stays, unless the demo is interrupted."""
     local = start(options, COMMAND, tell=narration.line)
     try:
@@ -157,7 +157,7 @@ def _kept(options: LocalOptions, narration: Narration) -> Iterator[LocalSystem]:
 
 
 @contextmanager
-def _ended(options: LocalOptions, narration: Narration) -> Iterator[LocalSystem]:
+def ended(options: LocalOptions, narration: Narration) -> Iterator[LocalSystem]:
     """A system that is stopped, which takes a while."""
     with running(options, COMMAND, narration.line) as local:
         try:

@@ -9,7 +9,9 @@ import typer
 from aiokafka.errors import KafkaError
 
 from domain import DomainError
+from paperless.chaos.port import ChaosError
 from paperless.cli import (
+    chaos,
     demo,
     dlq,
     fidelity,
@@ -46,6 +48,7 @@ from services.vneid_mock.plan_files import PlanError
 # What a user can cause or mend; anything else is our own bug and shows its traceback.
 EXPECTED = (
     AccessControlError,
+    ChaosError,
     CertificateError,
     DeadLetterError,
     DomainError,
@@ -82,6 +85,7 @@ app.command()(system.down)
 app.command()(submit.submit)
 app.command()(send.send)
 app.add_typer(load.app, name="load")
+app.command()(chaos.chaos)
 app.command()(verification.verify)
 app.command()(replay.replay)
 app.add_typer(dlq.app, name="dlq", help="Dead letters: refused records listed, looked at, repaired, replayed, dropped.")
