@@ -14,7 +14,7 @@ from domain import Domain, load_domain
 from paperless.cli.options import DAY_S, DEFAULT_STATE, PORTAL, State, a_number, part_address
 from paperless.cli.output import make_console
 from paperless.local.system import attach
-from paperless.traffic.personas import persona, personas
+from paperless.traffic.personas import PersonaError, known_personas, persona
 from paperless.traffic.portal_client import PortalClient, PortalError
 from services.portal.models import Asking, DecidedView, Question, StatusPage
 
@@ -46,7 +46,7 @@ def submit(
 ) -> None:
     """File one application at the portal and follow it, step by step, to its outcome.
 
-    Without a file and a persona it lists the personas. Exits 0 when the application is decided, whatever the outcome;
+    Exits 0 when the application is decided, whatever the outcome;
     2 when it is not taken, is set aside, or is not decided in time.
 
     Example: `paperless submit --persona birth`
@@ -54,10 +54,7 @@ def submit(
     Example: `paperless submit application.json --idempotency-key 8e03978e-40d5-43dd-bc93-6894a57f9324 --json`
     """
     if (file is None) == (persona_name is None):
-        if file is not None:
-            raise typer.BadParameter("name a file or a persona, not both")
-        _list()
-        return
+        raise PersonaError(f"name either a FILE or --persona NAME; {known_personas()}")
     # Standard output is the JSON's alone.
     console = Console(highlight=False, stderr=True, quiet=True) if json else make_console()
     if persona_name is not None:
@@ -73,13 +70,6 @@ def submit(
             f"refused: {page.refused.reason}: {page.refused.detail}; set aside at {page.refused.position}, mend it with"
             " `paperless dlq`"
         )
-
-
-def _list() -> None:
-    console = make_console()
-    for each in personas().values():
-        console.print(f"{each.name:<10} {each.who}: {each.story}", markup=False, soft_wrap=True)
-    console.print("next: paperless submit --persona NAME, or paperless submit FILE")
 
 
 def _body(file: str) -> bytes:

@@ -49,6 +49,10 @@ def persona(name: str) -> Persona:
     """
     known = personas()
     if name not in known:
-        listed = "; ".join(f"{each.name} ({each.who})" for each in known.values())
-        raise PersonaError(f"no persona {name!r}; there are: {listed}")
+        raise PersonaError(f"no persona {name!r}; {known_personas()}")
     return known[name]
+
+
+def known_personas() -> str:
+    """Return who there is, as a part of a sentence."""
+    return "there are: " + "; ".join(f"{each.name} ({each.who})" for each in personas().values())

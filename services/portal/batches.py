@@ -6,16 +6,14 @@ A batch that holds no record of the key is passed over by its header and a searc
 
 from collections.abc import Iterator, Sequence
 from struct import Struct
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-import structlog
 from aiokafka import TopicPartition
-from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
+from aiokafka.consumer.fetcher import READ_COMMITTED
 from aiokafka.record.memory_records import MemoryRecords
 
 from runtime.messages import Record
-
-log = structlog.get_logger(__name__)
+from runtime.unreadable import EveryRecord
 
 # Record batch, version 2: base offset, length of what follows, leader epoch, magic, checksum, attributes, last offset
 # delta (https://kafka.apache.org/documentation/#recordbatch).
@@ -72,23 +70,9 @@ def records_of(place: TopicPartition, fetched: Fetched, asked: int, key: bytes) 
 
 
 def unpacked(place: TopicPartition, fetched: Fetched, asked: int) -> list[Record]:
-    """Return all records, but those of transactions that were taken back, and those that cannot be unpacked."""
-    try:
-        return list(_unpacked(place, fetched, asked))
-    except Exception as error:  # noqa: BLE001  the client has no error of its own for bytes that are no record
-        log.warning("records cannot be unpacked and are passed over", place=f"{place}", error=repr(error))
-    found: list[Record] = []
-    for batch in batches(fetched.data):
-        try:
-            found += _unpacked(place, fetched._replace(data=fetched.data[batch.start : batch.end]), asked)
-        except Exception as error:  # noqa: BLE001  as above
-            log.debug("a batch is passed over", place=f"{place}/{batch.next_offset}", error=repr(error))
-    return found
-
-
-def _unpacked(place: TopicPartition, fetched: Fetched, asked: int) -> Any:
-    memory = MemoryRecords(fetched.data)
-    return PartitionRecords(place, memory, list(fetched.aborted), asked, None, None, False, READ_COMMITTED)  # noqa: FBT003
+    """Return all records, but those of transactions that were taken back; one that cannot be unpacked without a key."""
+    memory, aborted = MemoryRecords(fetched.data), list(fetched.aborted)
+    return list(EveryRecord(place, memory, aborted, asked, None, None, False, READ_COMMITTED))  # noqa: FBT003
 
 
 def _is_of(record: Record, key: bytes) -> bool:

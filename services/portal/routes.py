@@ -23,7 +23,7 @@ from services.portal.pages import Pages, Streams, links_of
 
 BODY_WITHIN_S: Final = 10.0
 EVENT_STREAM: Final = "text/event-stream"
-FILING_PROBLEMS = problems(400, 408, 413, 415) | problems(409, 422, 503, model=PortalProblem)
+FILING_PROBLEMS = problems(408, 413) | problems(400, 409, 415, 422, 503, model=PortalProblem)
 ASKING_PROBLEMS = problems(404, 422, 503, model=PortalProblem)
 
 Id = Annotated[ApplicationId, Path(description="UUIDv7 text.")]

@@ -59,7 +59,7 @@ def status_of(application_id: str, records: Sequence[Record], reasons: Mapping[s
         asking=asking,
         refused=refused,
         decided=decided,
-        conflict=len({record.value for record in submissions}) > 1,
+        conflict=_conflict(submissions, letters),
         set_aside=[_set_aside(letter) for letter in letters if letter.topic != APPLICATIONS_SUBMITTED.name],
     )
 
@@ -113,6 +113,12 @@ def _letter(record: Record) -> list[DeadLetter]:
         with suppress(NoDeadLetterError):
             return [read_dead_letter(record)]
     return []
+
+
+def _conflict(submissions: Sequence[Record], letters: Iterable[DeadLetter]) -> bool:
+    """Whether two different submissions can be decided: one that was set aside, and its repair, are no conflict."""
+    refused = {(letter.partition, letter.offset) for letter in letters if letter.topic == APPLICATIONS_SUBMITTED.name}
+    return len({record.value for record in submissions if (record.partition, record.offset) not in refused}) > 1
 
 
 def _refusal(submissions: Sequence[Record], letters: Iterable[DeadLetter]) -> Refusal | None:

@@ -9,7 +9,7 @@ import pytest
 
 from contracts.records import partition_of
 from tests.system.compose import READ_HEALTH, ROOT, Compose
-from tests.system.front_door import eventually
+from tests.system.front_door import eventually, paperless
 from tests.system.kafka import Forged, first_value, produce
 
 pytestmark = [
@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.slow(reason="docker compose starts and stops containers, in the middle of traffic"),
 ]
 
-OURS = ("intake", "vneid-mock", "scoring", "scoring-api")
+OURS = ("portal", "intake", "vneid-mock", "scoring", "scoring-api")
 # What /metrics of each service answers to its name, to its address (as Prometheus asks) and to another name.
 ASK_BY_HOST = """
 import json, socket
@@ -239,7 +239,9 @@ def test_who_has_no_business_with_the_store_cannot_reach_it(composed):
 
 
 def test_a_port_answers_to_its_service_s_name_and_to_its_address_only(composed):
-    answered = composed.run("python", "-c", ASK_BY_HOST.format(dict(zip(OURS, (8101, 8102, 8103, 8104), strict=True))))
+    answered = composed.run(
+        "python", "-c", ASK_BY_HOST.format(dict(zip(OURS, (8100, 8101, 8102, 8103, 8104), strict=True)))
+    )
     assert json.loads(answered.out) == {name: [200, 200, 421] for name in OURS}, answered
 
 
@@ -260,3 +262,17 @@ def test_no_secret_stands_in_a_container_s_configuration_or_log(composed):
         for container in composed.containers(service)
     )
     assert [name for name, secret in secrets.items() if secret in shown] == []
+
+
+def test_an_application_is_filed_at_the_portal_from_inside_and_from_this_machine(composed):
+    out = composed.run("paperless", "submit", "--persona", "patience")
+    assert out.code == 0, out
+    assert "decided   end to end" in out.out
+    portal = f"http://127.0.0.1:{composed.portal_port}"
+    for _ in range(2):
+        ended = paperless("submit", "--persona", "land", "--portal", portal, "--idempotency-key", "a-field", "--json")
+        assert ended.code == 0, ended
+    status = json.loads(ended.out)
+    assert status["decided"]["outcome"] == "partly_online"
+    assert composed.get(status["links"]["status"], port=composed.portal_port)["state"] == "decided"
+    all_agree(composed)
