@@ -12,7 +12,7 @@ from runtime.broker import KNOWN_BROKERS_CHECKED_S, keep_bootstrapped
 
 LOOK_EVERY_S = 0.5
 # How long no broker may answer: the consumer's own questions, which the broker holds back for a while, come on top.
-SILENT_S = 2.5
+SILENT_S = 1.5
 BROKER_UNREACHABLE = "broker unreachable"
 
 

@@ -1,6 +1,7 @@
 """What goes on now: a live display on a terminal, elsewhere a line every few seconds, whatever the command waits for.
 
-A thread of its own tells it: most of what takes long is somebody else's code, which does not call back.
+A thread of its own tells it: most of what takes long is somebody else's code, which does not call back. Another one
+asks how the system is: whom it asks may be slow, and what is known is told meanwhile.
 """
 
 import asyncio
@@ -19,7 +20,7 @@ from paperless.cli.terminal import Terminal
 from paperless.language import Message, Texts, message
 
 # Nobody waits for 5 s without a word, on a machine that is late itself.
-LINE_EVERY_S: Final = 4.0
+LINE_EVERY_S: Final = 3.0
 LOOK_EVERY_S: Final = 1.0
 _TICK_S: Final = 0.1
 _REFRESH_PER_S: Final = 4.0
@@ -72,7 +73,8 @@ class Narration:
         self._since = self._said_at = clock()
         self._alarm = ""
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._tell()), name="narration", daemon=True)
+        work = (self._tell, lambda: asyncio.run(self._look()))
+        self._threads = [threading.Thread(target=each, name="narration", daemon=True) for each in work]
         self._live = Live(
             console=terminal.console, get_renderable=self._drawn, refresh_per_second=_REFRESH_PER_S, transient=True
         )
@@ -80,14 +82,16 @@ class Narration:
     def __enter__(self) -> Self:
         if self.terminal.console.is_terminal:
             self._live.__enter__()
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._ended.set()
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
         if self.terminal.console.is_terminal:
             self._live.__exit__(kind, error, trace)
 
@@ -105,15 +109,19 @@ class Narration:
         self._said_at = self._clock()
         self.terminal.line(text)
 
-    async def _tell(self) -> None:
+    def _tell(self) -> None:
+        while not self._ended.wait(_TICK_S):
+            phase = self._phase
+            if phase is not None:
+                self._say_if_due(phase, self._clock())
+
+    async def _look(self) -> None:
         looking: asyncio.Task[None] | None = None
         looked_at = -LOOK_EVERY_S
         while not self._ended.is_set():
             phase, now = self._phase, self._clock()
-            if phase is not None:
-                if (looking is None or looking.done()) and now - looked_at >= LOOK_EVERY_S:
-                    looked_at, looking = now, asyncio.create_task(_look(phase))
-                self._say_if_due(phase, now)
+            if phase and now - looked_at >= LOOK_EVERY_S and (looking is None or looking.done()):
+                looked_at, looking = now, asyncio.create_task(_look(phase))
             await asyncio.sleep(_TICK_S)
         if looking is not None:
             looking.cancel()
