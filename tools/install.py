@@ -17,8 +17,8 @@ from typing import Final
 
 WHAT: Final = "Install what pip is told to install, by uv, from where pip is configured to take packages."
 LOCK: Final = Path(__file__).parents[1] / "requirements" / "uv.txt"
-PIP: Final = ("-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--quiet")
-GET_UV: Final = ("--require-hashes", "--only-binary=:all:", "-r", str(LOCK))
+PIP: Final = ("-m", "pip", "--disable-pip-version-check", "--no-input")
+GET_UV: Final = ("install", "--quiet", "--require-hashes", "--only-binary=:all:", "-r", str(LOCK))
 # Every version is given, and its hash: from which of several addresses it comes makes no difference.
 UV: Final = ("--no-config", "pip", "install", "--quiet", "--index-strategy=unsafe-best-match")
 # What pip calls it, and uv; a value has several words where there are several addresses.
@@ -93,7 +93,7 @@ def main(arguments: list[str]) -> int:
     if _by_uv(rest, into):
         return 0
     print("uv did not install it: pip does, which takes minutes", file=sys.stderr)
-    return _ran([into, *PIP, *rest])
+    return _ran([sys.executable, *PIP, "--python", into, "install", "--quiet", *rest])
 
 
 if __name__ == "__main__":

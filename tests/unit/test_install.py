@@ -102,4 +102,5 @@ def test_pip_installs_what_uv_cannot(
     pip_says(monkeypatch, listed)
     assert install.main(["--require-hashes", "-r", lock]) == 0
     assert [each.program for each in ran] == programs
-    assert ran[-1].arguments == [*install.PIP, "--require-hashes", "-r", lock]
+    pip = [*install.PIP, "--python", sys.executable, "install", "--quiet"]
+    assert ran[-1].arguments == [*pip, "--require-hashes", "-r", lock]
