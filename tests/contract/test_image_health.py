@@ -67,3 +67,12 @@ def test_who_was_unhealthy_is_asked_once_each_time_until_it_is_well(tmp_path):
     assert tries(tmp_path) == 2
     assert watch(tmp_path, 600, f"echo >> {tmp_path}/tries")[0] == 0
     assert tries(tmp_path) == 3
+
+
+def test_a_success_that_nobody_heard_of_is_not_taken_for_one_that_was_told(tmp_path):
+    """A check is cut short where its container is frozen; the next one comes after a while."""
+    command = f"echo >> {tmp_path}/tries"
+    assert watch(tmp_path, 600, command)[0] == 0
+    (tmp_path / ".healthy").write_text(str(int(time.time()) - 20))
+    assert watch(tmp_path, 600, command)[0] == 0
+    assert tries(tmp_path) == 2
