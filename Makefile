@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m tools.install
 UV ?= $(BIN)/uv
-# Containers are on one worker, see tests/README.md; ARGS="-n 0" runs everything in one process.
+# Who shares a container or a system is on one worker, see tests/README.md; ARGS="-n 0" runs everything in one process.
 PYTEST := $(BIN)/python -m pytest --numprocesses=logical --maxprocesses=8 --dist=loadgroup --no-loadscope-reorder \
   --durations=10 --slow-limit=10
 ARGS ?=

@@ -1,6 +1,7 @@
 """What every test gets: a tier, a limit of time, no traffic beyond this machine, no hypothesis clock; see README.md."""
 
 import ipaddress
+import os
 import signal
 import socket
 from collections.abc import Iterator
@@ -23,8 +24,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 SYSTEM = Path(__file__).parent / "system"
-# Whole demos and measured loads: beside the systems of docker compose, both would run out of processor time.
-BUSY = ("test_demo", "test_load_stalls")
+# Started once for a session: who uses one of these is on one worker, or another worker would start it, too.
+SHARED = {"composed": "composed", "container": "kafka", "kafka": "kafka", "postgres_server": "postgres"}
+# What one worker must do alone begins first, the longest before the others; so all workers end together.
+LONGEST = ("composed", "test_faults_cluster", "kafka")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -37,13 +40,19 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(SlowTests(limit))
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than processors: for a quarter of its time a test waits, for processes, brokers, containers."""
+    return (os.cpu_count() or 1) + 1
+
+
 # Around all others: before pytest selects by marker and xdist by group, and after the order was drawn.
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     for item in items:
         if item.path.is_relative_to(SYSTEM):
             item.add_marker("system")
-        if group := _worker_group(item):
+        if item.get_closest_marker("xdist_group") is None and (group := _worker_group(item)):
             item.add_marker(pytest.mark.xdist_group(group))
     yield
     for item in items:
@@ -54,18 +63,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
 
 
 def _worker_group(item: pytest.Item) -> str | None:
-    """Return the name of the tests that one worker runs, one after the other; None: any worker takes it."""
-    system = item.get_closest_marker("system") is not None
-    container = item.get_closest_marker("container") is not None
-    if container or (system and item.path.stem in BUSY):
-        return "containers"
-    # Those of a module share a system.
-    return item.path.stem if system else None
+    """Return the name of the tests that one worker runs, one after the other; None: any worker takes this test."""
+    if (named := item.get_closest_marker("xdist_group")) is not None:
+        return str(named.args[0])
+    if not any(map(item.get_closest_marker, ("container", "system"))):
+        return None
+    fixtures = getattr(item, "fixturenames", ())
+    # Those of a module share a system or a server.
+    return next((SHARED[name] for name in fixtures if name in SHARED), item.path.stem)
 
 
-def _rank(item: pytest.Item) -> tuple[bool, ...]:
-    """Return when a test's turn is: what one worker must do alone, or takes long, begins first; so all end together."""
-    return tuple(item.get_closest_marker(name) is None for name in ("system", "container", "slow"))
+def _rank(item: pytest.Item) -> int:
+    """Return when a test's turn is; those of a group have the same, so that a module's stay together."""
+    group = _worker_group(item)
+    if group is None:
+        return len(LONGEST) + (1 if item.get_closest_marker("slow") else 2)
+    return LONGEST.index(group) if group in LONGEST else len(LONGEST)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -14,6 +14,9 @@ from cyclonedx.validation.json import JsonStrictValidator
 from tools.audit import CLEAN, LOCK, NOT_AUDITED, SERVICES, VULNERABLE, audit, locked
 from tools.bill_of_materials import differences, write
 
+# The bill takes seconds to write: one worker writes it.
+pytestmark = pytest.mark.xdist_group("bill_of_materials")
+
 ROOT = Path(__file__).parents[2]
 # Permissive, or (MPL, LGPL) of libraries that are used as they are. Names as packages write them.
 ALLOWED = re.compile(

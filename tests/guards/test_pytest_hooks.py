@@ -29,9 +29,16 @@ def test_marked(): ages({seconds})
 IN_CONTAINERS = """
 import pytest
 
+@pytest.fixture(scope="session")
+def kafka(): pass
+
 @pytest.mark.container
 @pytest.mark.parametrize("number", range(9))
-def test_it(number): pass
+def test_shared(kafka, number): pass
+
+@pytest.mark.container
+@pytest.mark.parametrize("number", range(9))
+def test_own(number): pass
 
 def test_that_anybody_may_run(): pass
 """
@@ -42,8 +49,9 @@ def run(tmp_path):
     (tmp_path / "conftest.py").write_text(CONFTEST)
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n  slow\n  container\n  system\n")
 
-    def run(tests: str, *options: object) -> subprocess.CompletedProcess[str]:
-        (tmp_path / "test_it.py").write_text(tests)
+    def run(tests: str, *options: object, modules: tuple[str, ...] = ("it",)) -> subprocess.CompletedProcess[str]:
+        for module in modules:
+            (tmp_path / f"test_{module}.py").write_text(tests)
         command = [sys.executable, "-m", "pytest", "-p", "xdist", "--rootdir", tmp_path, *map(str, options), tmp_path]
         own = {"PYTEST_ADDOPTS": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(ROOT)}
         env = {**os.environ, **own}
@@ -73,9 +81,15 @@ def test_a_slow_test_that_is_not_marked_is_named_and_fails_the_run_over_five_tim
     assert "::test_marked" not in ran.stdout
 
 
-def test_container_tests_are_on_one_worker(run):
-    ran = run(IN_CONTAINERS, "--numprocesses", 3, "--dist=loadgroup", "--no-loadscope-reorder", "--verbose")
+def test_who_shares_a_container_or_a_module_with_some_is_on_one_worker(run):
+    loads = ("--dist=loadgroup", "--no-loadscope-reorder", "--verbose")
+    ran = run(IN_CONTAINERS, "--numprocesses", 3, *loads, modules=("one", "other"))
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    workers = re.findall(r"\[(gw\d)\].*PASSED.*::test_it\[", ran.stdout)
-    assert len(workers) == 9
-    assert len(set(workers)) == 1
+
+    def workers(test: str) -> list[str]:
+        return re.findall(rf"\[(gw\d)\].*PASSED.*{test}\[", ran.stdout)
+
+    assert (len(workers("shared")), len(set(workers("shared")))) == (18, 1)
+    for module in ("one", "other"):
+        own = workers(rf"test_{module}\.py::test_own")
+        assert (len(own), len(set(own))) == (9, 1)

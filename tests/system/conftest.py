@@ -2,6 +2,9 @@
 
 import os
 from collections.abc import Generator, Iterator
+from fcntl import LOCK_EX, flock
+from pathlib import Path
+from tempfile import gettempdir
 from zlib import crc32
 
 import pytest
@@ -30,15 +33,18 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 @pytest.fixture(scope="session")
 def image() -> str:
     """The image of this working tree; what has not changed since the last build is not built again."""
-    builder = Compose("paperless-test-build", env={"PAPERLESS_IMAGE": IMAGE})
-    builder.must("build", "secrets", within_s=900)
+    builder = Compose("paperless-test-build", image=IMAGE)
+    # Another worker, which needs it too, waits here instead of building the same beside this one.
+    with (Path(gettempdir()) / f"{IMAGE.replace(':', '-')}.lock").open("w") as lock:
+        flock(lock, LOCK_EX)
+        builder.must("build", "secrets", within_s=900)
     return IMAGE
 
 
 @pytest.fixture(scope="session")
 def composed(image: str) -> Iterator[Compose]:
     """The system of docker-compose.yml, shared: a test brings its own applications and leaves everything healthy."""
-    with Compose(f"paperless-test-{os.getpid()}", env={"PAPERLESS_IMAGE": image}) as system:
+    with Compose(f"paperless-test-{os.getpid()}", image=image) as system:
         system.up()
         assert system.decided() == 0
         yield system

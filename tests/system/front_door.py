@@ -20,7 +20,7 @@ from paperless.http_client import http_client
 COMMAND = Path(sys.executable).with_name("paperless")
 # Generous: a shared machine stalls, and what hangs must still end before the test does.
 WITHIN_S = 60.0
-POLL_S = 0.05
+POLL_S = 0.1
 INTERRUPTED = 130
 # A proxy that leads nowhere, for every command of these tests: what it calls on this machine goes past it.
 _DEAD = "127.0.0.1:1"

@@ -11,10 +11,12 @@ from tests.system.traffic import RECOVERED_WITHIN_S, traffic
 
 pytestmark = [
     pytest.mark.container,
-    pytest.mark.timeout(900),
+    pytest.mark.timeout(600),
     pytest.mark.slow(reason="faults outlast clients' time-outs, and traffic has to recover from each"),
 ]
 
+# A broker that is cut off from one alone is still in sync, and leads on.
+BROKERS_NETWORKS = ("log", "host")
 # What `kafka-topics.sh --describe --under-replicated-partitions` says, and what `kafka-leader-election.sh
 # --election-type preferred --all-topic-partitions` does, without the seconds that starting a Java machine takes.
 ASK = """
@@ -37,7 +39,7 @@ print(sum(map(amiss[sys.argv[1]], partitions)))
 def cluster(image: str) -> Iterator[Compose]:
     """The system of the cluster overlay, for this module alone: three brokers are much for a small machine."""
     files, project = (BASE, CLUSTER), f"paperless-test-cluster-{os.getpid()}"
-    with Compose(project, files=files, env={"PAPERLESS_IMAGE": image}) as system:
+    with Compose(project, files=files, image=image) as system:
         system.up()
         yield system
 
@@ -57,34 +59,12 @@ def out_of_sync(system: Compose) -> bool:
     return bool(ask(system, "behind"))
 
 
-def test_one_broker_killed_and_after_its_return_another_lose_nothing(cluster: Compose):
+def test_brokers_killed_one_after_the_other_and_one_cut_off_lose_nothing(cluster: Compose):
     with traffic(cluster) as flow:
-        for broker in ("kafka-2", "kafka"):
-            cluster.kill(broker)
-            eventually(lambda: out_of_sync(cluster), RECOVERED_WITHIN_S)
-            flow.goes_on(300)
-            cluster.start(broker)
-            eventually(lambda: in_sync(cluster), RECOVERED_WITHIN_S)
-            flow.goes_on()
-
-
-def test_leaders_that_change_or_are_cut_off_in_the_middle_of_traffic_lose_nothing(cluster: Compose):
-    with traffic(cluster) as flow:
-        cluster.disconnect("kafka-3")
+        cluster.kill("kafka-2")
         eventually(lambda: out_of_sync(cluster), RECOVERED_WITHIN_S)
-        flow.goes_on(300)
-        eventually(lambda: ask(cluster, "moved"), RECOVERED_WITHIN_S)
-        cluster.connect("kafka-3")
-        eventually(lambda: in_sync(cluster), RECOVERED_WITHIN_S)
-        # A broker that was cut off may itself have answered just now, with what it knew before: all in sync.
-        eventually(lambda: ask(cluster, "moved") == 0, RECOVERED_WITHIN_S)
         flow.goes_on()
-
-
-def test_two_brokers_killed_at_once_stop_the_traffic_until_they_are_back_and_the_third_may_go(cluster: Compose):
-    with traffic(cluster) as flow:
-        for broker in ("kafka", "kafka-2"):
-            cluster.kill(broker)
+        cluster.kill("kafka")
         flow.stands_still()
         for broker in ("kafka", "kafka-2"):
             cluster.start(broker)
@@ -92,8 +72,12 @@ def test_two_brokers_killed_at_once_stop_the_traffic_until_they_are_back_and_the
         flow.goes_on()
         eventually(lambda: in_sync(cluster), RECOVERED_WITHIN_S)
         # While two of three were away, the third was all that clients were told of; they have to find the others.
-        cluster.disconnect("kafka-3")
+        cluster.disconnect("kafka-3", *BROKERS_NETWORKS)
+        eventually(lambda: out_of_sync(cluster), RECOVERED_WITHIN_S)
         flow.goes_on(300)
-        cluster.connect("kafka-3")
+        eventually(lambda: ask(cluster, "moved"), RECOVERED_WITHIN_S)
+        cluster.connect("kafka-3", *BROKERS_NETWORKS)
         eventually(lambda: in_sync(cluster), RECOVERED_WITHIN_S)
+        # A broker that was cut off may itself have answered just now, with what it knew before: all in sync.
+        eventually(lambda: ask(cluster, "moved") == 0, RECOVERED_WITHIN_S)
         flow.goes_on()

@@ -1,8 +1,5 @@
 """A store that is put back from a backup: behind its log it catches up, ahead of it or of another log it says so."""
 
-import os
-from collections.abc import Iterator
-
 import pytest
 
 from tests.system.compose import Compose, docker
@@ -11,12 +8,13 @@ from tests.system.traffic import RECOVERED_WITHIN_S, traffic
 
 pytestmark = [
     pytest.mark.container,
-    pytest.mark.timeout(900),
+    pytest.mark.timeout(600),
     pytest.mark.slow(reason="a store is dumped and put back, a log is replaced"),
 ]
 
 DUMP = "/tmp/store.dump"
 REFUSED = 78
+PROVINCE = ("--scenario", "one-province", "--applications", 300)
 KAFKA_TOPICS = "/opt/kafka/bin/kafka-topics.sh"
 
 
@@ -48,14 +46,6 @@ def test_a_store_put_back_from_a_backup_behind_the_log_catches_up(composed: Comp
     assert flow.counts["decided"] >= then + 200
 
 
-@pytest.fixture
-def alone(image: str) -> Iterator[Compose]:
-    """A system of one test's own, because its log does not survive the test."""
-    with Compose(f"paperless-test-alone-{os.getpid()}", env={"PAPERLESS_IMAGE": image}) as system:
-        system.up()
-        yield system
-
-
 def refusal(system: Compose) -> str:
     """The last words of a scoring consumer that will not go on; its restarts are spared, they end alike."""
     [scoring] = system.containers("scoring", stopped=True)
@@ -66,31 +56,32 @@ def refusal(system: Compose) -> str:
     return system.logs("scoring", tail=1)
 
 
-def test_a_store_ahead_of_its_log_or_of_another_one_is_refused_with_what_to_do(alone: Compose):
-    alone.send("--scenario", "one-province", "--applications", 300)
-    eventually(lambda: alone.decided() == 300)
-    alone.must("stop", "scoring", "intake", "vneid-mock")
+def test_a_store_ahead_of_its_log_or_of_another_one_is_refused_with_what_to_do(composed: Compose):
+    composed.send(*PROVINCE)
+    eventually(composed.decided)
+    composed.must("stop", "scoring", "intake", "vneid-mock")
 
     # The log loses what the store has: same identity, fewer records.
     topic = ("--bootstrap-server=localhost:9092", "--delete", "--topic", "applications.decided")
-    assert alone.exec("kafka", KAFKA_TOPICS, *topic).code == 0
-    eventually(lambda: alone.run("paperless", "topics").code == 0)
-    said = refusal(alone)
+    assert composed.exec("kafka", KAFKA_TOPICS, *topic).code == 0
+    eventually(lambda: composed.run("paperless", "topics").code == 0)
+    said = refusal(composed)
     assert "is outside the log, which is 0 to 0" in said
     assert "put back a backup of the store that this log continues, or begin with an empty store" in said
 
     # A new log in its place.
-    alone.must("rm", "--stop", "--force", "kafka", "topics")
-    docker("volume", "rm", f"{alone.project}_kafka")
-    alone.must("up", "--detach", "--no-build", "kafka", "topics")
-    said = refusal(alone)
+    composed.must("rm", "--stop", "--force", "kafka", "topics")
+    docker("volume", "rm", f"{composed.project}_kafka")
+    composed.must("up", "--detach", "--no-build", "--wait", "kafka")
+    assert composed.run("paperless", "topics").code == 0
+    said = refusal(composed)
     assert "belongs to log" in said
     assert "point the consumer to the store of this log, or to an empty one" in said
 
     # What it says to do.
-    alone.must("rm", "--stop", "--force", "postgres", "migrate", "scoring", "scoring-api")
-    docker("volume", "rm", f"{alone.project}_postgres")
-    alone.up()
-    alone.send("--scenario", "one-province", "--applications", 300)
-    code, verdict = alone.verify()
+    composed.must("rm", "--stop", "--force", "postgres", "migrate", "scoring", "scoring-api")
+    docker("volume", "rm", f"{composed.project}_postgres")
+    composed.up()
+    composed.send(*PROVINCE)
+    code, verdict = composed.verify()
     assert (code, verdict["counts"]["decided"]) == (0, 300), verdict
