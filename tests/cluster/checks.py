@@ -36,8 +36,9 @@ if TYPE_CHECKING:
 
 # Longer than any batch, time-out or back-off of a member that works; it must say by then that it does not.
 STALLED_S = 45.0
-# Requests for an application: three attempts, of two filings, repeated by members that are killed and by lost answers.
-MOST_ASKED = 40
+# Records of one topic's partition for each application: three attempts, of two filings, repeated by members that are
+# killed and by lost answers. Whoever asks or moves for ever writes more.
+MOST_RECORDS = 20
 REFUSED = "store_refuses"
 
 
@@ -137,9 +138,9 @@ class Watch:
     def look(self) -> None:
         """Look at every member: has it stopped for good, does it hold too much, does it stand still in silence?"""
         world = self._world
-        asked = sum(log.end for (topic, _), log in world.kafka.logs.items() if topic == DOCUMENTS_REQUESTED.name)
-        if asked > MOST_ASKED * world.history.wish.applications:
-            world.violate(f"asks for ever: {asked} requests")
+        for (topic, number), log in world.kafka.logs.items():
+            if log.end > MOST_RECORDS * world.history.wish.applications:
+                world.violate(f"goes on for ever: {log.end} records in {topic}/{number}")
         for member in world.members.values():
             if member.fatal:
                 world.violate(f"{member.name} stopped for good: {member.fatal}")
