@@ -139,7 +139,7 @@ class Watch:
         """Look at every member: has it stopped for good, does it hold too much, does it stand still in silence?"""
         world = self._world
         for (topic, number), log in world.kafka.logs.items():
-            if log.end > MOST_RECORDS * world.history.wish.applications:
+            if log.end > MOST_RECORDS * max(10, world.history.wish.applications):
                 world.violate(f"goes on for ever: {log.end} records in {topic}/{number}")
         for member in world.members.values():
             if member.fatal:
