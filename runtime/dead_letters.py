@@ -36,11 +36,14 @@ class Refusals:
 
     Args:
         now: the monotonic time in seconds.
+        name_of: returns by which id a person would look a record up, from its key and value, if that is not personal.
 
     """
 
-    def __init__(self, now: Callable[[], float]) -> None:
-        self._now = now
+    def __init__(
+        self, now: Callable[[], float], name_of: Callable[[bytes | None, bytes | None], str | None] = lambda *_: None
+    ) -> None:
+        self._now, self._name_of = now, name_of
         # By topic and reason: when the next line is due, and how many records were refused since the last one.
         self._lines: dict[tuple[str, str], tuple[float, int]] = {}
 
@@ -58,7 +61,9 @@ class Refusals:
             self._lines[kind] = due_at, unsaid + 1
         else:
             self._lines[kind] = now + REFUSALS_LOGGED_EVERY_S, 0
-            log.warning("record refused", place=place, reason=error.reason, detail=error.detail, others_before=unsaid)
+            name = self._name_of(record.key, record.value)
+            about = {"reason": error.reason, "detail": error.detail, "id": name}
+            log.warning("record refused", place=place, **about, others_before=unsaid)
         return error
 
 

@@ -35,6 +35,7 @@ class StreamProcessor(PartitionConsumer):
         limit: stops the line when too many records are refused.
         before_batch: told of the records of one partition before the handler gets the first of them, for what is
             cheaper to find out of many at once.
+        name_of: names a refused record in the log, see `Refusals`.
 
     """
 
@@ -48,11 +49,12 @@ class StreamProcessor(PartitionConsumer):
         dead_letter_topic: Callable[[str], str],
         limit: DeadLetterLimit | None = None,
         before_batch: Callable[[Sequence[Record]], None] = lambda _: None,
+        name_of: Callable[[bytes | None, bytes | None], str | None] = lambda *_: None,
     ) -> None:
         super().__init__(resources, topics, pending)
         self._handler, self._options = handler, pending
         self._dead_letter_topic, self._before_batch = dead_letter_topic, before_batch
-        self._limit, self._refusals = limit or limit_of(resources.settings), Refusals(self.clock.now)
+        self._limit, self._refusals = limit or limit_of(resources.settings), Refusals(self.clock.now, name_of)
 
     async def _handle(self, batches: list[PartitionBatch]) -> None:
         now = self.clock.now()

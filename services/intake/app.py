@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from faststream.asgi import AsgiFastStream
 
+from contracts.records import application_of
 from contracts.topics import (
     APPLICATIONS_DECIDED,
     APPLICATIONS_SUBMITTED,
@@ -80,6 +81,7 @@ def build(settings: IntakeSettings, clock: Clock | None = None, tracing: Tracing
         ),
         dead_letter_topic=lambda topic: by_name(topic).dead_letter("intake"),
         before_batch=handlers.look_ahead,
+        name_of=application_of,
     )
     app = build_app(
         kernel,

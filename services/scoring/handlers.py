@@ -10,7 +10,7 @@ from aiokafka import TopicPartition
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
 from contracts.errors import Reject
-from contracts.records import partitions_of
+from contracts.records import application_of, partitions_of
 from contracts.topics import APPLICATIONS_DECIDED
 from domain import load_domain
 from runtime.consumer import PartitionBatch, PartitionConsumer
@@ -44,7 +44,7 @@ class StoreWriter(PartitionConsumer):
     ) -> None:
         super().__init__(resources, [APPLICATIONS_DECIDED.name])
         self._store, self._identity, self._partitions_total = store, identity, partitions
-        self._refusals = Refusals(self.clock.now)
+        self._refusals = Refusals(self.clock.now, application_of)
         self._limit = limit_of(resources.settings)
         self._limit_of_store = DeadLetterLimit(max_run=REFUSED_BY_STORE_RUN)
         # Where the store stands as this member left it.

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from faststream.asgi import AsgiFastStream
 
+from contracts.records import application_of
 from contracts.topics import DOCUMENTS_PROVIDED, DOCUMENTS_REQUESTED, by_name
 from domain import load_domain
 from runtime.clock import Clock
@@ -64,6 +65,7 @@ def build(settings: VneidSettings, clock: Clock | None = None, tracing: Tracing 
         pending=PendingOptions(opens=DOCUMENTS_REQUESTED.name, max_open=settings.max_open),
         dead_letter_topic=lambda topic: by_name(topic).dead_letter("vneid_mock"),
         before_batch=handlers.look_ahead,
+        name_of=application_of,
     )
     app = build_app(
         kernel,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.reasons import reasons
 from tests.support.source import PACKAGES, ROOT, modules
 
 FOLDERS = {path.name for path in ROOT.iterdir() if path.is_dir() and path.name[0] not in "._" and path.name != "build"}
@@ -115,3 +116,12 @@ def test_the_glossary_names_what_the_code_names():
     words = {word for text in texts for word in re.findall(r"\w+", text)}
     assert len(names) > 80
     assert names - words == set()
+
+
+def test_every_reason_of_a_dead_letter_is_explained_with_what_to_do():
+    text = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    section = text.split("## Dead letters")[1].split("\n## ")[0]
+    rows = [line.split("|") for line in section.splitlines() if line.startswith("| `")]
+    explained = {reason for row in rows for reason in re.findall(r"`([a-z_]+)`", row[1])}
+    assert explained == reasons()
+    assert all(len(row[3].strip()) > 10 for row in rows)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from contracts.errors import Reject
+from contracts.records import application_of
 from runtime.dead_letters import (
     MAX_DEAD_LETTER_BYTES,
     REFUSALS_LOGGED_EVERY_S,
@@ -237,7 +238,21 @@ def test_the_first_refusal_of_each_reason_is_logged_at_once_and_others_are_count
 def test_a_logged_refusal_has_nothing_of_the_record(lines):
     lines.refused(0)
     [line] = lines._lines
-    assert set(line) == {"event", "log_level", "place", "reason", "detail", "others_before"}
+    assert set(line) == {"event", "log_level", "place", "reason", "detail", "id", "others_before"}
+    assert line["id"] is None
+
+
+def test_a_logged_refusal_names_the_application_and_nothing_else_of_its_record():
+    application = "0199bf9f-4fe8-7999-8999-999999999999"
+    person = "079203001234"
+    value = f'{{"citizen_number": "{person}", "application_id": "{application}", "cut": '.encode()
+    with capture_logs() as found:
+        refusals = Refusals(lambda: 0.0, application_of)
+        refusals.refusal_of(RECORD._replace(key=person.encode(), value=value), Reject("not_json", "value: cut off"))
+        refusals.refusal_of(RECORD._replace(key=person.encode(), value=None), Reject("tombstone", "value: null"))
+        refusals.refusal_of(RECORD._replace(key=application.encode(), value=None), Reject("too_large", "value: many"))
+    assert [line["id"] for line in found] == [application, None, application]
+    assert person not in str(found)
 
 
 def test_our_own_bug_is_logged_each_time():
