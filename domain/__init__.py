@@ -6,7 +6,7 @@
 from domain.calendar import VN, CalendarRangeError, OfficeHours, WorkingCalendar
 from domain.catalogue import PROFILED, Domain, with_values
 from domain.errors import DomainError
-from domain.loading import load, load_domain
+from domain.loading import accepted_draws_text, load, load_domain
 from domain.models import (
     Authority,
     Commune,
@@ -56,6 +56,7 @@ __all__ = [
     "ServiceLevel",
     "Target",
     "WorkingCalendar",
+    "accepted_draws_text",
     "load",
     "load_domain",
     "with_values",

@@ -43,7 +43,7 @@ class Domain:
     """The loaded data files; mappings are by code, slug or name in file order and read-only.
 
     ``procedures`` holds the 25 services first, then the groups of other procedures.
-    ``profiles`` is by province code.
+    ``profiles`` is by province code. ``parameters`` are what the model reads, ``facts`` are only quoted.
     """
 
     provinces: Mapping[str, Province]
@@ -52,6 +52,7 @@ class Domain:
     procedures: Mapping[str, Procedure]
     papers: Mapping[str, Paper]
     parameters: Mapping[str, Parameter]
+    facts: Mapping[str, Parameter]
     profiles: Mapping[str, ProvinceProfile]
     observations: tuple[Observation, ...]
     targets: tuple[Target, ...]

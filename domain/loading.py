@@ -9,6 +9,7 @@ from domain.procedures import read_procedures
 from domain.readers import (
     read_communes,
     read_databases,
+    read_facts,
     read_holidays,
     read_observations,
     read_outages,
@@ -25,6 +26,11 @@ from domain.tables import Folder
 def load_domain() -> Domain:
     """The packaged facts, loaded once per process."""
     return load()
+
+
+def accepted_draws_text() -> str:
+    """The packaged draws of assumed values that come to the fitted figures (`paperless calibrate`)."""
+    return (files("domain") / "data" / "accepted_draws.toml").read_text("utf-8")
 
 
 def load(folder: Folder | None = None) -> Domain:
@@ -46,6 +52,7 @@ def load(folder: Folder | None = None) -> Domain:
         procedures=read_procedures(folder, databases, papers),
         papers=papers,
         parameters=read_parameters(folder),
+        facts=read_facts(folder),
         profiles=read_profiles(folder, provinces),
         observations=observations,
         targets=read_targets(folder, observations),

@@ -152,10 +152,14 @@ class Paper:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A starting value with the range for sensitivity runs; unit ``date`` holds a date."""
+    """A starting value with the range for sensitivity runs; unit ``date`` holds a date.
+
+    ``prior`` is what was assumed before the value was fitted to published figures; of all others it is the value.
+    """
 
     name: str
     value: float | date
+    prior: float | None
     unit: str
     low: float | None
     high: float | None

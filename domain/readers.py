@@ -54,7 +54,8 @@ PAPER_COLUMNS = (
     *("slug", "name_vi", "name_en", "holder", "database", "issuer"),
     *("integrated", "in_force_from", "basis", "evidence"),
 )
-PARAMETER_COLUMNS = ("name", "value", "unit", "low", "high", "basis", "evidence")
+FACT_COLUMNS = ("name", "value", "unit", "low", "high", "basis", "evidence")
+PARAMETER_COLUMNS = (*FACT_COLUMNS, "prior")
 OBSERVATION_COLUMNS = (
     *("scope", "name", "h_code", "period_start", "period_end", "metric", "value", "unit"),
     *("comparison", "source", "evidence", "note"),
@@ -160,16 +161,28 @@ def _paper(row: Row, databases: Container[str]) -> Paper:
 
 
 def read_parameters(folder: Folder) -> Mapping[str, Parameter]:
-    rows = read_rows(folder, "parameters.csv", PARAMETER_COLUMNS)
+    """What the model reads, by name."""
+    return _by_name(read_rows(folder, "parameters.csv", PARAMETER_COLUMNS))
+
+
+def read_facts(folder: Folder) -> Mapping[str, Parameter]:
+    """What is only quoted, by name: in the same columns, but nothing is drawn, decided or counted by it."""
+    return _by_name(read_rows(folder, "facts.csv", FACT_COLUMNS))
+
+
+def _by_name(rows: Iterable[Row]) -> Mapping[str, Parameter]:
     return MappingProxyType(by_key([(row, _parameter(row)) for row in rows], "name", lambda item: item.name))
 
 
 def _parameter(row: Row) -> Parameter:
     unit = row.optional("unit")
     low, high = row.maybe("low", row.real), row.maybe("high", row.real)
+    value = None if unit == "date" else _value(row, "value", low, high)
+    prior = _value(row, "prior", low, high) if row.cells.get("prior") else value
     return Parameter(
         name=row.text("name"),
-        value=row.day("value") if unit == "date" else _value(row, low, high),
+        value=row.day("value") if value is None else value,
+        prior=prior,
         unit=unit,
         low=low,
         high=high,
@@ -178,10 +191,10 @@ def _parameter(row: Row) -> Parameter:
     )
 
 
-def _value(row: Row, low: float | None, high: float | None) -> float:
-    value = row.share("value") if row.cells["unit"] == "share" else row.real("value")
+def _value(row: Row, field: str, low: float | None, high: float | None) -> float:
+    value = row.share(field) if row.cells["unit"] == "share" else row.real(field)
     if (low is not None and value < low) or (high is not None and value > high):
-        row.fail("value", f"{value} is outside {row.cells['low']}..{row.cells['high']}", "correct value, low or high")
+        row.fail(field, f"{value} is outside {row.cells['low']}..{row.cells['high']}", "correct value, low or high")
     return value
 
 

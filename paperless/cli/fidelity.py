@@ -16,14 +16,11 @@ from rich.table import Table
 from domain import load_domain
 from paperless.cli.options import Json
 from paperless.cli.output import clear_json, make_console, write_json
+from paperless.fidelity.accepted_draws import read_accepted_draws
 from paperless.fidelity.figures import Figure, figures_of
-from paperless.fidelity.tally import Tallies, tallies_of
+from paperless.fidelity.tally import Tallies, oracle_for, tallies_of
 from paperless.population.scenario import DEFAULT_SCENARIO, load_scenario, simulated_days
-from paperless.verification.oracle import Oracle
-from services.intake.core import RuleBook
-from services.vneid_mock.core import Vneid
 from services.vneid_mock.plan_files import load_plan
-from services.vneid_mock.registry import Registry
 
 _SIGNS = {"eq": "", "approx": "~", "gt": ">", "lt": "<"}
 
@@ -55,7 +52,7 @@ def fidelity(
     clear_json(json)
     days = sorted({target.day for target in load_domain().targets})
     jobs = [SampledDay(day, seed, applications, plan) for day in days for seed in range(1, seeds + 1)]
-    figures = figures_of(load_domain(), _simulated(jobs))
+    figures = figures_of(load_domain(), _simulated(jobs), read_accepted_draws().draws)
     console = make_console()
     console.print(figures_table(figures))
     fitted = [figure for figure in figures if figure.role == "fit"]
@@ -85,8 +82,7 @@ def simulate(job: SampledDay) -> Tallies:
     domain, plan = load_domain(), load_plan(job.plan)
     scenario = load_scenario(DEFAULT_SCENARIO, domain).model_copy(update={"days": (job.day,)})
     (day,) = simulated_days(scenario, domain, seed=job.seed, applications=job.applications)
-    book = RuleBook.of(domain, int(domain.number("lookup.attempts")))
-    return tallies_of(day, Oracle(book, Vneid(Registry.of(domain), plan, job.seed), partitions=1))
+    return tallies_of(day, oracle_for(domain, plan, job.seed))
 
 
 @contextmanager
@@ -106,7 +102,7 @@ def figures_table(figures: Sequence[Figure]) -> Table:
     table = Table(title="Simulated beside published, in %", title_justify="left")
     for name in ("figure", "scope", "period"):
         table.add_column(name, overflow="fold")
-    for name in ("published", "simulated", "seeds", "error", "role"):
+    for name in ("published", "simulated", "seeds", "draws", "error", "role"):
         table.add_column(name, justify="right", no_wrap=True)
     for figure in figures:
         table.add_row(
@@ -116,6 +112,7 @@ def figures_table(figures: Sequence[Figure]) -> Table:
             f"{_SIGNS[figure.comparison]}{100 * figure.published:.2f} {figure.evidence}",
             f"{100 * figure.simulated:.2f}",
             f"{100 * figure.low:.1f}-{100 * figure.high:.1f}",
+            "" if figure.draws_low is None else f"{100 * figure.draws_low:.0f}-{100 * (figure.draws_high or 0):.0f}",
             f"{figure.error_points:+.2f}",
             figure.role,
             style=None if figure.within else "yellow",

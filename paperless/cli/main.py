@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 from domain import DomainError
 from paperless.chaos.port import ChaosError
 from paperless.cli import (
+    calibrate,
     chaos,
     demo,
     dlq,
@@ -92,6 +93,7 @@ app.add_typer(dlq.app, name="dlq", help="Dead letters: refused records listed, l
 app.command()(tables.rates)
 app.command()(tables.why)
 app.command()(fidelity.fidelity)
+app.command()(calibrate.calibrate)
 app.command()(topics.topics)
 app.command()(secrets.secrets)
 app.command()(preflight.preflight)

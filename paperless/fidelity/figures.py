@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from domain import Domain, Observation, Target
+from paperless.fidelity.calibration import Draw
 from paperless.fidelity.tally import Tallies, Tally, TallyKey, summed
 
 Chosen = Callable[[TallyKey], bool]
@@ -21,6 +22,8 @@ SHARES: Mapping[str, tuple[str, str]] = {
     "online_payment_share": ("fee_paid", "fee_due"),
     "electronic_result_share": ("electronic", "electronic_due"),
 }
+# Of a scope: the weight of what ministries run; None is that of the published mix.
+WEIGHTS: Mapping[str, float | None] = {"all_provinces": 0.0, "all_ministries": 1.0, "national": None}
 EXTREMES: Mapping[str, Callable[[Iterable[float]], float]] = {"d1_rate_lowest": min, "d1_rate_highest": max}
 
 
@@ -28,7 +31,8 @@ EXTREMES: Mapping[str, Callable[[Iterable[float]], float]] = {"d1_rate_lowest": 
 class Figure:
     """One row: shares 0..1; `low` and `high` are the extremes over the seeds, `error_points` is simulated - published.
 
-    A published figure that is only a bound (`comparison` gt or lt) has no error on its right side.
+    A published figure that is only a bound (`comparison` gt or lt) has no error on its right side. `draws_low` and
+    `draws_high` are 5 % and 95 % of the expected rate over the accepted draws, where there is one: D1 of authorities.
     """
 
     figure: str
@@ -40,6 +44,8 @@ class Figure:
     simulated: float
     low: float
     high: float
+    draws_low: float | None
+    draws_high: float | None
     error_points: float
     tolerance_points: float
     within: bool
@@ -47,12 +53,38 @@ class Figure:
     basis: str
 
 
-def figures_of(domain: Domain, runs: Mapping[date, Sequence[Tallies]]) -> list[Figure]:
-    """Return a row for each target of the domain; `runs` holds, for each of their days, the tallies by seed."""
-    return [_figure(target, [simulated(target, run, domain) for run in runs[target.day]]) for target in domain.targets]
+def figures_of(domain: Domain, runs: Mapping[date, Sequence[Tallies]], draws: Sequence[Draw]) -> list[Figure]:
+    """Return a row for each target of the domain.
+
+    Args:
+        domain: whose targets are held against.
+        runs: for each of the targets' days, the tallies by seed.
+        draws: the accepted draws.
+
+    """
+    return [
+        _figure(
+            target, [simulated(target, run, domain) for run in runs[target.day]], _over_draws(target, draws, domain)
+        )
+        for target in domain.targets
+    ]
 
 
-def _figure(target: Target, values: Sequence[float]) -> Figure:
+def _over_draws(target: Target, draws: Sequence[Draw], domain: Domain) -> tuple[float, float] | tuple[None, None]:
+    """Return 5 % and 95 % of the expected rate over the draws, nothing for what has no expected rate."""
+    published, day = target.observation, target.day
+    if published.metric != "d1_rate" or published.scope not in WEIGHTS or not draws:
+        return None, None
+    ministries = WEIGHTS[published.scope]
+    if ministries is None:
+        ministries = domain.ministry_run_share(published.period_end or day)
+    rates = sorted(
+        ministries * draw.rates[day, "ministry"] + (1 - ministries) * draw.rates[day, "province"] for draw in draws
+    )
+    return round(rates[int(0.05 * len(rates))], 6), round(rates[int(0.95 * len(rates))], 6)
+
+
+def _figure(target: Target, values: Sequence[float], over_draws: tuple[float | None, float | None]) -> Figure:
     published, mean = target.observation, sum(values) / len(values)
     error = 100 * (mean - published.value)
     if (published.comparison == "gt" and error > 0) or (published.comparison == "lt" and error < 0):
@@ -69,6 +101,8 @@ def _figure(target: Target, values: Sequence[float]) -> Figure:
         simulated=round(mean, 6),
         low=round(min(values), 6),
         high=round(max(values), 6),
+        draws_low=over_draws[0],
+        draws_high=over_draws[1],
         error_points=round(error, 2),
         tolerance_points=target.tolerance,
         within=abs(error) <= target.tolerance,

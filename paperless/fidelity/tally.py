@@ -9,11 +9,14 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from domain import Authority, Level
+from domain import Authority, Domain, Level
 from paperless.population.arrivals import SimulatedDay, arrivals
 from paperless.population.population import Population
 from paperless.verification.oracle import Oracle
-from services.intake.core import Decision
+from services.intake.core import Decision, RuleBook
+from services.vneid_mock.core import Vneid
+from services.vneid_mock.faults import FaultPlan
+from services.vneid_mock.registry import Registry
 
 # Applications between two reports of progress.
 _STRIDE = 2_000
@@ -56,6 +59,12 @@ class _Record(NamedTuple):
 
 
 Tallies = Mapping[TallyKey, Tally]
+
+
+def oracle_for(domain: Domain, plan: FaultPlan, seed: int) -> Oracle:
+    """Return the oracle of a simulated day: one partition, and as many attempts as parameter lookup.attempts says."""
+    book = RuleBook.of(domain, int(domain.number("lookup.attempts")))
+    return Oracle(book, Vneid(Registry.of(domain), plan, seed), partitions=1)
 
 
 def tallies_of(day: SimulatedDay, oracle: Oracle, progress: Callable[[int], None] = lambda _: None) -> Tallies:

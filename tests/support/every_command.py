@@ -24,7 +24,7 @@ from paperless.cli.main import app as paperless
 ROOT = Path(__file__).parents[2]
 MODULES = ("services.scoring.api", "services.scoring.store.migrate", "services.scoring.store.retention")
 # What would start something, ends with an error of its own.
-ENDS = {name: ["--plan", "none"] for name in ("demo", "up", "fidelity")}
+ENDS = {name: ["--plan", "none"] for name in ("demo", "up", "fidelity", "calibrate")}
 # One needs a package of development; the other comes before all packages, and before how commands end.
 ALONE = {"make_communes", "install"}
 Kind = Literal["kept", "full", "closed", "reader gone"]

@@ -176,7 +176,7 @@ def test_a_limit_of_nothing_is_refused(unit):
 
 def test_default_hours_are_those_of_the_parameters():
     assert CALENDAR.hours == OfficeHours()
-    assert OfficeHours().minutes_per_day == 60 * load_domain().number("intake.working_hours_per_day")
+    assert OfficeHours().minutes_per_day == 60 * 8
 
 
 def test_other_office_hours_move_the_answers():

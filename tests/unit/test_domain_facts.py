@@ -24,9 +24,9 @@ def weighted_mean(domain: Domain, name: str) -> float:
 
 
 def test_the_country_has_34_provinces_and_3321_communes(domain):
-    assert len(domain.provinces) == domain.number("count.provinces") == 34
-    assert len(domain.communes) == domain.number("count.communes") == 3321
-    assert sum(province.population for province in domain.provinces.values()) == domain.number("population.total")
+    assert len(domain.provinces) == domain.facts["count.provinces"].value == 34
+    assert len(domain.communes) == domain.facts["count.communes"].value == 3321
+    assert sum(province.population for province in domain.provinces.values()) == domain.facts["population.total"].value
 
 
 def test_the_list_has_25_services_with_98_components(domain):
@@ -87,14 +87,14 @@ def test_the_counters_hold_what_the_parameters_say(domain):
 
 
 def test_parts_of_the_counters_that_leave_less_than_nothing_are_refused(domain):
-    with pytest.raises(DomainError, match=r"province is left -0\.1"):
+    with pytest.raises(DomainError, match=r"province is left -0\."):
         with_values(domain, {"volume.counter_ministry_run_share": 0.5}).mix()
 
 
 def test_other_procedures_are_mostly_filed_at_communes(domain):
     others = {code: share for code, share in domain.mix() if not domain.procedures[code].in_list_25}
     communes = sum(share for code, share in others.items() if domain.procedures[code].level == "commune")
-    assert communes / sum(others.values()) == pytest.approx(domain.number("volume.commune_level_share"), abs=0.01)
+    assert communes / sum(others.values()) == pytest.approx(domain.facts["volume.commune_level_share"].value, abs=0.01)
     assert {domain.procedures[code].service_level for code in others} == {"full", "partial", "information"}
 
 

@@ -6,20 +6,19 @@ from math import sqrt
 
 import pytest
 
-from domain import load_domain
+from domain import DomainError, load_domain
+from paperless.fidelity.accepted_draws import read_accepted_draws, to_toml
+from paperless.fidelity.calibration import FREE, SCOPES, Problem, accepted, excess, fitted, nearest
 from paperless.fidelity.expected import expected_by_authority, expected_d1
 from paperless.fidelity.figures import figures_of, share_of, simulated
-from paperless.fidelity.tally import Tallies, Tally, TallyKey, summed, tallies_of
+from paperless.fidelity.tally import Tallies, Tally, TallyKey, oracle_for, summed, tallies_of
 from paperless.population.arrivals import SimulatedDay
 from paperless.population.scenario import load_scenario, simulated_days
-from paperless.verification.oracle import Oracle
-from services.intake.core import RuleBook
-from services.vneid_mock.core import Vneid
 from services.vneid_mock.plan_files import named_plan
-from services.vneid_mock.registry import Registry
 
 DOMAIN = load_domain()
 PLAN = "rough"
+DRAWS_DAY = DOMAIN.targets[0].day
 
 
 def day_of(applications: int = 40_000, seed: int = 11) -> SimulatedDay:
@@ -28,7 +27,7 @@ def day_of(applications: int = 40_000, seed: int = 11) -> SimulatedDay:
 
 
 def decided(day: SimulatedDay, plan: str) -> Tallies:
-    return tallies_of(day, Oracle(RuleBook.of(DOMAIN, 3), Vneid(Registry.of(DOMAIN), named_plan(plan), day.seed), 1))
+    return tallies_of(day, oracle_for(DOMAIN, named_plan(plan), day.seed))
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +77,80 @@ def test_the_expected_rate_of_an_authority_weighs_provinces_by_volume(day: Simul
         assert abs(rate - expected) <= 4 * spread
 
 
+# --- the fit ------------------------------------------------------------------------------------------------------
+
+ACCEPTED = read_accepted_draws()
+DRAWS = ACCEPTED.draws
+PROBLEM = Problem(DOMAIN, named_plan("mild"))
+
+
+def test_only_assumed_values_are_fitted_each_inside_its_range():
+    assert ACCEPTED.parameters == FREE
+    assert {DOMAIN.parameters[name].evidence for name in FREE} == {"C"}
+    for draw in DRAWS:
+        assert all(low <= value <= high for value, (low, high) in zip(draw.values, PROBLEM.ranges, strict=True))
+
+
+def test_evidence_is_never_fitted():
+    with pytest.raises(DomainError, match="has evidence or no range"):
+        Problem(DOMAIN, named_plan("mild"), ("channel.postal_share",)).ranges  # noqa: B018  looked up here
+
+
+def test_every_accepted_draw_comes_to_the_fitted_figures():
+    assert len(DRAWS) >= 200
+    # The file keeps rates to a hundredth of a point.
+    assert max(excess(fitted(DOMAIN), draw.rates) for draw in DRAWS) <= 0.01
+
+
+def test_the_first_draw_is_in_use_and_comes_to_the_figures_themselves():
+    targets = fitted(DOMAIN)
+    in_use = [DOMAIN.number(name) for name in FREE]
+    assert DRAWS[0].values == pytest.approx(in_use, abs=0.002)
+    assert nearest(PROBLEM) == pytest.approx(in_use, abs=0.002)
+    errors = [
+        abs(DRAWS[0].rates[each.day, SCOPES[each.observation.scope]] - each.observation.value) for each in targets
+    ]
+    assert max(errors) < 0.002
+
+
+def test_kept_rates_are_the_expected_ones():
+    """A change of rules or data makes the draws stale: run the command that the file names."""
+    assert ACCEPTED.command.startswith("paperless calibrate")
+    for draw in (DRAWS[0], DRAWS[77]):
+        days = sorted({day for day, _ in draw.rates})
+        assert PROBLEM.rates(draw.values, days) == pytest.approx(draw.rates, abs=0.002)
+
+
+def test_values_that_leave_less_than_nothing_are_no_draw():
+    assert Problem(DOMAIN, named_plan("mild"), ("volume.share_25_services",)).rates([0.2], [DRAWS_DAY]) == {}
+    assert excess(fitted(DOMAIN), {}) == float("inf")
+
+
+def test_draws_are_kept_as_they_are_read():
+    text = to_toml(FREE, DRAWS[:3], seed=5, command="paperless calibrate")
+    again = read_accepted_draws(text)
+    assert (again.seed, again.command, again.parameters) == (5, "paperless calibrate", FREE)
+    assert again.draws == DRAWS[:3]
+
+
+def test_a_walk_is_named_by_its_seed_and_stays_inside():
+    few = Problem(
+        DOMAIN,
+        named_plan("mild"),
+        (
+            "volume.full_groups_share",
+            "channel.paper_taken_share_no_paper_rule",
+            "result.electronic_share",
+            "result.paper_on_request_share",
+        ),
+    )
+    one, other = (list(accepted(few, 2, seed)) for seed in (1, 2))
+    assert one == list(accepted(few, 2, 1))
+    assert one[0] == other[0]
+    assert one[1] != other[1]
+    assert excess(fitted(DOMAIN), one[1].rates) == 0
+
+
 # --- the rows -----------------------------------------------------------------------------------------------------
 
 
@@ -114,7 +187,7 @@ def test_the_country_is_weighed_by_the_published_mix_of_the_month():
 
 def test_a_row_tells_error_and_spread_over_the_seeds():
     runs = {target.day: [one_of_each(), one_of_each()] for target in DOMAIN.targets}
-    first = figures_of(DOMAIN, runs)[0]
+    first = figures_of(DOMAIN, runs, DRAWS)[0]
     assert (first.figure, first.scope, first.role, first.published) == ("d1_rate", "all_provinces", "fit", 0.1694)
     assert (first.simulated, first.low, first.high) == (0.15, 0.15, 0.15)
     assert first.error_points == -1.94
@@ -124,5 +197,5 @@ def test_a_row_tells_error_and_spread_over_the_seeds():
 def test_a_bound_that_is_kept_has_no_error():
     bound = next(each for each in DOMAIN.targets if each.observation.comparison == "lt")
     domain = replace(DOMAIN, targets=(bound,))
-    (row,) = figures_of(domain, {bound.day: [one_of_each()]})
+    (row,) = figures_of(domain, {bound.day: [one_of_each()]}, DRAWS)
     assert (row.simulated, row.error_points) == (0.0, 0.0)

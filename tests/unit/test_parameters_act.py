@@ -1,0 +1,67 @@
+"""No dead parameter: each one changes what is filed, decided or counted; what is only quoted stands in facts.csv."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pytest
+
+from domain import Domain, Parameter, load_domain, with_values
+from paperless.fidelity.tally import oracle_for
+from paperless.population.arrivals import arrivals
+from paperless.population.population import Population
+from paperless.population.scenario import load_scenario, simulated_days
+from services.vneid_mock.plan_files import named_plan
+
+DOMAIN = load_domain()
+# Enough for a change of the rarest share, and few enough for one small day per parameter.
+APPLICATIONS = 1_500
+
+
+class Record:
+    partition = 0
+
+    def __init__(self, key: bytes, value: bytes) -> None:
+        self.key, self.value = key, value
+
+
+def traces(domain: Domain) -> list[object]:
+    """Return what a small day and the volumes of two scenarios come to."""
+    national, week = (load_scenario(name, domain) for name in ("national-day", "week"))
+    (day,) = simulated_days(national, domain, seed=3, applications=APPLICATIONS)
+    population, oracle = Population(day), oracle_for(domain, named_plan("rough"), 3)
+    records = [Record(*population.submission(arrival)) for arrival in arrivals(day)]
+    volumes = [each.applications for scenario in (national, week) for each in simulated_days(scenario, domain, seed=3)]
+    return [volumes, [record.value for record in records], [oracle.decide(each, key_partition=0) for each in records]]
+
+
+@pytest.fixture(scope="module")
+def usual() -> list[object]:
+    return traces(DOMAIN)
+
+
+def changed(parameter: Parameter) -> Domain:
+    """Return the domain with this parameter at the end of its range, a little more, or a month later."""
+    value = parameter.value
+    if isinstance(value, date):
+        later = replace(parameter, value=value + timedelta(days=30))
+        return replace(DOMAIN, parameters={**DOMAIN.parameters, parameter.name: later})
+    ends = [end for end in (parameter.high, parameter.low) if end is not None and end != value]
+    return with_values(DOMAIN, {parameter.name: ends[0] if ends else value - 1})
+
+
+@pytest.mark.parametrize("parameter", DOMAIN.parameters.values(), ids=lambda parameter: parameter.name)
+def test_a_changed_parameter_changes_something(usual: list[object], parameter: Parameter):
+    domain = changed(parameter)
+    assert domain.parameters[parameter.name].value != parameter.value
+    assert traces(domain) != usual
+
+
+def test_a_parameter_has_a_range_unless_it_is_published_or_law():
+    without = {
+        name for name, each in DOMAIN.parameters.items() if each.evidence == "C" and None in {each.low, each.high}
+    }
+    assert without == set()
+
+
+def test_what_is_only_quoted_is_no_parameter():
+    assert set(DOMAIN.facts).isdisjoint(DOMAIN.parameters)
