@@ -36,7 +36,7 @@ class SampledDay(NamedTuple):
 
 def fidelity(
     seeds: Annotated[int, typer.Option(help="How many seeds, from 1 on.", min=1, max=100)] = 3,
-    applications: Annotated[int, typer.Option(help="Applications of each sampled day.", min=1_000)] = 30_000,
+    applications: Annotated[int, typer.Option(help="Applications of each sampled day.", min=1_000)] = 50_000,
     plan: Annotated[
         str, typer.Option(help="Fault plan of the VNeID mock: calm, mild, rough, or a TOML file.")
     ] = "mild",
