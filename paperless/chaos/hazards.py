@@ -15,6 +15,8 @@ STORE: Final = "store"
 NEW_MEMBER: Final = "intake_9"
 # So many times the steady rate arrive in a burst.
 BURST: Final = 10.0
+# A broker that is a Java machine, or a service that waits for it with growing pauses, takes that long to be back.
+CONTAINER_REST_S: Final = 15.0
 _BURST_S: Final = (1.0, 2.0)
 # Three attempts of 1.5 s, and the group's way back.
 _SILENCE_S: Final = (9.0, 12.0)

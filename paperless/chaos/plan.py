@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from contracts.draws import DRAWS_PER_DIGEST, draws
 
-# After a fault its target is left alone for so long: what is restarted has to be there before it is hit again.
+# After a fault its part is left alone for so long: what is restarted has to be there before it is hit again.
 REST_S: Final = 5.0
 # Of a fault's share of the time: it begins somewhere in the first part of it.
 _LATEST: Final = 0.8
@@ -62,12 +62,18 @@ def part_of(target: str) -> str:
 
 
 def chaos_plan(
-    seed: int, faults: int, seconds: float, hazards: Sequence[Hazard], *, after_s: float = 0.0
+    seed: int,
+    faults: int,
+    seconds: float,
+    hazards: Sequence[Hazard],
+    *,
+    after_s: float = 0.0,
+    rest_s: float = REST_S,
 ) -> tuple[Fault, ...]:
     """Return faults in the order in which they begin, spread over the seconds between `after_s` and `seconds`.
 
     Each kind of the hazards happens at least once if there are as many faults as kinds. A part has one fault at a
-    time, and `REST_S` between two. Where that leaves no room, the plan goes on beyond `seconds`: see `fits`.
+    time, and `rest_s` seconds between two. Where that leaves no room, the plan goes on beyond `seconds`: see `fits`.
 
     Args:
         seed: names every draw.
@@ -75,6 +81,7 @@ def chaos_plan(
         seconds: when the last has begun.
         hazards: what may happen.
         after_s: when the first may begin.
+        rest_s: how long a part is left alone after a fault.
 
     Raises:
         ValueError: nothing may happen, and something should.
@@ -97,7 +104,7 @@ def chaos_plan(
         lasts = round(hazard.shortest_s + length * (hazard.longest_s - hazard.shortest_s), 2)
         plan.append(Fault(hazard.kind, hazard.target, round(earliest, 2), lasts))
         waiting.remove(hazard.kind)
-        free_at[part_of(hazard.target)] = plan[-1].ends_s + REST_S
+        free_at[part_of(hazard.target)] = plan[-1].ends_s + rest_s
     return tuple(plan)
 
 

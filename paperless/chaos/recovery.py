@@ -1,6 +1,7 @@
 """How long each fault took to be got over, from the time series of a run; pure."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from math import ceil
 from typing import Final, NamedTuple
 
@@ -59,6 +60,20 @@ def recovery_s(occurrence: Occurrence, samples: Sequence[Sample], steady: int) -
         ),
         None,
     )
+
+
+def stands_still_s(samples: Sequence[Sample]) -> float:
+    """Return for how many seconds nothing has moved: no count, no lag, and no part that came or went."""
+    if not samples:
+        return 0.0
+    last = samples[-1]
+    return last.at_s - next(
+        (newer.at_s for newer, older in pairwise(reversed(samples)) if _moved(newer, older)), samples[0].at_s
+    )
+
+
+def _moved(one: Sample, other: Sample) -> bool:
+    return one._replace(at_s=other.at_s) != other
 
 
 def _recovered(sample: Sample, fault: Fault, steady: int) -> bool:

@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 from paperless.chaos.injector import Event, FaultInjector
 from paperless.chaos.plan import Fault
 from paperless.chaos.port import FaultPort
-from paperless.chaos.recovery import Sample, steady_backlog
+from paperless.chaos.recovery import Sample, stands_still_s, steady_backlog
 from paperless.chaos.result import Timeline, timeline_of
 from paperless.chaos.sampler import Sampler
 from paperless.chaos.schedule import arrivals, steady_rate
@@ -43,8 +43,8 @@ class Experiment:
 class SystemUnderTest:
     """The system that has to stand it.
 
-    `health_urls` are those of its consumers, `other_urls` of its other parts, by name; `within_s` is the patience with
-    the last recovery.
+    `health_urls` are those of its consumers, `other_urls` of its other parts, by name; within `within_s`
+    seconds something has to move, or its recovery is not waited for any longer.
     """
 
     kafka: KafkaAccess
@@ -133,8 +133,7 @@ class _Going:
         ]
         try:
             await self._until(lambda: all(task.done() for task in doing), [sampling, *doing])
-            deadline = self._now() + self._system.within_s
-            await self._until(lambda: self._over() or self._now() > deadline, [sampling, *doing])
+            await self._until(lambda: self._over() or self._gives_up(), [sampling, *doing])
         finally:
             for task in (sampling, *doing):
                 task.cancel()
@@ -158,11 +157,14 @@ class _Going:
     def _over(self) -> bool:
         """Whether all is stored, the backlog steady and every part ready, after the last fault has ended."""
         samples, plan = self._sampler.samples, self._experiment.plan
-        if not samples or self._load.recorder.unstored:
+        if not samples or samples[-1].stored < self._experiment.applications:
             return False
         steady = steady_backlog(samples, min((fault.begins_s for fault in plan), default=0.0), self._rate)
         last, ended = samples[-1], max((each.ended_s for each in self._injector.occurred), default=0.0)
         return last.at_s >= ended and not last.unready and last.backlog is not None and last.backlog <= steady
+
+    def _gives_up(self) -> bool:
+        return stands_still_s(self._sampler.samples) > self._system.within_s
 
     def _figures(self) -> Timeline:
         experiment = self._experiment

@@ -1,6 +1,7 @@
 """`paperless chaos`: faults drawn from a seed while applications go on arriving, and whether every promise was kept."""
 
 import asyncio
+import logging
 import secrets
 import signal
 import sys
@@ -11,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import structlog
 import typer
 
 from domain import load_domain
 from paperless.chaos.containers import SOCKET, ContainerFaults
-from paperless.chaos.hazards import container_hazards, local_hazards
+from paperless.chaos.hazards import CONTAINER_REST_S, container_hazards, local_hazards
 from paperless.chaos.picture import drawing, page
-from paperless.chaos.plan import Fault, Hazard, chaos_plan, fits
+from paperless.chaos.plan import REST_S, Fault, Hazard, chaos_plan, fits
 from paperless.chaos.port import ChaosError, FaultPort
 from paperless.chaos.processes import ProcessFaults, can_limit_files
 from paperless.chaos.result import ChaosResult, Timeline, as_json
@@ -136,14 +138,14 @@ class Order:
         """How long applications arrive."""
         return self.applications / (self.rate or mean_rate(self.applications, self.faults))
 
-    def experiment(self, hazards: tuple[Hazard, ...]) -> Experiment:
+    def experiment(self, hazards: tuple[Hazard, ...], rest_s: float = REST_S) -> Experiment:
         """Return the plan on a system to which this may happen.
 
         Raises:
             ChaosError: the faults do not fit into the time.
 
         """
-        plan = chaos_plan(self.seed, self.faults, self.seconds - WARM_UP_S, hazards, after_s=WARM_UP_S)
+        plan = chaos_plan(self.seed, self.faults, self.seconds - WARM_UP_S, hazards, after_s=WARM_UP_S, rest_s=rest_s)
         seconds = self.seconds if self.rate is not None else max(self.seconds, _end(plan))
         if not fits(plan, seconds):
             raise ChaosError(
@@ -195,13 +197,15 @@ def chaos(
     """
     for path in (json, picture):
         clear_json(path)
+    # A broker that does not answer is meant here: what our own client says of it would hide the time line.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     chosen = secrets.randbelow(RANDOM_SEEDS) if random else seed
     order = Order(
         faults=faults,
         applications=applications,
         seed=chosen,
         rate=rate,
-        repeat=_repeat(faults, applications, chosen, rate, plan),
+        repeat=_repeat(faults, applications, chosen, rate, plan if containers is None else None),
         manifest=state / MANIFEST,
         within_s=within,
     )
@@ -221,9 +225,11 @@ def chaos(
     raise typer.Exit(0 if result.ok else 1)
 
 
-def _repeat(faults: int, applications: int, seed: int, rate: float | None, plan: str) -> str:
+def _repeat(faults: int, applications: int, seed: int, rate: float | None, plan: str | None) -> str:
+    """Return the command that does the same again; in containers the mock has its plan already."""
     asked = "" if rate is None else f" --rate {rate:g}"
-    return f"paperless chaos --faults {faults} --applications {applications} --seed {seed}{asked} --plan {plan}"
+    named = "" if plan is None else f" --plan {plan}"
+    return f"paperless chaos --faults {faults} --applications {applications} --seed {seed}{asked}{named}"
 
 
 def _on_own_system(
@@ -244,7 +250,7 @@ def _on_own_system(
 def _on_containers(
     order: Order, system: System, port: ContainerFaults, terminal: Terminal
 ) -> tuple[ChaosResult, Verdict]:
-    experiment, mock = order.experiment(container_hazards()), running_mock(system)
+    experiment, mock = order.experiment(container_hazards(), CONTAINER_REST_S), running_mock(system)
     with Narration(terminal) as narration:
         narration.say("chaos.repeat", command=order.repeat)
         return asyncio.run(_Work(order, experiment, system, mock, narration).on(port))

@@ -3,7 +3,7 @@
 from typing import Any
 
 from paperless.chaos.plan import Fault, Kind
-from paperless.chaos.recovery import Occurrence, Sample, recovery_s, steady_backlog
+from paperless.chaos.recovery import Occurrence, Sample, recovery_s, stands_still_s, steady_backlog
 from paperless.chaos.result import ChaosResult, as_json, timeline_of
 
 KILLED = Occurrence(Fault(Kind.KILL, "intake", 5.0, 0.0), 5.0, 5.1)
@@ -47,6 +47,14 @@ def test_a_container_is_ready_when_its_health_says_so_under_another_name():
 
 def test_what_never_becomes_calm_is_not_recovered():
     assert recovery_s(KILLED, [sample(6.0, 109), sample(60.0, 109)], 108) is None
+
+
+def test_a_run_stands_still_since_its_last_change_of_any_kind():
+    changes = [sample(1.0, 9), sample(2.0, 8), sample(30.0, 8), sample(61.0, 8)]
+    assert stands_still_s(changes) == 59.0
+    assert stands_still_s([*changes, sample(62.0, 8, unready=("intake",))]) == 0.0
+    assert stands_still_s([sample(1.0, 9), sample(5.0, 9)]) == 4.0
+    assert stands_still_s([]) == 0.0
 
 
 def result(**changes: Any) -> ChaosResult:
