@@ -14,7 +14,7 @@ from paperless.chaos.result import ChaosResult, Recovery
 from paperless.language import Texts
 
 WIDE, NARROW = 1160, 360
-_LEFT, _RIGHT, _PANEL, _GAP, _BAR = 46, 10, 110, 44, 11
+_LEFT, _RIGHT, _PANEL, _GAP, _BAR = 46, 10, 110, 50, 11
 # Of a row with its label beside the bar, and above it where there is no room beside.
 _ROW, _TALL_ROW, _ROOMY = 18, 32, 600
 # Of 12 px text, on the whole.
@@ -89,7 +89,7 @@ def drawing(result: ChaosResult, texts: Texts, width: int = WIDE, *, titled: boo
         ("picture.lag", [_Line("one", [Point(each.at_s, each.lag) for each in samples])]),
     ]
     body = [f'<text class="end" x="4" y="16">{escape(_title(result, texts))}</text>'] if titled else []
-    top = 40 if titled else 24
+    top = 48 if titled else 28
     for key, lines in panels:
         body += frame.panel(texts, texts(key), lines, top)
         top += _PANEL + _GAP
@@ -147,11 +147,11 @@ class _Frame:
     def panel(self, texts: Texts, title: str, lines: Sequence[_Line], top: int) -> Iterator[str]:
         """Yield a title, a grid, the faults as bands, and lines."""
         highest = _nice(max((point.value or 0 for line in lines for point in line.points), default=0))
-        yield f'<text x="4" y="{top - 8}">{escape(title)}</text>'
+        yield f'<text x="4" y="{top - 12}">{escape(title)}</text>'
         for number, line in enumerate(line for line in reversed(lines) if line.label):
             end = self._width - _RIGHT - number * _LEGEND
             style = f'class="name {line.style}" text-anchor="end"'
-            yield f'<text {style} x="{end}" y="{top - 8}">{escape(line.label)}</text>'
+            yield f'<text {style} x="{end}" y="{top - 12}">{escape(line.label)}</text>'
         for share in (0.0, 0.5, 1.0):
             y = round(top + _PANEL * (1 - share), 1)
             yield f'<line class="grid" x1="{_LEFT}" x2="{self._width - _RIGHT}" y1="{y}" y2="{y}"/>'
@@ -181,7 +181,7 @@ class _Frame:
 
     def faults(self, texts: Texts, top: int) -> Iterator[str]:
         """Yield a row for each fault: a bar while it lasted, a lighter one until it was got over."""
-        yield f'<text x="4" y="{top - 8}">{escape(texts("picture.faults"))}</text>'
+        yield f'<text x="4" y="{top - 12}">{escape(texts("picture.faults"))}</text>'
         for row, recovery in enumerate(self._run.recoveries):
             yield from self._fault(texts, recovery, top + row * self.row)
         yield from self._ticks(top + len(self._run.recoveries) * self.row + 12)
