@@ -19,11 +19,14 @@ from paperless.chaos.port import ChaosError
 SOCKET: Final = Path("/var/run/docker.sock")
 LABEL: Final = "com.docker.compose"
 # Longer than what a container gets to end by itself.
-ANSWER_WITHIN_S: Final = 90.0
+ANSWER_WITHIN_S: Final = 180.0
 GRACE_S: Final = 30
-# The kernel cannot freeze what is starting a process just then, a health check for example.
-_TRIES, _AGAIN_S = 20, 0.25
+# The kernel cannot freeze what is starting a process just then, a health check for example; a service that waits for
+# its broker is started again with growing pauses, of a minute at most.
+TRIES, AGAIN_S = 480, 0.25
 _NOT_MODIFIED: Final = 304
+# So it is already, or by a request whose answer came too late.
+_DONE: Final = ("is already paused", "is not paused", "already exists in network", "is not connected to")
 
 
 class ContainerFaults:
@@ -113,18 +116,20 @@ class ContainerFaults:
 
     async def _containers(self) -> list[dict[str, Any]]:
         labels = [f"{LABEL}.project={self._project}", f"{LABEL}.oneoff=False"]
-        answer = await self._ask("GET", "/containers/json", params={"filters": json.dumps({"label": labels})})
+        answer = await self._ask(
+            "GET", "/containers/json", params={"all": "true", "filters": json.dumps({"label": labels})}
+        )
         containers: list[dict[str, Any]] = answer.json()
         return containers
 
     async def _until_done(self, path: str) -> None:
-        for tried in range(_TRIES):
+        for tried in range(TRIES):
             try:
                 return await self._do(path)
             except ChaosError:
-                if tried == _TRIES - 1:
+                if tried == TRIES - 1:
                     raise
-            await asyncio.sleep(_AGAIN_S)
+            await asyncio.sleep(AGAIN_S)
         return None
 
     async def _do(self, path: str, body: Mapping[str, Any] | None = None) -> None:
@@ -138,7 +143,7 @@ class ContainerFaults:
                 f"the container engine does not answer ({str(error) or type(error).__name__}); is its socket mounted,"
                 " and may this user write to it?"
             ) from error
-        # 304: it is so already.
-        if not answer.is_success and answer.status_code != _NOT_MODIFIED:
+        done = answer.is_success or answer.status_code == _NOT_MODIFIED or any(said in answer.text for said in _DONE)
+        if not done:
             raise ChaosError(f"the container engine refuses {path}: HTTP {answer.status_code} {answer.text.strip()}")
         return answer

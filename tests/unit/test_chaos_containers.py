@@ -24,7 +24,7 @@ class Engine:
     """Answers as the Docker Engine; `refusals` are the answers to the next requests that change something."""
 
     def __init__(self, containers: list[dict[str, Any]] = RUNNING) -> None:
-        self.containers, self.refusals = containers, list[int]()
+        self.containers, self.refusals, self.says = containers, list[int](), "not now"
         self.asked: list[str] = []
         self.bodies: list[Any] = []
 
@@ -35,7 +35,7 @@ class Engine:
             return httpx.Response(200, json=self.containers)
         self.asked.append(request.url.raw_path.decode())
         self.bodies.append(json.loads(request.content or "null"))
-        return httpx.Response(self.refusals.pop(0) if self.refusals else 204, text="not now")
+        return httpx.Response(self.refusals.pop(0) if self.refusals else 204, text=self.says)
 
     def port(self) -> ContainerFaults:
         return ContainerFaults("ours", httpx.MockTransport(self))
@@ -87,6 +87,20 @@ async def test_what_the_engine_refuses_for_a_moment_is_tried_again():
     async with engine.port() as port, port.hold(fault(Kind.FREEZE, "kafka")):
         pass
     assert engine.asked == [f"/containers/kafka-1/{what}" for what in ("pause", "pause", "unpause")]
+
+
+async def test_a_fault_that_an_answer_that_came_too_late_has_ended_is_ended():
+    engine = Engine()
+    async with engine.port() as port, port.hold(fault(Kind.FREEZE, "kafka")):
+        engine.refusals, engine.says = [500], '{"message":"Container 1f is not paused"}'
+    assert engine.asked == ["/containers/kafka-1/pause", "/containers/kafka-1/unpause"]
+
+
+async def test_a_service_that_is_being_started_again_is_waited_for():
+    engine = Engine()
+    engine.refusals, engine.says = [409, 409, 204], '{"message":"container 1f is not running"}'
+    async with engine.port() as port, port.hold(fault(Kind.FREEZE, "intake")):
+        assert engine.asked == ["/containers/intake-1/pause"] * 3
 
 
 async def test_a_burst_asks_the_engine_for_nothing():
