@@ -1,9 +1,9 @@
 """Traces of a process: none, unless the standard variables of OpenTelemetry name an OTLP endpoint."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, Protocol
 
 from runtime.errors import FatalError
 from runtime.messages import Message, Record, RecordHandler
@@ -15,10 +15,16 @@ Traces = dict[bytes, Any]
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 
 
+class Sends(Protocol):
+    """What sends a message, and calls these when the broker has it."""
+
+    when_sent: list[Callable[[], object]]
+
+
 class Tracing:
     """What a process without tracing does about traces: nothing, at the price of a call a batch."""
 
-    def begin(self, message: Message, publisher: Publisher) -> Message:  # noqa: ARG002  overridden
+    def begin(self, message: Message, publisher: Sends) -> Message:  # noqa: ARG002  overridden
         """Return a message as it is sent at the head of the flow: there a trace starts, or not."""
         return message
 

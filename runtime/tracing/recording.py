@@ -26,7 +26,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from runtime.messages import Effects, HandlerResult, Message, Record, RecordHandler, State
 from runtime.publisher import Publisher
-from runtime.tracing import Traces, Tracing
+from runtime.tracing import Sends, Traces, Tracing
 
 HEADER = "traceparent"
 # A viewer that does not answer must not hold up a stop.
@@ -80,7 +80,7 @@ class Recording(Tracing):
         """Return what exports over OTLP/HTTP, as the `OTEL_*` variables say."""
         return Recording(service, BatchSpanProcessor(OTLPSpanExporter()))
 
-    def begin(self, message: Message, publisher: Publisher) -> Message:
+    def begin(self, message: Message, publisher: Sends) -> Message:
         _, key, _, _ = message
         trace_id = int.from_bytes(blake2b(key or b"", digest_size=16, person=HEADER.encode()).digest())
         if trace_id & TraceIdRatioBased.TRACE_ID_LIMIT >= self._bound:
@@ -88,7 +88,7 @@ class Recording(Tracing):
         self._ids.given = trace_id
         return self.sent(message, Context(), publisher)
 
-    def sent(self, message: Message, context: Context, publisher: Publisher) -> Message:
+    def sent(self, message: Message, context: Context, publisher: Sends) -> Message:
         """Return a message with its header; its span ends when the broker has it."""
         topic, key, _, _ = message
         span = self._start("send", topic, key, context, SpanKind.PRODUCER)

@@ -26,6 +26,7 @@ from runtime.http_server import serve_api
 from runtime.logs import configure
 from runtime.metrics import Metric, Metrics
 from runtime.settings import read_settings
+from runtime.tracing import open_tracing
 from services.portal.applications import TOPICS, Applications
 from services.portal.desk import Desk
 from services.portal.log import Log
@@ -137,7 +138,8 @@ class Portal:
             most=settings.most,
             reasons=load_reasons(),
         )
-        desk = Desk(applications, Outbox(self._producer, settings.filed_within_s))
+        self._tracing = open_tracing("portal")
+        desk = Desk(applications, Outbox(self._producer, settings.filed_within_s), self._tracing)
         parts = Parts(desk, self._log, self._why_unready, self._running, self._stopping)
         self.app = create_app(settings, parts, self.metrics, applications)
 
@@ -179,6 +181,7 @@ class Portal:
                 await watching
             await self._producer.stop()
             await self._log.close()
+            self._tracing.stop()
 
     async def _watch(self) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, NamedTuple, Protocol
 
@@ -11,6 +12,7 @@ from contracts.events import ApplicationSubmitted
 from contracts.records import Headers, header_maker
 from contracts.topics import APPLICATIONS_SUBMITTED
 from runtime.messages import Message, Record
+from runtime.tracing import Tracing
 from services.portal.filing import FieldFault, Filing, FilingError
 from services.portal.outbox import Filed
 
@@ -40,6 +42,13 @@ class Writes(Protocol):
     async def file(self, message: Message, partition: int) -> Filed: ...
 
 
+@dataclass(slots=True)
+class _Sending:
+    """One message on its way; what is called when that is over."""
+
+    when_sent: list[Callable[[], object]]
+
+
 class Desk:
     """Files applications.
 
@@ -49,7 +58,7 @@ class Desk:
     Args:
         submissions: finds what was filed.
         outbox: writes.
-        traced: begins the trace of a message; what it returns is sent, and the callback called when that is done.
+        tracing: begins the trace of each application.
 
     """
 
@@ -57,9 +66,9 @@ class Desk:
         self,
         submissions: Submissions,
         outbox: Writes,
-        traced: Callable[[Message], tuple[Message, Callable[[], object]]] = lambda message: (message, lambda: None),
+        tracing: Tracing | None = None,
     ) -> None:
-        self._submissions, self._outbox, self._traced = submissions, outbox, traced
+        self._submissions, self._outbox, self._tracing = submissions, outbox, tracing or Tracing()
         self._under_way: set[str] = set()
         self._ids_of_keys: OrderedDict[str, str] = OrderedDict()
 
@@ -102,11 +111,13 @@ class Desk:
     async def _filed(self, filing: Filing) -> Taken:
         headers: Headers = header_maker(filing.source, APPLICATIONS_SUBMITTED.event_type)(filing.event_id)
         key = filing.application_id.encode()
-        message, sent = self._traced((APPLICATIONS_SUBMITTED.name, key, filing.value, headers))
+        sending = _Sending([])
+        message = self._tracing.begin((APPLICATIONS_SUBMITTED.name, key, filing.value, headers), sending)
         try:
             filed = await self._outbox.file(message, self._submissions.partition(filing.application_id))
         finally:
-            sent()
+            for end in sending.when_sent:
+                end()
         return Taken(filed.partition, filed.offset, repeated=False)
 
 

@@ -31,6 +31,8 @@ BEYOND_CONTRACT = {"positive_data_acceptance": {"expected-statuses": ["2xx", "40
 BEYOND_SCHEMA = {"positive_data_acceptance": {"expected-statuses": ["2xx", "404", "422"]}}
 CONFIG = {
     "auth": {"openapi": {"HTTPBearer": {"bearer": TOKEN}}},
+    # Who follows what was just filed would wait for an outcome that nobody decides here.
+    "phases": {"stateful": {"enabled": False}},
     "generation": {"max-examples": 10, "deterministic": True},
     "operations": [
         {"include-path": "/plan", "include-method": ["PUT", "PATCH"], "checks": BEYOND_SCHEMA},
@@ -78,6 +80,5 @@ def test_schemathesis_finds_nothing(build, tmp_path):
     described = {
         f"{method.upper()} {path}" for path, methods in schema.raw_schema["paths"].items() for method in methods
     }
-    # Where an answer says what can be asked for next, that is asked for, too.
-    assert set(asked) - {"Stateful tests"} == described
+    assert set(asked) == described
     assert sum(asked.values()) > 400

@@ -7,9 +7,12 @@ from typing import Any
 
 import httpx
 import pytest
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from contracts.records import header_maker
 from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED, DOCUMENTS_REQUESTED, MAX_RECORD_BYTES
+from runtime.tracing.recording import Recording
 from services.portal.identity import id_of_key
 from tests.support.fakes_portal import FakeLog, portal_on
 from tests.support.golden import golden
@@ -180,6 +183,19 @@ def later(log: FakeLog, topic: Any) -> None:
     fields = golden(topic, NAME).fields
     value = json.dumps(fields).encode()
     log.add((topic.name, fields["application_id"].encode(), value, header_maker("/any", topic.event_type)("id")))
+
+
+async def test_an_application_begins_its_trace_which_its_events_name(log):
+    exporter = InMemorySpanExporter()
+    tracing = Recording("portal", SimpleSpanProcessor(exporter))
+    transport = httpx.ASGITransport(portal_on(log, tracing))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8100") as portal:
+        filed = (await portal.post("/applications", json=EXAMPLE)).json()
+        [event] = (await portal.get(filed["links"]["events"])).json()["events"]
+    [span] = exporter.get_finished_spans()
+    assert span.name == f"send {APPLICATIONS_SUBMITTED.name}"
+    assert span.context
+    assert event["trace_id"] == f"{span.context.trace_id:032x}"
 
 
 async def test_a_stream_tells_each_change_and_ends_with_the_outcome(portal, log):

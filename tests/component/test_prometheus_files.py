@@ -179,7 +179,7 @@ def test_every_service_of_the_flow_is_traced_to_the_viewer():
     services = overlay()["services"]
     endpoints = {
         services[name]["environment"]["OTEL_EXPORTER_OTLP_ENDPOINT"]
-        for name in ("intake", "vneid-mock", "scoring", "demo")
+        for name in ("portal", "intake", "vneid-mock", "scoring", "demo")
     }
     assert endpoints == {"http://jaeger:4318"}
     assert any("0.0.0.0:4318" in option for option in services["jaeger"]["command"])

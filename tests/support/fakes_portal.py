@@ -12,6 +12,7 @@ from contracts.topics import DEFAULT_PARTITIONS
 from runtime.dead_letters import dead_letter
 from runtime.messages import Message, Record
 from runtime.metrics import Metrics
+from runtime.tracing import Tracing
 from services.portal.app import METRICS, Parts, create_app, load_reasons
 from services.portal.applications import Applications
 from services.portal.batches import Fetched
@@ -109,9 +110,9 @@ def applications_in(log: FakeLog, *, recent: int = 100, most: int = 1_000) -> Ap
     return Applications(log, partitions=DEFAULT_PARTITIONS, recent=recent, most=most, reasons=load_reasons())
 
 
-def portal_on(log: FakeLog, **settings: object) -> FastAPI:
+def portal_on(log: FakeLog, tracing: Tracing | None = None, /, **settings: object) -> FastAPI:
     """Return the portal over a log in memory."""
     given = PortalSettings.model_validate({"per_minute": 10**6, "filings_per_minute": 10**6, **settings})
     applications = applications_in(log)
-    parts = Parts(Desk(applications, log), log, lambda: [log.away] if log.away else [])
+    parts = Parts(Desk(applications, log, tracing), log, lambda: [log.away] if log.away else [])
     return create_app(given, parts, Metrics("portal", METRICS), applications)
