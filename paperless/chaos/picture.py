@@ -198,10 +198,13 @@ class _Frame:
         yield f'<text{"" if seconds is not None else _BAD} {place} y="{top + 10}">{escape(label)}</text>'
 
     def _place(self, length: float, begins: float, ends: float) -> str:
-        """Return where a label begins or ends: behind its bar, before it, or above it."""
+        """Return where a label begins or ends: behind its bar, before it, above it, or over it."""
         if self.row == _TALL_ROW:
             return f'x="{max(min(begins, self._width - length), 4)}"'
-        return f'x="{ends}"' if ends + length < self._width else f'x="{begins - 5}" text-anchor="end"'
+        if ends + length < self._width:
+            return f'x="{ends}"'
+        # Over a bar that leaves no room, its light part.
+        return f'x="{begins - 5}" text-anchor="end"' if begins - 5 > length else f'x="{self._width / 2}"'
 
 
 def fault_text(texts: Texts, fault: Fault) -> str:

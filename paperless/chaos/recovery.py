@@ -9,6 +9,8 @@ from paperless.chaos.plan import Fault
 
 # What arrives in so many seconds may wait at any moment without anything being wrong.
 ALLOWED_S: Final = 1.0
+# The level before a fault is the highest of so many seconds.
+BEFORE_S: Final = 5.0
 
 
 class Sample(NamedTuple):
@@ -47,16 +49,21 @@ def steady_backlog(samples: Sequence[Sample], first_fault_s: float, rate: float)
 
 
 def recovery_s(occurrence: Occurrence, samples: Sequence[Sample], steady: int) -> float | None:
-    """Return the seconds from a fault's end until its part is ready and the backlog steady; None: that never came.
+    """Return the seconds from a fault's end until its part is ready and the backlog back; None: that never came.
+
+    It is back when it is steady, or at most what it was in the five seconds before the fault, where others last.
 
     What another fault holds up at the same time counts as well. As fine as the samples are, which lie half a second
     apart or more.
     """
+    began = occurrence.began_s
+    before = [sample.backlog or 0 for sample in samples if began - BEFORE_S <= sample.at_s < began]
+    level = max([steady, *before])
     return next(
         (
             round(max(sample.at_s - occurrence.ended_s, 0.0), 2)
             for sample in samples
-            if sample.at_s >= occurrence.ended_s and _recovered(sample, occurrence.fault, steady)
+            if sample.at_s >= occurrence.ended_s and _recovered(sample, occurrence.fault, level)
         ),
         None,
     )
@@ -76,7 +83,7 @@ def _moved(one: Sample, other: Sample) -> bool:
     return one._replace(at_s=other.at_s) != other
 
 
-def _recovered(sample: Sample, fault: Fault, steady: int) -> bool:
+def _recovered(sample: Sample, fault: Fault, level: int) -> bool:
     # Containers are named with hyphens, their health with underscores.
     ready = fault.part.replace("-", "_") not in sample.unready
-    return ready and sample.backlog is not None and sample.backlog <= steady
+    return ready and sample.backlog is not None and sample.backlog <= level

@@ -185,8 +185,8 @@ def chaos(
     killed, frozen and stopped, the broker and the VNeID mock fall silent, the store is locked, its disk is full, a
     member of intake joins and leaves, and ten times as many applications arrive. The plan follows from the seed alone.
 
-    A fault's recovery lasts from its end until its part is ready and no more waits than before the first fault (lag
-    and open applications; what arrives in a second is allowed for). Exits 0 only when nothing was lost, counted twice
+    A fault's recovery lasts from its end until its part is ready and no more waits than before it (lag and open
+    applications; what arrives in a second is allowed for). Exits 0 only when nothing was lost, counted twice
     or wrong, every fault was got over, and everything is ready.
 
     With --containers it breaks a running compose project, Kafka and PostgreSQL too, see deploy/compose/chaos.yml.

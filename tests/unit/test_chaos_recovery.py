@@ -45,6 +45,14 @@ def test_a_container_is_ready_when_its_health_says_so_under_another_name():
     assert recovery_s(paused, [sample(6.0, 0, unready=("vneid_mock",)), sample(6.5, 0)], 108) == 0.5
 
 
+def test_in_a_system_that_others_have_disturbed_the_level_before_is_enough():
+    disturbed = [sample(1.0, 900), sample(3.0, 300), sample(4.9, 200), sample(5.5, 301), sample(7.1, 300)]
+    assert recovery_s(KILLED, [each for each in disturbed if each.at_s > 1], 108) == 2.0
+    assert recovery_s(KILLED, disturbed, 108) == 0.4
+    long_ago = [each._replace(at_s=each.at_s - 6) for each in disturbed[:3]]
+    assert recovery_s(KILLED, [*long_ago, *disturbed[3:]], 108) is None
+
+
 def test_what_never_becomes_calm_is_not_recovered():
     assert recovery_s(KILLED, [sample(6.0, 109), sample(60.0, 109)], 108) is None
 
