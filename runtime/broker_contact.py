@@ -52,3 +52,9 @@ class BrokerContact:
 def _oldest_question(connection: Any) -> object:
     waiting = connection._requests  # noqa: SLF001  as above
     return waiting[0][2] if waiting else None
+
+
+def is_member(consumer: Any) -> bool:
+    """Tell whether an aiokafka consumer has a generation: without, brokers take commits while the group is empty."""
+    coordinator = getattr(consumer, "_coordinator", None)
+    return getattr(coordinator, "generation", 0) >= 0

@@ -16,7 +16,7 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from faststream.kafka import KafkaBroker
 
-from runtime.broker_contact import BrokerContact
+from runtime.broker_contact import BrokerContact, is_member
 from runtime.errors import FatalError
 from runtime.log_positions import LogPositions, readable_end
 from runtime.messages import Record
@@ -316,7 +316,7 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
             for topic, offset in state.commits().items()
         }
         changed = {tp: offset for tp, offset in offsets.items() if self._committed.get(tp) != offset}
-        if not changed:
+        if not changed or not is_member(self.consumer):
             return
         try:
             # The client would try for ever, with whatever generation it has by then: after a rebalance the broker,
