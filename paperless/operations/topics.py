@@ -51,6 +51,8 @@ def _new(name: str, partitions: int, replication: int, days: int) -> NewTopic:
     configs = {
         "cleanup.policy": "delete",
         "retention.ms": str(days * DAY_MS),
+        # Retention goes by it: a client whose clock, or whose simulation, is a year back would lose what it files.
+        "message.timestamp.type": "LogAppendTime",
         "max.message.bytes": str(MAX_DEAD_LETTER_BYTES + 64 * 1024),
     }
     return NewTopic(name, partitions, replication, topic_configs=configs)

@@ -182,9 +182,8 @@ BATCHES: dict[str, BatchKind] = {
         ONLY_KAFKA,
     ),
     "times before 1970": BatchKind(lambda r: built([each._replace(timestamp=-5) for each in r]), as_they_are),
-    "times in the far future": BatchKind(
-        lambda r: built([each._replace(timestamp=2**62) for each in r]), as_they_are, ONLY_KAFKA
-    ),
+    "times in the far future": BatchKind(lambda r: built([each._replace(timestamp=2**62) for each in r]), as_they_are),
+    "times of years ago": BatchKind(lambda r: built([each._replace(timestamp=2**40) for each in r]), as_they_are),
     "a marker that a client writes": BatchKind(
         lambda r: _attributes(built([r[0]._replace(key=bytes(4))]), 0x20), _first(_passed), ONLY_KAFKA
     ),

@@ -249,12 +249,16 @@ def _without(name: str) -> Change:
     return lambda good: json.dumps({each: value for each, value in good.items() if each != name}).encode()
 
 
+def _required(topic: Topic) -> Iterator[str]:
+    return (name for name, field in topic.payload.model_fields.items() if field.is_required())
+
+
 def changes(topic: Topic) -> list[tuple[str, str, Change]]:
     """Return kind, verdict and change of the value, of all that is wrong with a value on this topic."""
     fields = WRONG[topic.name]
     return [
         *_shared_changes(),
-        *((f"no {name}", "breaks_contract", _without(name)) for name in topic.payload.model_fields),
+        *((f"no {name}", "breaks_contract", _without(name)) for name in _required(topic)),
         *(
             (f"{name}: {json.dumps(each)[:40]}", "breaks_contract", _wrong_field(name, each))
             for name, wrong in fields.items()
