@@ -59,8 +59,8 @@ PARTITIONS = 3
 REST_WITHIN_S = 150.0
 WATCHED_EVERY_S = 1.0
 MISPLACED = 0.15
-# Of so many look-ups at most one of the faults of a drawn plan may be met.
-DRAWN_SHARE = 0.4
+# The largest share that a drawn plan gives to a fault: those that exclude each other must not come to more than 1.
+DRAWN_SHARE = 0.3
 READ_BY_HANDLERS = {APPLICATIONS_SUBMITTED.name, DOCUMENTS_REQUESTED.name, DOCUMENTS_PROVIDED.name}
 IDEMPOTENT = 0.6
 STORE_DELAY_S = (0.0005, 0.01)
