@@ -23,8 +23,8 @@ from paperless.cli.main import app as paperless
 
 ROOT = Path(__file__).parents[2]
 MODULES = ("services.scoring.api", "services.scoring.store.migrate", "services.scoring.store.retention")
-# What would start something, ends with an error of its own.
-ENDS = {name: ["--plan", "none"] for name in ("demo", "up", "fidelity", "calibrate")}
+# Whatever takes a fault plan would start something, or reckon for minutes; a plan that does not exist ends it.
+PLAN = "plan"
 # One needs a package of development; the other comes before all packages, and before how commands end.
 ALONE = {"make_communes", "install"}
 Kind = Literal["kept", "full", "closed", "reader gone"]
@@ -57,19 +57,21 @@ MODES = {
 def command_lines() -> Iterator[list[str]]:
     """Yield module and arguments of every command: its help, and an error."""
     for module, app in (("paperless", paperless), ("benchmarks", benchmarks)):
-        for words in ([module], *_below(typer.main.get_command(app), [module])):
+        command = typer.main.get_command(app)
+        for words, each in (([module], command), *_below(command, [module])):
             yield [*words, "--help"]
             if module == "paperless":
-                yield [*words, *ENDS.get(words[-1], [])]
+                planned = any(parameter.name == PLAN for parameter in each.params)
+                yield [*words, *([f"--{PLAN}", "none"] if planned else [])]
         yield [module, "--no-such-option"]
     tools = (path.stem for path in sorted((ROOT / "tools").glob("*.py")) if "__main__" in path.read_text("utf-8"))
     for module in (*MODULES, *(f"tools.{name}" for name in tools if name not in ALONE)):
         yield [module, "--help"]
 
 
-def _below(command: Any, words: list[str]) -> Iterator[list[str]]:
+def _below(command: Any, words: list[str]) -> Iterator[tuple[list[str], Any]]:
     for name, each in getattr(command, "commands", {}).items():
-        yield [*words, name]
+        yield [*words, name], each
         yield from _below(each, [*words, name])
 
 
