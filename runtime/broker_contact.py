@@ -32,7 +32,11 @@ class BrokerContact:
 
     def start(self, client: Any) -> None:
         """Look after an aiokafka client until `task` is cancelled: watch it, and keep it from knowing no broker."""
-        self.task = asyncio.gather(self.watch(client), keep_bootstrapped(client, KNOWN_BROKERS_CHECKED_S))
+        self.task = asyncio.create_task(self._look_after(client))
+
+    async def _look_after(self, client: Any) -> None:
+        # In a task of its own: of a gathering that is cancelled and awaited by nobody, asyncio complains at any time.
+        await asyncio.gather(self.watch(client), keep_bootstrapped(client, KNOWN_BROKERS_CHECKED_S))
 
     async def watch(self, client: Any) -> Never:
         """Look at an aiokafka client for ever."""

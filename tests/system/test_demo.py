@@ -60,8 +60,8 @@ def test_the_demo_ends_with_a_verdict_and_counts(demos):
     lines = [line.strip() for line in ended.out.splitlines()]
     verdict = lines[lines.index("verdict: ok") :]
     names = ["submitted", "decided", "dead-lettered", "lost", "counted twice"]
-    names += ["moved", "re-delivered", "presumed", "overruled"]
-    found = {line.rsplit(maxsplit=1)[0]: line.rsplit(maxsplit=1)[-1] for line in verdict[1:10]}
+    names += ["moved", "replayed", "dropped", "re-delivered", "presumed", "overruled"]
+    found = {line.rsplit(maxsplit=1)[0]: line.rsplit(maxsplit=1)[-1] for line in verdict[1:12]}
     assert list(found) == names
     assert (found["submitted"], found["decided"]) == ("3,000", "3,000")
     assert (found["dead-lettered"], found["lost"], found["counted twice"]) == ("0", "0", "0")
