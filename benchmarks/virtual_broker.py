@@ -61,7 +61,7 @@ class Producer:
     """The part of aiokafka's producer that the publisher uses."""
 
     def __init__(self, log: Log, client: str) -> None:
-        self._log, self._client = log, client
+        self._log, self._name = log, client
 
     def create_batch(self) -> Any:
         """Return an empty batch."""
@@ -69,7 +69,7 @@ class Producer:
 
     async def send_batch(self, batch: Any, topic: str, *, partition: int) -> "asyncio.Future[None]":
         """Store the batch after the time of a request."""
-        self._log.requests[f"{self._client}.produced_batches"] += 1
+        self._log.requests[f"{self._name}.produced_batches"] += 1
         return asyncio.ensure_future(self._stored(batch, topic, partition))
 
     async def _stored(self, batch: Any, topic: str, partition: int) -> None:
@@ -77,11 +77,23 @@ class Producer:
         self._log.append(topic, partition, batch._build())  # noqa: SLF001  what aiokafka's own sender calls
 
 
+class Connected:
+    """The part of aiokafka's client that the watch over the broker uses: it has nothing open, and always an answer."""
+
+    def __init__(self) -> None:
+        self._conns: Mapping[Any, Any] = {}
+
+    async def force_metadata_update(self) -> bool:
+        """Say that a broker answered."""
+        return True
+
+
 class Consumer:
     """The part of aiokafka's consumer that the kernel and FastStream use; it has all partitions of its topics."""
 
     def __init__(self, log: Log, client: str, topics: Sequence[str], clock: VirtualClock) -> None:
-        self._log, self._client, self._clock = log, client, clock
+        self._log, self._name, self._clock = log, client, clock
+        self._client = Connected()
         self._places = {TopicPartition(topic, number) for topic in topics for number in range(log.partitions)}
         self._positions = dict.fromkeys(self._places, 0)
         self._polled_at: dict[TopicPartition, int] = {}
@@ -96,7 +108,7 @@ class Consumer:
             await asyncio.sleep(REQUEST_S)
             fetched = self._fetched(max_records)
         if fetched:
-            self._log.requests[f"{self._client}.fetches"] += 1
+            self._log.requests[f"{self._name}.fetches"] += 1
         return fetched
 
     def _fetched(self, max_records: int) -> dict[TopicPartition, list[ConsumerRecord]]:
@@ -114,8 +126,8 @@ class Consumer:
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Remember the group's offsets."""
-        self._log.requests[f"{self._client}.commits"] += 1
-        self._log.requests[f"{self._client}.committed_offsets"] += len(offsets)
+        self._log.requests[f"{self._name}.commits"] += 1
+        self._log.requests[f"{self._name}.committed_offsets"] += len(offsets)
         await asyncio.sleep(REQUEST_S)
         self.offsets.update(offsets)
 
@@ -145,7 +157,7 @@ class Consumer:
 
     def pause(self, *places: TopicPartition) -> None:
         """Fetch these no more."""
-        self._log.requests[f"{self._client}.pauses"] += 1
+        self._log.requests[f"{self._name}.pauses"] += 1
         self._paused |= set(places)
 
     def resume(self, *places: TopicPartition) -> None:
@@ -173,7 +185,7 @@ class Subscriber:
     """Stands for FastStream's broker and a service's one subscriber on it; keeps the batches that it handed over."""
 
     def __init__(self, log: Log, client: str, clock: VirtualClock) -> None:
-        self._log, self._client, self._clock = log, client, clock
+        self._log, self._name, self._clock = log, client, clock
         self._handler: Callable[[Any], Awaitable[None]] | None = None
         self._options: dict[str, Any] = {}
         self.consumer: Any = None
@@ -184,7 +196,7 @@ class Subscriber:
     def subscriber(self, *topics: str, **options: Any) -> "Subscriber":
         """Take the subscription."""
         self._options = options
-        self.consumer = Consumer(self._log, self._client, topics, self._clock)
+        self.consumer = Consumer(self._log, self._name, topics, self._clock)
         return self
 
     def __call__(self, handler: Callable[[Any], Awaitable[None]]) -> None:
