@@ -1,5 +1,7 @@
 """The identity of a log: one record in a topic of its own, written once, which a store asks whether it belongs here."""
 
+import asyncio
+
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaTimeoutError
 
@@ -29,6 +31,7 @@ async def read_log_identity(access: KafkaAccess, topic: str) -> str | None:
             if consumer.highwater(tp) is not None and await consumer.position(tp) >= consumer.highwater(tp):
                 return None
     finally:
-        await consumer.stop()
+        # Gathered: a fetch that waits to try again, and is cancelled by this, would cancel who stops the consumer, too.
+        await asyncio.gather(consumer.stop(), return_exceptions=True)
     # Silence says nothing about the log: who took it for an empty topic would stop for good.
     raise KafkaTimeoutError(f"no answer from {topic} within {READ_TIMEOUT_MS // 1_000} s")

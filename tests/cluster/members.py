@@ -139,7 +139,8 @@ class SupervisedMember:
         self._network.forget(process)
         process.kill()
         self.process = None
-        failure = task.exception()
+        # Cancelled from within, which Python does not call an exception of the task, it ends as badly.
+        failure = asyncio.CancelledError() if task.cancelled() else task.exception()
         code = 1 if failure else task.result()
         self._tell(f"{self.name} ends with {code}" + (f": {failure!r}" if failure else ""))
         if code == EXIT_FATAL:
