@@ -69,8 +69,9 @@ class LogReader:
 
     async def partitions(self, topic: str) -> int:
         """Return a topic's partition count, 0 where there is no such topic or none that this user may see."""
-        await self._consumer.topics()
-        return len(self._consumer.partitions_for_topic(topic) or ())
+        # `topics()` asks the same and keeps the names alone; `partitions_for_topic` knows the topics that are read.
+        cluster = await self._consumer._client.fetch_all_metadata()  # noqa: SLF001
+        return len(cluster.partitions_for_topic(topic) or ())
 
     async def dead_letters(
         self, topics: Iterable[str], partitions: Iterable[int], keep: Callable[[DeadLetter], Kept | None]
