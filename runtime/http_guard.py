@@ -13,12 +13,10 @@ from pydantic import SecretStr
 from starlette.responses import JSONResponse
 
 from runtime.errors import FatalError
+from runtime.http_server import MAX_HEAD_BYTES
 from runtime.problems import problem
 from runtime.settings import LOOPBACK
 
-# Address and headers of a request; a token and the longest address of the project have under 1 KB. The server bounds
-# only what has not yet come in whole.
-MAX_HEAD_BYTES = 16 * 1024
 # 96 bits of a URL-safe alphabet. Only digests are kept and compared, which is no help for a token that can be guessed.
 MIN_TOKEN_CHARACTERS = 16
 
@@ -88,6 +86,7 @@ class TokenGuard:
             text = f"over {self._rate.per_minute} requests a minute; ask again later"
             return problem(429, text, {"retry-after": str(wait_s)}, instance=scope["path"])
         pairs = [*scope["headers"], (scope["path"], scope["query_string"])]
+        # The server bounds only what has not yet come in whole.
         if sum(len(name) + len(value) for name, value in pairs) > MAX_HEAD_BYTES:
             text = f"address and headers: over {MAX_HEAD_BYTES} bytes; send less"
             return problem(431, text, instance=scope["path"])

@@ -9,9 +9,30 @@ from typing import Any
 
 import uvicorn
 
-from runtime.http_guard import MAX_HEAD_BYTES
-
 GRACE_S = 5
+# Address and headers of a request; a token and the longest address of the project have under 1 KB.
+MAX_HEAD_BYTES = 16 * 1024
+
+
+def server_config(app: Any, **own: Any) -> uvicorn.Config:
+    """Return how uvicorn serves any of our HTTP ports; `own` are settings of the port, by uvicorn's names."""
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=GRACE_S,
+        h11_max_incomplete_event_size=MAX_HEAD_BYTES,
+        # A caller must not choose the address that it is limited by.
+        proxy_headers=False,
+        server_header=False,
+        **own,
+    )
+
+
+def leave_the_exit_code_alone() -> None:
+    """Ignore SIGTERM and SIGINT: uvicorn, which has its own handlers while it serves, raises them again at its end."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
 
 
 def serve_api(
@@ -37,23 +58,9 @@ def serve_api(
         OSError: the port is taken.
 
     """
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            timeout_graceful_shutdown=GRACE_S,
-            h11_max_incomplete_event_size=MAX_HEAD_BYTES,
-            limit_concurrency=connections,
-            # A caller must not choose the address that it is limited by.
-            proxy_headers=False,
-            server_header=False,
-        )
-    )
+    server = uvicorn.Server(server_config(app, limit_concurrency=connections))
     made(server)
-    # uvicorn raises the signal again after a graceful stop; it must find a handler that leaves the exit code alone.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
+    leave_the_exit_code_alone()
     # Of an app that fails to start uvicorn makes an exit of its own; the code is the caller's to choose.
     with socket.create_server((host, port)) as listener, suppress(KeyboardInterrupt, SystemExit):
         # asyncio sets this only on listeners it made itself; without it every small answer waits 40 ms for an ACK.

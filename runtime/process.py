@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
@@ -18,6 +17,7 @@ from runtime.errors import FatalError
 from runtime.garbage_collector import tune_garbage_collector
 from runtime.health import measure, positions, unready_reasons
 from runtime.host_guard import HostGuard
+from runtime.http_server import leave_the_exit_code_alone, server_config
 from runtime.metrics import Metrics
 from runtime.resources import ProcessResources
 from runtime.settings import ServiceSettings
@@ -162,24 +162,9 @@ def serve(app: Any, settings: ServiceSettings, shutdown: Shutdown, fatal: Callab
     """Run an app until SIGTERM or SIGINT and return the exit code: 0, or 78 when the consumer stopped itself."""
     log.info("starting", settings=settings.masked())
     watched = _LifespanWatch(app, shutdown)
-    config = uvicorn.Config(
-        watched,
-        host=settings.http_host,
-        port=settings.http_port,
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=5,
-        # Address and headers of a request; a token and the longest address have under 1 KB.
-        h11_max_incomplete_event_size=16 * 1024,
-        # A caller must not choose the address that it is limited by.
-        proxy_headers=False,
-        server_header=False,
-    )
+    config = server_config(watched, host=settings.http_host, port=settings.http_port, lifespan="on")
     shutdown.server = uvicorn.Server(config)
-    # uvicorn raises the signal again after a graceful stop; it must find a handler that leaves the exit code alone.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
+    leave_the_exit_code_alone()
     # uvicorn exits by itself when the start fails; the exit code is ours to choose.
     with suppress(KeyboardInterrupt, SystemExit):
         asyncio.run(shutdown.server.serve())

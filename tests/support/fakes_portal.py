@@ -1,7 +1,6 @@
 """The log as the portal reads it, in memory: real batches of Kafka's format, so that they are really unpacked."""
 
 from collections import defaultdict
-from typing import NamedTuple
 
 from aiokafka import TopicPartition
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
@@ -20,20 +19,9 @@ from services.portal.desk import Desk
 from services.portal.log import PIECE_BYTES, LogAwayError
 from services.portal.outbox import Filed, NotFiledError
 from services.portal.settings import PortalSettings
+from tests.support.fakes_runtime import Stored
 
 NOW_MS = 1_760_000_000_000
-
-
-class Logged(NamedTuple):
-    """A record; it has what `Record` has."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 class FakeLog:
@@ -41,21 +29,21 @@ class FakeLog:
 
     def __init__(self, per_batch: int = 3, codec: int = 0) -> None:
         self._per_batch, self._codec = per_batch, codec
-        self._records: defaultdict[TopicPartition, list[Logged]] = defaultdict(list)
+        self._records: defaultdict[TopicPartition, list[Stored]] = defaultdict(list)
         self.away = ""
         self.fetches = 0
         self.now_ms = NOW_MS
 
-    def add(self, message: Message, partition: int | None = None) -> Logged:
+    def add(self, message: Message, partition: int | None = None) -> Stored:
         topic, key, value, headers = message
         number = partition_of(key or b"", DEFAULT_PARTITIONS) if partition is None else partition
         records = self._records[TopicPartition(topic, number)]
         self.now_ms += 1
-        record = Logged(topic, number, len(records), self.now_ms, key, value, tuple(headers))
+        record = Stored(topic, number, len(records), self.now_ms, key, value, tuple(headers))
         records.append(record)
         return record
 
-    def set_aside(self, record: Record, consumer: str, reason: str = "not_json") -> Logged:
+    def set_aside(self, record: Record, consumer: str, reason: str = "not_json") -> Stored:
         topic = f"{record.topic}.{consumer}.dlq"
         letter = dead_letter(record, topic=topic, reason=reason, detail="value: wrong")
         return self.add(letter, record.partition)
@@ -94,7 +82,7 @@ class FakeLog:
             start += self._per_batch
         return data
 
-    def _batch(self, records: list[Logged]) -> bytes:
+    def _batch(self, records: list[Stored]) -> bytes:
         builder = DefaultRecordBatchBuilder(2, self._codec, False, -1, -1, -1, 1_000_000)
         for number, record in enumerate(records):
             builder.append(number, record.timestamp, record.key, record.value, list(record.headers))

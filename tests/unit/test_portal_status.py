@@ -18,20 +18,21 @@ from services.portal.app import load_reasons
 from services.portal.batches import Fetched, next_offset, records_of, unpacked
 from services.portal.models import Status
 from services.portal.status import MASK, event_views, settled, status_of
-from tests.support.fakes_portal import FakeLog, Logged, applications_in
+from tests.support.fakes_portal import FakeLog, applications_in
+from tests.support.fakes_runtime import Stored
 from tests.support.golden import golden
 
 NAMES = ("passport-database-unreachable", "land-original-on-paper")
 REASONS = load_reasons()
 
 
-def logged(log: FakeLog, topic: Topic, name: str, **changes: Any) -> Logged:
+def logged(log: FakeLog, topic: Topic, name: str, **changes: Any) -> Stored:
     fields = {**golden(topic, name).fields, **changes}
     key = str(fields["application_id"]).encode()
     return log.add((topic.name, key, json.dumps(fields).encode(), header_maker("/any", topic.event_type)("id")))
 
 
-def status(*records: Logged) -> Status:
+def status(*records: Stored) -> Status:
     return status_of(records[0].key.decode() if records[0].key else "", list(records), REASONS)
 
 
@@ -262,7 +263,7 @@ async def test_a_dead_letter_is_found_by_its_position_although_it_has_lost_its_k
 async def test_a_dead_letter_elsewhere_is_found_by_what_it_says():
     log = FakeLog()
     name = golden(APPLICATIONS_SUBMITTED, NAMES[0]).fields["application_id"]
-    stray = Logged(APPLICATIONS_SUBMITTED.name, 4, 7, log.now_ms, b"no id", b'{"application_id": "%b"}' % name.encode())
+    stray = Stored(APPLICATIONS_SUBMITTED.name, 4, 7, log.now_ms, b"no id", b'{"application_id": "%b"}' % name.encode())
     log.set_aside(stray, "intake", "breaks_contract")
     trail = await applications_in(log).trail(name)
     assert trail
