@@ -10,8 +10,7 @@ RUN python -m venv --without-pip /opt/paperless
 # The locked dependencies first: this layer is kept as long as the lock is.
 COPY requirements/image.txt requirements/uv.txt requirements/
 COPY tools/__init__.py tools/install.py tools/
-RUN python -m tools.install --into /opt/paperless --require-hashes --only-binary :all: -r requirements/image.txt \
- && python -m compileall -q /opt/paperless/lib
+RUN python -m tools.install --into /opt/paperless --require-hashes --only-binary :all: -r requirements/image.txt
 COPY . .
 # The build backend stays behind.
 RUN pip --python /opt/paperless/bin/python install --no-deps --no-build-isolation . \

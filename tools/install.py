@@ -20,7 +20,8 @@ LOCK: Final = Path(__file__).parents[1] / "requirements" / "uv.txt"
 PIP: Final = ("-m", "pip", "--disable-pip-version-check", "--no-input")
 GET_UV: Final = ("install", "--quiet", "--require-hashes", "--only-binary=:all:", "-r", str(LOCK))
 # Every version is given, and its hash: from which of several addresses it comes makes no difference.
-UV: Final = ("--no-config", "pip", "install", "--quiet", "--index-strategy=unsafe-best-match")
+# Compiled here, as pip does: where Python may not write bytecode, every start of every process would compile it all.
+UV: Final = ("--no-config", "pip", "install", "--quiet", "--index-strategy=unsafe-best-match", "--compile-bytecode")
 # What pip calls it, and uv; a value has several words where there are several addresses.
 OPTIONS: Final = {
     "index-url": "--default-index",

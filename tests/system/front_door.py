@@ -18,8 +18,8 @@ import psutil
 from paperless.http_client import http_client
 
 COMMAND = Path(sys.executable).with_name("paperless")
-# Generous: a shared machine stalls, and what hangs must still end before the test does.
-WITHIN_S = 60.0
+# A bound for what hangs, no measurement: beside the rest of the suite everything takes several times longer than alone.
+WITHIN_S = 180.0
 POLL_S = 0.1
 INTERRUPTED = 130
 # A proxy that leads nowhere, for every command of these tests: what it calls on this machine goes past it.
