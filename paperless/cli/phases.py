@@ -46,8 +46,10 @@ class Starting:
         seconds = round(elapsed_s)
         if not self._waiting:
             return [message("phase.starting_nothing", seconds=seconds)]
-        ready, waiting = ", ".join(self._ready) or "–", ", ".join(self._waiting)
-        return [message("phase.starting", seconds=seconds, ready=ready, waiting=waiting)]
+        waiting = ", ".join(self._waiting)
+        if not self._ready:
+            return [message("phase.starting_all", seconds=seconds, waiting=waiting)]
+        return [message("phase.starting", seconds=seconds, ready=", ".join(self._ready), waiting=waiting)]
 
     def alarm(self) -> str:
         return ""

@@ -2,21 +2,21 @@
 
 import json as json_module
 import sys
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
 import typer
-from rich.console import Console
 
 from domain import Domain, load_domain
-from paperless.cli.options import DAY_S, DEFAULT_STATE, PORTAL, State, a_number, part_address
-from paperless.cli.output import make_console
+from paperless.cli.options import DAY_S, DEFAULT_STATE, PORTAL, Lang, State, a_number, part_address
+from paperless.cli.terminal import Terminal, open_terminal
+from paperless.language.texts import NONE
 from paperless.local.system import attach
 from paperless.traffic.personas import PersonaError, known_personas, persona
 from paperless.traffic.portal_client import PortalClient, PortalError
-from services.portal.models import Asking, DecidedView, Question, StatusPage
+from services.portal.models import Asking, Component, DecidedView, Question, StatusPage
 
 File = Annotated[
     str | None, typer.Argument(help="JSON of an application, or of a CloudEvent with one; `-` is standard input.")
@@ -43,6 +43,7 @@ def submit(
     within: Within = 60,
     state: State = DEFAULT_STATE,
     portal: Portal = None,
+    lang: Lang = None,
 ) -> None:
     """File one application at the portal and follow it, step by step, to its outcome.
 
@@ -55,14 +56,15 @@ def submit(
     """
     if (file is None) == (persona_name is None):
         raise PersonaError(f"name either a FILE or --persona NAME; {known_personas()}")
+    terminal = open_terminal(lang)
     # Standard output is the JSON's alone.
-    console = Console(highlight=False, stderr=True, quiet=True) if json else make_console()
+    terminal.console.quiet = json
     if persona_name is not None:
         someone = persona(persona_name)
-        console.print(f"{someone.who}: {someone.story}", markup=False, soft_wrap=True)
+        terminal.line(f"{someone.who}: {terminal.texts.of(someone, 'story')}")
     body = _body(file) if file is not None else orjson.dumps(persona(persona_name or "").application)
     url = part_address(portal, f"--portal {portal!r}: write a URL") if portal else attach(state).state.endpoints[PORTAL]
-    page = _followed(url, body, key, within, console)
+    page = _followed(url, body, key, within, terminal)
     if json:
         typer.echo(json_module.dumps(page.model_dump(), ensure_ascii=False, indent=2).encode())
     if page.refused is not None:
@@ -81,17 +83,16 @@ def _body(file: str) -> bytes:
         raise typer.BadParameter(f"{file}: cannot be read ({error.strerror})") from error
 
 
-def _followed(url: str, body: bytes, key: str | None, within_s: float, console: Console) -> StatusPage:
+def _followed(url: str, body: bytes, key: str | None, within_s: float, terminal: Terminal) -> StatusPage:
     with PortalClient(url) as portal:
         filed = portal.file(body, key=key, event=_is_event(body))
-        again = "; it was filed before, and nothing was written now" if filed.repeated else ""
-        say = _Steps(console, load_domain())
-        say.line("filed", f"{filed.application_id}{again}")
+        steps = _Steps(terminal, load_domain())
+        steps.say("filed", "again" if filed.repeated else "id", id=filed.application_id)
         last: StatusPage | None = None
         for step in portal.follow(filed, within_s):
             last = step.page or last
-            say.trouble(step.trouble) if step.page is None else say.page(step.page)
-        console.print(f"look again: {url}{filed.links.status}", markup=False, soft_wrap=True)
+            steps.line("waiting", step.trouble) if step.page is None else steps.page(step.page)
+        terminal.say("submit.look_again", address=f"{url}{filed.links.status}")
     if last is None:
         raise PortalError(f"the portal at {url} says nothing of {filed.application_id}")
     return last
@@ -109,29 +110,30 @@ def _is_event(body: bytes) -> bool:
 class _Steps:
     """Prints what is new in a status, each fact once."""
 
-    def __init__(self, console: Console, domain: Domain) -> None:
-        self._console, self._domain = console, domain
+    def __init__(self, terminal: Terminal, domain: Domain) -> None:
+        self._terminal, self._texts, self._domain = terminal, terminal.texts, domain
         self._said: set[str] = set()
 
-    def line(self, head: str, text: str) -> None:
-        line = f"{head:<9} {text}"
+    def line(self, step: str, text: str) -> None:
+        line = f"{self._texts(f'step.{step}'):<10} {text}"
         if line not in self._said:
             self._said.add(line)
-            self._console.print(line, markup=False, soft_wrap=True)
+            self._terminal.line(line)
 
-    def trouble(self, why: str) -> None:
-        self.line("waiting", why)
+    def say(self, step: str, sentence: str, **values: object) -> None:
+        self.line(step, self._texts(f"submit.{sentence}", **values))
 
     def page(self, page: StatusPage) -> None:
         if page.received is not None:
-            place = f"{page.received.topic}, partition {page.received.partition}, offset {page.received.offset}"
-            self.line("received", f"at {_clock(page.received.at)} ({place})")
+            place = f"{page.received.topic}/{page.received.partition}/{page.received.offset}"
+            self.say("received", "at_place", at=_clock(page.received.at), place=place)
         if page.asking is not None:
             self._asking(page.asking)
         for letter in page.set_aside:
-            self.line("set aside", f"{letter.position}: {letter.reason}: {letter.detail}")
+            self.line("set_aside", f"{letter.position}: {letter.reason}: {letter.detail}")
         if page.refused is not None:
-            self.line("refused", f"at {_clock(page.refused.at)}: {page.refused.reason}: {page.refused.detail}")
+            refusal = f"{page.refused.reason}: {page.refused.detail}"
+            self.say("refused", "at", at=_clock(page.refused.at), what=refusal)
         if page.decided is not None:
             self._decided(page.decided)
 
@@ -139,37 +141,37 @@ class _Steps:
         databases = dict.fromkeys(name for each in asking.questions for name in each.databases)
         names = ", ".join(self._database(name) for name in databases)
         for number, at in enumerate(asking.asked, 1):
-            self.line("asking" if number == 1 else "again", f"{names}: attempt {number}, at {_clock(at)}")
+            self.say("asking" if number == 1 else "again", "attempt", names=names, number=number, at=_clock(at))
         for question in asking.questions:
             if question.answer is not None:
-                self.line("answered", self._answer(question))
+                self._answer(question, question.answer)
 
-    def _answer(self, question: Question) -> str:
-        after = f"after {question.after_s:.2f} s, at attempt {question.attempt}"
-        return f"{self._database(question.database or '')}: {question.component} {question.answer} {after}"
+    def _answer(self, question: Question, answer: str) -> None:
+        told = {"database": self._database(question.database or ""), "component": question.component}
+        timed = {"after_s": self._texts.number(question.after_s or 0, 2), "attempt": question.attempt}
+        self.say("answered", "answer", answer=self._texts(f"answer.{answer}"), **told, **timed)
 
     def _database(self, slug: str) -> str:
         known = self._domain.databases.get(slug)
-        return known.name_en if known else slug
+        return self._texts.name(known) if known else slug
 
     def _decided(self, decided: DecidedView) -> None:
-        presumed = ", presumed: an answer is missing, a later one may overrule it" if decided.presumed else ""
-        self.line("decided", f"{decided.outcome.replace('_', ' ')}{presumed}, at {_clock(decided.at)}")
+        outcome = self._texts(f"outcome.{decided.outcome}")
+        presumed = self._texts("submit.presumed") if decided.presumed else ""
+        self.say("decided", "at", at=_clock(decided.at), what=outcome + presumed)
         for reason in decided.reasons:
-            self.line("because", f"{reason.name_vi} ({reason.name_en}; {reason.source})")
-        for line in _papers(decided):
-            self.line(*line)
+            self.line("because", f"{self._texts.name(reason)} ({reason.source})")
+        self._papers([each for each in decided.components if each.source != "form"])
 
-
-def _papers(decided: DecidedView) -> Iterator[tuple[str, str]]:
-    """Yield what became of each proof: saved by data, or asked of the applicant, and why."""
-    saved = [each.component for each in decided.components if each.source == "data"]
-    proofs = [each for each in decided.components if each.source != "form"]
-    if proofs:
-        yield "saved", f"{len(saved)} of {len(proofs)} papers{': ' if saved else ''}{', '.join(saved)}"
-    for each in proofs:
-        if each.source != "data":
-            yield "paper", f"{each.component}: {each.source} ({(each.cause or '').replace('_', ' ')})"
+    def _papers(self, proofs: Sequence[Component]) -> None:
+        """Say what became of each proof: saved by data, or asked of the applicant, and why."""
+        saved = [each.component for each in proofs if each.source == "data"]
+        if proofs:
+            self.say("saved", "papers", saved=len(saved), proofs=len(proofs), which=", ".join(saved) or NONE)
+        for each in proofs:
+            if each.source != "data":
+                cause = self._texts(f"cause.{each.cause}") if each.cause else NONE
+                self.line("paper", f"{each.component}: {self._texts(f'source.{each.source}')} ({cause})")
 
 
 def _clock(at: str) -> str:

@@ -61,7 +61,11 @@ class Texts:
 
     def name(self, named: object) -> str:
         """Return the name, in this language, of what has both."""
-        return str(getattr(named, f"name_{self.language}"))
+        return self.of(named, "name")
+
+    def of(self, described: object, attribute: str) -> str:
+        """Return an attribute that ends in `_vi` and `_en`, in this language."""
+        return str(getattr(described, f"{attribute}_{self.language}"))
 
     def _written(self, value: object) -> object:
         if isinstance(value, Message):

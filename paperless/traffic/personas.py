@@ -22,7 +22,8 @@ class Persona(BaseModel):
 
     name: str
     who: str
-    story: str
+    story_vi: str
+    story_en: str
     expects: tuple[Outcome, ...]
     presumed: Literal[True, False] = False
     application: Mapping[str, Any]

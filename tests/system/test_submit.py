@@ -29,6 +29,9 @@ def test_one_application_is_filed_at_the_portal_and_followed_to_its_outcome(fili
         assert words in out, words
     again = filing.must("submit", "--persona", "land", "--idempotency-key", "the-first-field")
     assert "it was filed before, and nothing was written now" in again
+    vietnamese = filing.must("submit", "--persona", "land", "--idempotency-key", "the-first-field", "--lang", "vi")
+    for words in ("đã nộp trước đó", "tiếp nhận", "trả lời", "một phần", "vì", "giấy tờ"):
+        assert words in vietnamese, words
     other = error_of(filing.run("submit", "--persona", "birth", "--idempotency-key", "the-first-field"))
     assert "this key was used for another application" in other
 

@@ -1,8 +1,11 @@
 """How numbers and messages are said, and whose language a command speaks."""
 
+from typing import get_args
+
 import pytest
 
-from paperless.language import language_of, message, texts
+from contracts.events import Answer, Cause, Outcome, Source
+from paperless.language import LANGUAGES, language_of, message, texts
 
 
 @pytest.mark.parametrize(
@@ -39,3 +42,15 @@ def test_a_message_holds_other_messages():
     told = message("backlog.left", records=1_201, services=services)
     assert texts("en").say(told) == "1,201 records to go (intake 1,200, x 1)"
     assert texts("vi").say(told) == "còn 1.201 bản ghi (intake 1.200, x 1)"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    ("group", "vocabulary"),
+    [("answer", Answer), ("source", Source), ("cause", Cause), ("outcome", Outcome)],
+)
+def test_every_word_of_a_vocabulary_has_a_name(language, group, vocabulary):
+    said = texts(language)
+    names = [said(f"{group}.{word}") for word in get_args(vocabulary)]
+    assert all(names)
+    assert len(set(names)) == len(names)

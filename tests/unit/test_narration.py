@@ -168,6 +168,10 @@ def test_filing_tells_how_far_it_is_and_what_waits():
 def test_starting_tells_what_is_waited_for_even_before_there_is_anything(tmp_path):
     starting = Starting(StateDirectory(tmp_path))
     assert texts("en").say(starting.told(3)[0]) == "starting, 3 s: the broker"
+    starting._waiting = ["intake", "scoring"]
+    assert texts("en").say(starting.told(4)[0]) == "starting, 4 s: waiting for intake, scoring"
+    starting._ready = ["portal"]
+    assert texts("en").say(starting.told(5)[0]) == "starting, 5 s: portal ready; waiting for intake, scoring"
 
 
 def body(offset: int, lag: int, **more: Any) -> dict[str, Any]:
