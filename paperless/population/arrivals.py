@@ -47,7 +47,9 @@ class SimulatedDay:
     """Everything that one simulated day is drawn from, the same for its arrivals and its people.
 
     `communes` are those that take part, in file order; `procedures` and `weights` are the mix; `shares` is by province;
-    `applications` is the exact total.
+    `applications` is the exact total. `fileable` is which share of what an authority runs can be filed online. Mix and
+    `fileable` are kept as they were made: who asks what if (`paperless.whatif`) replaces procedures, shares and domain,
+    and whom that does not concern is drawn as before.
     """
 
     seed: int
@@ -59,6 +61,7 @@ class SimulatedDay:
     shares: Mapping[str, Shares]
     procedures: tuple[Procedure, ...]
     weights: tuple[float, ...]
+    fileable: Mapping[Authority, float]
 
 
 def apportion(weights: Sequence[float], total: int) -> list[int]:
@@ -167,11 +170,8 @@ def _can_be_filed_online(procedure: Procedure) -> bool:
 
 def _mix(day: SimulatedDay) -> Callable[[float], int]:
     """Return a function of one draw: the procedure's position."""
-    # Without an open counter nobody files what has no online form.
-    pairs = zip(day.weights, day.procedures, strict=True)
-    weights = [weight if day.office_open or _can_be_filed_online(procedure) else 0.0 for weight, procedure in pairs]
-    edges = list(accumulate(weights))
-    whole, last = edges[-1], max(position for position, weight in enumerate(weights) if weight)
+    edges = list(accumulate(day.weights))
+    whole, last = edges[-1], max(position for position, weight in enumerate(day.weights) if weight)
     return lambda u: min(bisect_right(edges, u * whole), last)
 
 
@@ -183,8 +183,7 @@ def _times(day: SimulatedDay) -> tuple[SecondOf, ...]:
 
 
 def _modes(day: SimulatedDay) -> dict[str, _Modes]:
-    fileable = _fileable(day)
-    return {code: _thresholds(shares, fileable, office_open=day.office_open) for code, shares in day.shares.items()}
+    return {code: _thresholds(shares, day.fileable, office_open=day.office_open) for code, shares in day.shares.items()}
 
 
 def _thresholds(shares: Shares, fileable: Mapping[Authority, float], *, office_open: bool) -> _Modes:
@@ -198,7 +197,13 @@ def _thresholds(shares: Shares, fileable: Mapping[Authority, float], *, office_o
     return _Modes(online, shares.assisted_share, post_from)
 
 
-def _fileable(day: SimulatedDay) -> Mapping[Authority, float]:
+def weights_on(procedures: Sequence[Procedure], weights: Sequence[float], *, office_open: bool) -> tuple[float, ...]:
+    """Return the mix of a day: without an open counter nobody files what has no online form."""
+    pairs = zip(procedures, weights, strict=True)
+    return tuple([weight if office_open or _can_be_filed_online(procedure) else 0.0 for procedure, weight in pairs])
+
+
+def fileable_shares(procedures: Sequence[Procedure], weights: Sequence[float]) -> Mapping[Authority, float]:
     """Return which share of what an authority runs can be filed online.
 
     The published online shares are of *all* that provinces run, so what can be filed online is filed so more often.
@@ -206,7 +211,7 @@ def _fileable(day: SimulatedDay) -> Mapping[Authority, float]:
     """
     whole: dict[Authority, float] = {"province": 0.0, "ministry": 0.0}
     online = dict(whole)
-    for weight, procedure in zip(day.weights, day.procedures, strict=True):
+    for procedure, weight in zip(procedures, weights, strict=True):
         whole[procedure.authority] += weight
         online[procedure.authority] += weight * _can_be_filed_online(procedure)
     return {authority: online[authority] / total if total else 0.0 for authority, total in whole.items()}

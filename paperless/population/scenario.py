@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from domain import CalendarRangeError, Domain, Procedure
-from paperless.population.arrivals import SimulatedDay, apportion, province_weight
+from paperless.population.arrivals import SimulatedDay, apportion, fileable_shares, province_weight, weights_on
 from paperless.population.shares import Share, Shares, shares_of
 
 DEFAULT_SCENARIO = "national-day"
@@ -102,19 +102,22 @@ def simulated_days(
         totals = apportion(factors, applications)
     provinces = _provinces(scenario, domain)
     procedures, weights = _mix(scenario, domain)
+    fileable = fileable_shares(procedures, weights)
     return tuple(
         SimulatedDay(
             seed=seed,
             date=day,
             applications=total,
-            office_open=domain.calendar.is_working_day(day),
+            office_open=open_,
             domain=domain,
             communes=tuple(commune for commune in domain.communes.values() if commune.province in provinces),
             shares={code: shares_of(domain, code, day, scenario.shares) for code in provinces},
             procedures=procedures,
-            weights=weights,
+            weights=weights_on(procedures, weights, office_open=open_),
+            fileable=fileable,
         )
         for day, total in zip(scenario.days, totals, strict=True)
+        for open_ in [domain.calendar.is_working_day(day)]
     )
 
 
