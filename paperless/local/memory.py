@@ -4,19 +4,17 @@ from pathlib import Path
 
 import psutil
 
+from paperless.local.broker_kinds import BrokerKind, embedded_kind
 from paperless.local.errors import NotEnoughMemoryError
 
-# Measured: the broker keeps records at about their own size (1 M of 640 bytes: 650 MB), and an application's records
-# over the four topics come to some 3 KB.
-BYTES_PER_APPLICATION = 3_000
 # Four services and the driver at about 120 MB each: an estimate, half of what each of them may take at most.
 BYTES_FOR_PROCESSES = 600_000_000
 CGROUP = Path("/sys/fs/cgroup")
 
 
-def memory_needed(applications: int) -> int:
+def memory_needed(applications: int, kind: BrokerKind) -> int:
     """Bytes that the broker's log and the processes of a run of so many applications need."""
-    return applications * BYTES_PER_APPLICATION + BYTES_FOR_PROCESSES
+    return applications * kind.bytes_per_application + BYTES_FOR_PROCESSES
 
 
 def memory_available(cgroup: Path = CGROUP) -> int:
@@ -29,13 +27,14 @@ def memory_available(cgroup: Path = CGROUP) -> int:
     return min(machine, max(limit - used, 0))
 
 
-def check_memory(applications: int, available: int | None = None) -> None:
+def check_memory(applications: int, available: int | None = None, kind: BrokerKind | None = None) -> None:
     """Raises `NotEnoughMemoryError` with the numbers when a run of so many applications would not fit."""
+    kind = kind or embedded_kind()
     free = memory_available() if available is None else available
-    needed = memory_needed(applications)
+    needed = memory_needed(applications, kind)
     if needed <= free:
         return
-    fits = max(free - BYTES_FOR_PROCESSES, 0) // BYTES_PER_APPLICATION
+    fits = max(free - BYTES_FOR_PROCESSES, 0) // kind.bytes_per_application
     advice = f"play at most {fits:,} applications" if fits else "free some memory"
     raise NotEnoughMemoryError(
         f"{applications:,} applications need about {needed / 1e9:.1f} GB in the embedded broker and the services,"

@@ -52,7 +52,9 @@ class ProcessState(BaseModel):
 
 
 class RunState(BaseModel):
-    """What `state.json` holds. `reason` says why a failed run failed; `address` is the broker's.
+    """What `state.json` holds. `reason` says why a failed run failed; `address` and `broker` are the broker's.
+
+    `broker` is the name of its kind, see `paperless/local/broker_kinds.py`.
 
     `trouble` says what is wrong while the run goes on: that the disk is full, for example.
     """
@@ -67,6 +69,7 @@ class RunState(BaseModel):
     started_at: datetime
     supervisor: ProcessState
     address: str = ""
+    broker: str = ""
     ports: Mapping[str, int] = {}
     endpoints: Mapping[str, str] = {}
     processes: Mapping[str, ProcessState] = {}

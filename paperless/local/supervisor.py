@@ -132,14 +132,14 @@ class _Supervisor:
         broker = EmbeddedBroker(self._ports.take(BROKER), self._directory.log(BROKER))
         self._processes.broker = broker
         await broker.start()
-        self._record(address=broker.address)
+        self._record(address=broker.address, broker=broker.kind.name)
         if prepare is not None:
             await prepare(KafkaAccess(kafka_servers=broker.address))
         specs = layout(
             LayoutInputs(
                 options=self._options,
                 kafka_servers=broker.address,
-                capabilities=broker.capabilities,
+                capabilities=broker.kind.capabilities,
                 store_url=self._directory.store_url,
                 signing_key=self._directory.signing_key(),
                 ports=self._ports,

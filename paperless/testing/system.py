@@ -19,7 +19,7 @@ from contracts.events import ApplicationSubmitted
 from contracts.records import header_maker, partition_of
 from contracts.topics import APPLICATIONS_SUBMITTED, DEFAULT_PARTITIONS
 from paperless.http_client import async_http_client, http_client
-from paperless.local.broker import APACHE_KAFKA
+from paperless.local.broker_kinds import APACHE_KAFKA
 from paperless.local.health import wait_ready
 from paperless.local.layout import LayoutInputs, LocalOptions, ServiceSpec, environment, services
 from paperless.local.ports import Ports

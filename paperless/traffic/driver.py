@@ -41,8 +41,8 @@ _PROGRESS_S = 0.1
 class DrivePlan:
     """What to play: a scenario, a seed, and the pace in wall seconds per simulated day (None: as fast as it goes).
 
-    `applications` replaces the scenario's volume by an exact total. `idempotent_producer` must be off on the embedded
-    broker, which also does not know its log's end.
+    `applications` replaces the scenario's volume by an exact total. `idempotent_producer` must be off on
+    Tansu, which also does not know its log's end.
     """
 
     scenario: Scenario
@@ -246,5 +246,5 @@ async def _start(producer: RestartableProducer, access: KafkaAccess) -> None:
         await producer.start()
     except KafkaError as error:
         raise LogError(
-            f"broker {access.kafka_servers}: no producer ({error}); the embedded broker needs idempotent_producer=False"
+            f"broker {access.kafka_servers}: no producer ({error}); the embedded Tansu needs idempotent_producer=False"
         ) from error

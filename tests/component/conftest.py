@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from paperless.local.broker import APACHE_KAFKA, EMBEDDED, EmbeddedBroker
+from paperless.local.broker import EmbeddedBroker
+from paperless.local.broker_kinds import APACHE_KAFKA, TANSU, BrokerKind
 from paperless.local.ports import Ports
 from paperless.testing.kafka import KafkaContainer, wipe
 from tests.cluster.simulated_loop import SimulatedLoop
@@ -35,22 +37,31 @@ async def broker(container: KafkaContainer | None, tmp_path: Path) -> AsyncItera
     """An empty broker, one after the other of both kinds."""
     if container is not None:
         await wipe(bootstrap_servers=container.address())
-        yield Broker(container.address(), APACHE_KAFKA)
+        yield Broker("kafka", container.address(), APACHE_KAFKA)
         return
-    embedded = EmbeddedBroker(Ports().take("broker"), tmp_path / "broker.log")
-    await embedded.start()
-    try:
-        yield Broker(embedded.address, EMBEDDED)
-    finally:
-        await embedded.stop()
+    async with _started(None, tmp_path) as embedded:
+        yield embedded
 
 
 @pytest.fixture
 async def embedded(tmp_path: Path) -> AsyncIterator[Broker]:
     """The embedded broker alone, for what only it does."""
-    one = EmbeddedBroker(Ports().take("broker"), tmp_path / "embedded.log")
-    await one.start()
+    async with _started(None, tmp_path) as broker:
+        yield broker
+
+
+@pytest.fixture
+async def tansu(tmp_path: Path) -> AsyncIterator[Broker]:
+    """The embedded broker of machines that cannot build the other."""
+    async with _started(TANSU, tmp_path) as broker:
+        yield broker
+
+
+@asynccontextmanager
+async def _started(kind: BrokerKind | None, folder: Path) -> AsyncIterator[Broker]:
+    broker = EmbeddedBroker(Ports().take("broker"), folder / "embedded.log", kind)
+    await broker.start()
     try:
-        yield Broker(one.address, EMBEDDED)
+        yield Broker.embedded(broker)
     finally:
-        await one.stop()
+        await broker.stop()

@@ -99,15 +99,16 @@ def _passed(records: Sequence[Hostile]) -> list[Fate]:
 
 
 ALL_UNREADABLE = _unreadable_from(0)
-EMBEDDED, KAFKA = "embedded", "kafka"
-BOTH, ONLY_KAFKA, ONLY_EMBEDDED = frozenset({EMBEDDED, KAFKA}), frozenset({KAFKA}), frozenset({EMBEDDED})
+TANSU, KFAKE, KAFKA = "tansu", "kfake", "kafka"
+EVERY, CHECKING = frozenset({TANSU, KFAKE, KAFKA}), frozenset({KFAKE, KAFKA})
+ONLY_KAFKA, ONLY_TANSU = frozenset({KAFKA}), frozenset({TANSU})
 NOBODY: frozenset[str] = frozenset()
 
 
 class BatchKind(NamedTuple):
     """What is done to a batch of three, what becomes of its records, and which brokers refuse it.
 
-    `hangs` are brokers that take it and answer no more: the embedded one counts on as many records as offsets.
+    `hangs` are brokers that take it and answer no more: Tansu counts on as many records as offsets.
     """
 
     write: Callable[[Sequence[Hostile]], bytes]
@@ -148,23 +149,23 @@ def _first(fates: Fates) -> Fates:
 BATCHES: dict[str, BatchKind] = {
     "a first header name that is not UTF-8": BatchKind(lambda r: _named(r, 0), ALL_UNREADABLE),
     "a last header name that is not UTF-8": BatchKind(lambda r: _named(r, 2), _unreadable_from(2)),
-    "codec 5": BatchKind(lambda r: _attributes(built(r), 5), as_they_are, BOTH, ONLY_EMBEDDED),
-    "codec 7": BatchKind(lambda r: _attributes(built(r), 7), as_they_are, BOTH, ONLY_EMBEDDED),
-    "a wrong check sum": BatchKind(lambda r: (d := built(r))[:-1] + bytes([d[-1] ^ 1]), ALL_UNREADABLE, ONLY_KAFKA),
+    "codec 5": BatchKind(lambda r: _attributes(built(r), 5), as_they_are, EVERY, ONLY_TANSU),
+    "codec 7": BatchKind(lambda r: _attributes(built(r), 7), as_they_are, EVERY, ONLY_TANSU),
+    "a wrong check sum": BatchKind(lambda r: (d := built(r))[:-1] + bytes([d[-1] ^ 1]), ALL_UNREADABLE, CHECKING),
     **dict(_broken_codecs()),
     "a record too many counted": BatchKind(
-        lambda r: _with(built(r), _COUNT, ">i", 4), as_they_are, ONLY_KAFKA, ONLY_EMBEDDED
+        lambda r: _with(built(r), _COUNT, ">i", 4), as_they_are, CHECKING, ONLY_TANSU
     ),
     "2^31 - 1 counted": BatchKind(
-        lambda r: _with(built(r), _COUNT, ">i", MAX_INTEGER), as_they_are, ONLY_KAFKA, ONLY_EMBEDDED
+        lambda r: _with(built(r), _COUNT, ">i", MAX_INTEGER), as_they_are, CHECKING, ONLY_TANSU
     ),
     "a record too few counted": BatchKind(
-        lambda r: _with(built(r), _COUNT, ">i", 2), _unreadable_from(2), ONLY_KAFKA, ONLY_EMBEDDED
+        lambda r: _with(built(r), _COUNT, ">i", 2), _unreadable_from(2), CHECKING, ONLY_TANSU
     ),
-    "-1 counted": BatchKind(lambda r: _with(built(r), _COUNT, ">i", -1), ALL_UNREADABLE, ONLY_KAFKA, ONLY_EMBEDDED),
-    "none counted": BatchKind(lambda r: _with(built(r), _COUNT, ">i", 0), ALL_UNREADABLE, ONLY_KAFKA, ONLY_EMBEDDED),
+    "-1 counted": BatchKind(lambda r: _with(built(r), _COUNT, ">i", -1), ALL_UNREADABLE, CHECKING, ONLY_TANSU),
+    "none counted": BatchKind(lambda r: _with(built(r), _COUNT, ">i", 0), ALL_UNREADABLE, CHECKING, ONLY_TANSU),
     "offsets beyond its records": BatchKind(
-        lambda r: _with(built(r), _LAST_DELTA, ">i", 7), as_they_are, ONLY_KAFKA, ONLY_EMBEDDED
+        lambda r: _with(built(r), _LAST_DELTA, ">i", 7), as_they_are, CHECKING, ONLY_TANSU
     ),
     "bytes behind the last record": BatchKind(
         lambda r: _body((d := built(r)), d[_BODY:] + b"xyz"), as_they_are, ONLY_KAFKA
@@ -185,23 +186,23 @@ BATCHES: dict[str, BatchKind] = {
     "times in the far future": BatchKind(lambda r: built([each._replace(timestamp=2**62) for each in r]), as_they_are),
     "times of years ago": BatchKind(lambda r: built([each._replace(timestamp=2**40) for each in r]), as_they_are),
     "a marker that a client writes": BatchKind(
-        lambda r: _attributes(built([r[0]._replace(key=bytes(4))]), 0x20), _first(_passed), ONLY_KAFKA
+        lambda r: _attributes(built([r[0]._replace(key=bytes(4))]), 0x20), _first(_passed), CHECKING
     ),
     "a marker without key": BatchKind(
-        lambda r: _attributes(built([r[0]._replace(key=None)]), 0x20), _first(ALL_UNREADABLE), ONLY_KAFKA
+        lambda r: _attributes(built([r[0]._replace(key=None)]), 0x20), _first(ALL_UNREADABLE), CHECKING
     ),
-    "of no transaction": BatchKind(lambda r: _attributes(built(r), 0x10), as_they_are, ONLY_KAFKA),
+    "of no transaction": BatchKind(lambda r: _attributes(built(r), 0x10), as_they_are, CHECKING),
     "attributes that are not used": BatchKind(lambda r: _attributes(built(r), 0x4000), as_they_are),
-    "format 3": BatchKind(lambda r: _with(built(r), 16, ">b", 3), as_they_are, ONLY_KAFKA),
-    "format 1": BatchKind(lambda _: _legacy(1), as_they_are, BOTH),
-    "format 0": BatchKind(lambda _: _legacy(0), as_they_are, BOTH),
-    "format 1, gzip": BatchKind(lambda _: _legacy(1, 1), as_they_are, BOTH),
-    "an offset of its own": BatchKind(lambda r: _with(built(r), 0, ">q", 77), as_they_are, ONLY_KAFKA),
-    "a length below its header": BatchKind(lambda r: _with(built(r), 8, ">i", 20), as_they_are, BOTH),
-    "no bytes": BatchKind(lambda _: b"", as_they_are, BOTH),
-    "nothing but zeros": BatchKind(lambda _: bytes(_BODY), as_they_are, BOTH),
-    "two batches in one": BatchKind(lambda r: built(r[:1]) + built(r[1:]), as_they_are, ONLY_KAFKA, ONLY_EMBEDDED),
+    "format 3": BatchKind(lambda r: _with(built(r), 16, ">b", 3), as_they_are, CHECKING),
+    "format 1": BatchKind(lambda _: _legacy(1), as_they_are, EVERY),
+    "format 0": BatchKind(lambda _: _legacy(0), as_they_are, EVERY),
+    "format 1, gzip": BatchKind(lambda _: _legacy(1, 1), as_they_are, EVERY),
+    "an offset of its own": BatchKind(lambda r: _with(built(r), 0, ">q", 77), as_they_are, CHECKING),
+    "a length below its header": BatchKind(lambda r: _with(built(r), 8, ">i", 20), as_they_are, EVERY),
+    "no bytes": BatchKind(lambda _: b"", as_they_are, EVERY),
+    "nothing but zeros": BatchKind(lambda _: bytes(_BODY), as_they_are, EVERY),
+    "two batches in one": BatchKind(lambda r: built(r[:1]) + built(r[1:]), as_they_are, CHECKING, ONLY_TANSU),
     "one offset for all": BatchKind(lambda r: _with(built(r, deltas=(0, 0, 0)), _LAST_DELTA, ">i", 2), _at(0)),
     "offsets that fall": BatchKind(lambda r: built(r, deltas=(2, 1, 0)), _at(2)),
-    "offsets with gaps": BatchKind(lambda r: built(r, deltas=(0, 5, 9)), _at(0, 5, 9), ONLY_KAFKA, ONLY_EMBEDDED),
+    "offsets with gaps": BatchKind(lambda r: built(r, deltas=(0, 5, 9)), _at(0, 5, 9), CHECKING, ONLY_TANSU),
 }

@@ -181,11 +181,11 @@ async def test_differing_partition_counts_are_refused(broker: Broker):
         await play(broker, plan(10))
 
 
-async def test_an_idempotent_producer_is_refused_with_advice(embedded: Broker, tmp_path: Path):
-    await create_topics(embedded, {topic.name: PARTITIONS for topic in ALL})
+async def test_an_idempotent_producer_is_refused_with_advice(tansu: Broker, tmp_path: Path):
+    await create_topics(tansu, {topic.name: PARTITIONS for topic in ALL})
     wanted = replace(plan(10), idempotent_producer=True)
-    with pytest.raises(LogError, match="the embedded broker needs idempotent_producer=False"):
-        await drive(wanted, access=embedded.access, recording=recording(tmp_path))
+    with pytest.raises(LogError, match="Tansu needs idempotent_producer=False"):
+        await drive(wanted, access=tansu.access, recording=recording(tmp_path))
     assert read_manifest(tmp_path / "manifest.json").status == "failed"
 
 

@@ -1,6 +1,7 @@
 """What the embedded broker does and does not do, as the services and the driver rely on it."""
 
 import asyncio
+import os
 import platform
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -10,7 +11,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
-from paperless.local.broker import EmbeddedBroker, find_binary
+from paperless.local.broker import EmbeddedBroker
+from paperless.local.broker_kinds import KFAKE, KFAKE_BINARY, KINDS, tansu_binary
 from paperless.local.errors import BrokerError, UnsupportedPlatformError
 from paperless.local.ports import Ports
 
@@ -18,10 +20,12 @@ PARTITIONS = 6
 WITHIN_S = 20
 
 
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory) -> Iterator[EmbeddedBroker]:
+@pytest.fixture(scope="module", params=KINDS.values(), ids=list(KINDS))
+def broker(request, tmp_path_factory) -> Iterator[EmbeddedBroker]:
+    if request.param is KFAKE and not os.access(KFAKE_BINARY, os.X_OK):
+        pytest.skip(f"{KFAKE_BINARY} was not built, see `python -m paperless.local.kfake`")
     log = tmp_path_factory.mktemp("broker") / "broker.log"
-    broker = EmbeddedBroker(Ports().take("broker"), log)
+    broker = EmbeddedBroker(Ports().take("broker"), log, request.param)
     asyncio.run(broker.start())
     yield broker
     asyncio.run(broker.stop())
@@ -57,7 +61,7 @@ def consumer_of(broker: EmbeddedBroker, *topics: str, group: str | None = None) 
         group_id=group,
         auto_offset_reset="earliest",
         enable_auto_commit=False,
-        # The first join takes half of this on the embedded broker.
+        # The first join takes half of this on Tansu.
         session_timeout_ms=2_000,
         heartbeat_interval_ms=500,
     )
@@ -141,20 +145,19 @@ async def test_the_highwater_of_a_reader_names_the_end(broker, topic, producer):
         assert consumer.highwater(TopicPartition(topic, 1)) == 5
 
 
-@pytest.mark.xfail(
-    reason="it names one past the *first* record of the last batch: capabilities.end_offsets_reliable is False"
-)
-async def test_end_offsets_name_the_logs_end(broker, topic, producer):
+async def test_end_offsets_name_the_logs_end(broker, topic, producer, request):
+    if not broker.kind.capabilities.end_offsets_reliable:
+        reason = "Tansu names one past the *first* record of the last batch"
+        request.applymarker(pytest.mark.xfail(reason=reason))
     partition = TopicPartition(topic, 1)
     await send_batch(producer, topic, partition=1, count=5)
     async with consumer_of(broker, topic) as consumer:
         assert (await consumer.end_offsets([partition]))[partition] == 5
 
 
-@pytest.mark.xfail(
-    raises=KafkaError, reason="no producer ids on the embedded broker: capabilities.idempotent_producer is False"
-)
-async def test_an_idempotent_producer_starts(broker, topic):
+async def test_an_idempotent_producer_starts(broker, topic, request):
+    if not broker.kind.capabilities.idempotent_producer:
+        request.applymarker(pytest.mark.xfail(raises=KafkaError, reason="Tansu has no producer ids"))
     producer = AIOKafkaProducer(bootstrap_servers=broker.address, acks="all", enable_idempotence=True)
     try:
         async with asyncio.timeout(WITHIN_S):
@@ -176,7 +179,7 @@ async def test_a_broker_that_cannot_bind_shows_its_log(broker, tmp_path, monkeyp
     """The port was taken after we looked."""
     monkeypatch.setattr("paperless.local.broker.is_free", lambda _: True)
     monkeypatch.setattr(EmbeddedBroker, "_accepts", _never)
-    second = EmbeddedBroker(int(broker.address.rpartition(":")[2]), tmp_path / "broker.log")
+    second = EmbeddedBroker(int(broker.address.rpartition(":")[2]), tmp_path / "broker.log", broker.kind)
     with pytest.raises(BrokerError, match=r"(?s)ended with code .*broker\.log"):
         await second.start()
 
@@ -198,4 +201,4 @@ async def test_stopping_twice_or_before_starting_is_harmless(tmp_path):
 def test_a_platform_without_a_binary_is_pointed_to_kafka(monkeypatch, tmp_path):
     monkeypatch.setenv("CALF_TANSU_BIN", str(tmp_path / platform.machine()))
     with pytest.raises(UnsupportedPlatformError, match="Apache Kafka"):
-        find_binary()
+        tansu_binary()

@@ -15,10 +15,9 @@ import pytest
 from aiokafka.errors import KafkaError
 
 from contracts.topics import ALL, APPLICATIONS_DECIDED, Topic
-from paperless.local.broker import APACHE_KAFKA
 from paperless.verification.log_reader import LogReader
 from services.scoring.store.store import Store
-from tests.component.hostile_batches import BATCHES, EMBEDDED, GOOD, KAFKA, PASSED, Fate
+from tests.component.hostile_batches import BATCHES, GOOD, KAFKA, PASSED, Fate
 from tests.component.hostile_records import HostileBatch, Stream
 from tests.component.raw_kafka import RawConnection, open_raw
 from tests.support.brokers import Broker
@@ -49,7 +48,6 @@ class Writer:
 
     def __init__(self, broker: Broker) -> None:
         self.broker = broker
-        self.name = KAFKA if broker.capabilities == APACHE_KAFKA else EMBEDDED
         self.fates: dict[Position, Fate] = {}
         self.refused: Counter[tuple[str, str]] = Counter()
 
@@ -58,9 +56,9 @@ class Writer:
             connect = partial(open_raw, *self._address, stack, 20)
             connection = await connect()
             for batch in batches:
-                expected = self.name in BATCHES[batch.kind].refused_by if batch.kind else False
+                expected = self.broker.name in BATCHES[batch.kind].refused_by if batch.kind else False
                 first = await _written(connection, topic, batch)
-                assert (first is None) == expected, (batch.kind, self.name, first)
+                assert (first is None) == expected, (batch.kind, self.broker.name, first)
                 if first is None:
                     self.refused[topic.name, batch.kind] += 1
                     # It may have hung up as well.
@@ -193,7 +191,8 @@ async def _survives(flow: Flow, writer: Writer, store: str, *, warm_up: int, rec
     # Retention would delete older records at once.
     watch, now_ms = Watch(services), int(time.time() * 1000)
     streams = {
-        topic: Stream(topic, seed=SEED, partitions=PARTITIONS, broker=writer.name, timestamp_ms=now_ms) for topic in ALL
+        topic: Stream(topic, seed=SEED, partitions=PARTITIONS, broker=writer.broker.name, timestamp_ms=now_ms)
+        for topic in ALL
     }
     async with watch.watching():
         await _write_all(writer, streams, warm_up)
@@ -214,7 +213,7 @@ async def _survives(flow: Flow, writer: Writer, store: str, *, warm_up: int, rec
     reason="thousands of records of some two hundred kinds for each of four topics, and what comes of them"
 )
 async def test_every_hostile_record_is_set_aside_and_every_good_one_decided(broker: Broker, store: str, tmp_path: Path):
-    on_kafka = broker.capabilities == APACHE_KAFKA
+    on_kafka = broker.name == KAFKA
     async with flow_on(broker, tmp_path) as flow:
         records = RECORDS_ON_KAFKA if on_kafka else RECORDS
         await _survives(flow, Writer(broker), store, warm_up=records // 5, records=records)

@@ -1,12 +1,15 @@
-"""What the simulated Kafka claims holds for Apache Kafka, and, but for its known gaps, for the embedded broker."""
+"""What the simulated Kafka claims holds for Apache Kafka, and, but for known gaps, for the embedded brokers."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
 
 import pytest
 
 from paperless.local.broker import EmbeddedBroker
+from paperless.local.broker_kinds import KFAKE, KFAKE_BINARY, TANSU, BrokerKind
 from paperless.local.ports import Ports
 from tests.cluster.draws import Draws
 from tests.cluster.kafka import KafkaCluster
@@ -18,8 +21,22 @@ from tests.component.log_contract import LogContract
 
 NO_PRODUCER_IDS = "no producer ids, and no transactions: capabilities.idempotent_producer is False"
 NO_CHECKS = "a commit's generation and the group's state are not asked for"
-# What the embedded broker does not do.
-GAPS = {
+# What the embedded brokers do not do as Apache Kafka does.
+NO_OFFSET = "a batch that is refused has 0 as its first offset instead of -1"
+JOINS_AT_ONCE = "it does not wait for a member that was given a name and has not come back with it"
+KFAKE_GAPS = {
+    "test_a_partition_that_does_not_exist_is_refused_alone": NO_OFFSET,
+    "test_a_batch_older_than_a_producers_last_five_is_not_recognised": NO_OFFSET,
+    "test_a_gap_in_a_producers_numbers_is_refused": NO_OFFSET,
+    "test_a_new_epoch_begins_at_nought_and_ends_the_old_one": NO_OFFSET,
+    "test_a_producer_that_the_partition_does_not_know_may_begin_with_any_number": "it has to begin at nought",
+    "test_a_group_that_does_not_exist_has_no_generation": "it says GROUP_ID_NOT_FOUND",
+    "test_a_name_that_nobody_has_come_back_with_holds_a_rebalance_up_for_its_session": JOINS_AT_ONCE,
+    "test_a_name_that_is_given_back_holds_nothing_up": JOINS_AT_ONCE,
+    "test_who_waits_for_assignments_is_not_missed": "who waits longer than its session is put out",
+    "test_who_does_not_sync_in_time_is_out_however_alive": "it may take as long as its heartbeats come",
+}
+TANSU_GAPS = {
     "test_a_partition_that_does_not_exist_is_refused_alone": "it writes to partitions that no topic has",
     "test_every_producer_is_given_an_id_of_its_own": NO_PRODUCER_IDS,
     "test_a_batch_that_is_sent_again_is_stored_once_and_gets_the_same_answer": NO_PRODUCER_IDS,
@@ -52,13 +69,28 @@ async def under_test(backend: Backend) -> AsyncIterator[KafkaUnderTest]:
         yield KafkaUnderTest(backend, stack)
 
 
-@pytest.fixture(scope="module")
-def embedded_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """One embedded broker for all of its tests."""
-    broker = EmbeddedBroker(Ports().take("broker"), tmp_path_factory.mktemp("broker") / "broker.log")
+@contextmanager
+def _running(kind: BrokerKind, folder: Path) -> Iterator[str]:
+    broker = EmbeddedBroker(Ports().take("broker"), folder / "broker.log", kind)
     asyncio.run(broker.start())
     yield broker.address
     asyncio.run(broker.stop())
+
+
+@pytest.fixture(scope="module")
+def kfake_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One broker for all of its tests."""
+    if not os.access(KFAKE_BINARY, os.X_OK):
+        pytest.skip(f"{KFAKE_BINARY} was not built, see `python -m paperless.local.kfake`")
+    with _running(KFAKE, tmp_path_factory.mktemp("kfake")) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def tansu_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One broker for all of its tests."""
+    with _running(TANSU, tmp_path_factory.mktemp("tansu")) as address:
+        yield address
 
 
 class OnSimulation:
@@ -80,12 +112,21 @@ class OnSimulation:
             raise network.error
 
 
-class OnEmbedded:
+class OnKfake:
     @pytest.fixture
-    async def kafka(self, embedded_address: str, request: pytest.FixtureRequest) -> AsyncIterator[KafkaUnderTest]:
-        if reason := GAPS.get(request.function.__name__):
+    async def kafka(self, kfake_address: str, request: pytest.FixtureRequest) -> AsyncIterator[KafkaUnderTest]:
+        if reason := KFAKE_GAPS.get(request.function.__name__):
             request.applymarker(pytest.mark.xfail(reason=reason))
-        async with under_test(RunningBroker(embedded_address, patience_s=3, long_ms=1_500)) as broker:
+        async with under_test(RunningBroker(kfake_address, patience_s=5)) as broker:
+            yield broker
+
+
+class OnTansu:
+    @pytest.fixture
+    async def kafka(self, tansu_address: str, request: pytest.FixtureRequest) -> AsyncIterator[KafkaUnderTest]:
+        if reason := TANSU_GAPS.get(request.function.__name__):
+            request.applymarker(pytest.mark.xfail(reason=reason))
+        async with under_test(RunningBroker(tansu_address, patience_s=3, long_ms=1_500)) as broker:
             yield broker
 
 
@@ -107,11 +148,19 @@ class TestGroupOnSimulation(OnSimulation, GroupContract):
     pass
 
 
-class TestLogOnEmbedded(OnEmbedded, LogContract):
+class TestLogOnKfake(OnKfake, LogContract):
     pass
 
 
-class TestGroupOnEmbedded(OnEmbedded, CommitContract, ClientsContract):
+class TestGroupOnKfake(OnKfake, GroupContract):
+    pass
+
+
+class TestLogOnTansu(OnTansu, LogContract):
+    pass
+
+
+class TestGroupOnTansu(OnTansu, CommitContract, ClientsContract):
     """Its joins and evictions go by a clock of its own: a join is answered after half a session, whoever else has come.
 
     So of the contracts for both there is one test each. All of them would take two minutes, and fail by chance.

@@ -15,7 +15,7 @@ import pytest
 
 from contracts.topics import APPLICATIONS_SUBMITTED
 from paperless.http_client import async_http_client
-from paperless.local.broker import EMBEDDED, EmbeddedBroker
+from paperless.local.broker import EmbeddedBroker
 from paperless.local.ports import Ports
 from paperless.traffic.personas import persona
 from services.portal.identity import id_of_key
@@ -94,7 +94,7 @@ async def pausable(tmp_path: Path) -> AsyncIterator[EmbeddedBroker]:
 
 
 async def test_a_broker_that_stands_still_is_told_at_once_and_all_goes_on_with_it(pausable, tmp_path):
-    async with flow_on(Broker(pausable.address, EMBEDDED), tmp_path) as flow:
+    async with flow_on(Broker.embedded(pausable), tmp_path) as flow:
         service = await start_portal(flow, filed_within_s=1, read_within_s=1)
         async with async_http_client(service.url, timeout_s=15) as portal:
             os.kill(pausable.child.pid, signal.SIGSTOP)

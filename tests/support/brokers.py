@@ -2,19 +2,26 @@
 
 import asyncio
 from dataclasses import dataclass
+from typing import Self
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
-from paperless.local.broker import Capabilities
+from paperless.local.broker import EmbeddedBroker
+from paperless.local.broker_kinds import Capabilities
 from runtime.settings import KafkaAccess
 
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """A broker without topics; `capabilities` as the services must be told."""
+    """A broker without topics: `kafka`, or the name of an embedded one; `capabilities` as the services must be told."""
 
+    name: str
     address: str
     capabilities: Capabilities
+
+    @classmethod
+    def embedded(cls, broker: EmbeddedBroker) -> Self:
+        return cls(broker.kind.name, broker.address, broker.kind.capabilities)
 
     @property
     def access(self) -> KafkaAccess:

@@ -18,8 +18,8 @@ import psutil
 import pytest
 from pydantic import ValidationError
 
-from paperless.local import memory
-from paperless.local.broker import EMBEDDED, find_binary
+from paperless.local import broker_kinds, memory
+from paperless.local.broker_kinds import CHOICE, KFAKE, TANSU, embedded_kind, tansu_binary
 from paperless.local.errors import (
     AlreadyRunningError,
     BrokerBinaryError,
@@ -71,12 +71,12 @@ def state_of(**changes: object) -> RunState:
 
 
 def test_a_national_day_fits_into_two_gigabytes():
-    memory.check_memory(121_000, available=2_000_000_000)
+    memory.check_memory(121_000, available=2_000_000_000, kind=KFAKE)
 
 
 def test_too_many_applications_are_refused_with_numbers():
     with pytest.raises(NotEnoughMemoryError, match=r"1,000,000 .* 3\.6 GB .* 1\.2 GB .* at most 200,000 applications"):
-        memory.check_memory(1_000_000, available=1_200_000_000)
+        memory.check_memory(1_000_000, available=1_200_000_000, kind=TANSU)
 
 
 def test_a_containers_memory_limit_counts(tmp_path):
@@ -298,7 +298,24 @@ def test_a_home_that_cannot_be_written_is_no_unsupported_platform(monkeypatch, h
     monkeypatch.setenv("HOME", home)
     monkeypatch.delenv("CALF_TANSU_BIN", raising=False)
     with pytest.raises(BrokerBinaryError, match=rf"cannot be written to {home}/\.calfkit .*set HOME to a directory"):
-        find_binary()
+        tansu_binary()
+
+
+@pytest.mark.parametrize(("built", "kind"), [(True, KFAKE), (False, TANSU)])
+def test_kfake_is_the_embedded_broker_where_it_was_built(monkeypatch, tmp_path, built, kind):
+    binary = tmp_path / "paperless-kfake"
+    binary.touch(mode=0o755 if built else 0o644)
+    monkeypatch.setattr(broker_kinds, "KFAKE_BINARY", binary)
+    assert embedded_kind({}) is kind
+    assert [embedded_kind({CHOICE: name}).name for name in ("kfake", "tansu")] == ["kfake", "tansu"]
+
+
+def test_a_broker_that_was_chosen_and_is_not_there_says_how_to_get_it(monkeypatch, tmp_path):
+    monkeypatch.setattr(broker_kinds, "KFAKE_BINARY", tmp_path / "paperless-kfake")
+    with pytest.raises(BrokerBinaryError, match=r"build it with `python -m paperless\.local\.kfake`"):
+        embedded_kind({CHOICE: "kfake"}).command("127.0.0.1:9092")
+    with pytest.raises(BrokerBinaryError, match=r"PAPERLESS_BROKER=redpanda: .*there are kfake, tansu"):
+        embedded_kind({CHOICE: "redpanda"})
 
 
 def test_an_unknown_option_is_refused():
@@ -400,7 +417,7 @@ def inputs(**changes: object) -> LayoutInputs:
     return LayoutInputs(
         options=LocalOptions.model_validate({"seed": 7, "plan": "rough", **changes}),
         kafka_servers="127.0.0.1:9092",
-        capabilities=EMBEDDED,
+        capabilities=TANSU.capabilities,
         store_url="sqlite:////run/scoring.db",
         signing_key="k",
         ports=Ports(),

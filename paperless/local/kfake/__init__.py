@@ -1,0 +1,1 @@
+"""The embedded broker kfake: its program in Go, and what builds it."""
