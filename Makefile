@@ -76,7 +76,7 @@ install: $(VENV)/.dev ## Create .venv with everything in it
 KFAKE := paperless/local/kfake
 
 # The image has all but the embedded broker (40 MB), whose place Apache Kafka takes.
-SHIPPED := --extra load --extra postgres --extra tracing
+SHIPPED := --extra load --extra postgres --extra tracing --extra whatif
 
 .PHONY: lock
 lock: ## Renew requirements/*.txt from pyproject.toml (ARGS=--upgrade for newer versions)

@@ -8,6 +8,7 @@ EXTRAS = {
     "filelock": "command",
     "hdrh": "load",
     "httpx": "command",
+    "numpy": "whatif",
     "psutil": "command",
     "pygal": "load",
     "pytest": "testing",

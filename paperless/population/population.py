@@ -52,10 +52,11 @@ class Population:
 
     def submission(self, arrival: Arrival) -> tuple[bytes, bytes]:
         """Return key (the application id) and value of the record of one arrival."""
-        event = self._event(arrival)
+        event = self.event(arrival)
         return event["application_id"].encode(), orjson.dumps(event)
 
-    def _event(self, arrival: Arrival) -> dict[str, Any]:
+    def event(self, arrival: Arrival) -> dict[str, Any]:
+        """Return the fields of the event of one arrival."""
         second, position, number, kind, mode = arrival
         place, procedure = self._places[position], self._procedures[kind]
         shares = place.shares

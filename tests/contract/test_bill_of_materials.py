@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 ALLOWED = re.compile(
     r"MIT( License)?|Apache([- ]2\.0|( 2\.0| Software)? License)|(3-Clause )?BSD([- ][23]-Clause)?( License)?"
     r"|ISC( License \(ISCL\))?|PSF-2\.0|MPL-2\.0|Mozilla Public License 2\.0 \(MPL 2\.0\)|LGPL-3\.0-only"
-    r"|GNU Lesser General Public License v3 or later \(LGPLv3\+\)"
+    r"|GNU Lesser General Public License v3 or later \(LGPLv3\+\)|0BSD|Zlib|CC0-1\.0"
 )
 PACKAGES = locked(LOCK.read_text("utf-8"))
 

@@ -30,6 +30,7 @@ COMMAND = {
     "paperless/testing": "testing",
     "paperless/local": "local",
     "paperless/traffic/load": "load",
+    "paperless/whatif": "whatif",
     "paperless": "command",
     "benchmarks": "bench",
 }
