@@ -7,7 +7,6 @@ EXTRAS = {
     "confluent_kafka": "command",
     "filelock": "command",
     "hdrh": "load",
-    "httpx": "command",
     "numpy": "whatif",
     "psutil": "command",
     "pygal": "load",

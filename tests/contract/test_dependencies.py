@@ -128,7 +128,7 @@ def named(top: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("library", "arguments", "extra"), [("hdrh", ["load"], "load"), ("httpx", ["--help"], "command")]
+    ("library", "arguments", "extra"), [("hdrh", ["load"], "load"), ("psutil", ["--help"], "command")]
 )
 def test_a_library_that_is_missing_is_told_with_its_extra(library, arguments, extra):
     code = (
