@@ -1,6 +1,6 @@
 """What our HTTP APIs share: pages that need no network, problem documents, and an OpenAPI document that is true."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from http import HTTPStatus
 from typing import Any
 
@@ -23,18 +23,21 @@ def problems(*statuses: int, model: type[Problem] = Problem) -> Responses:
     return {int(status): {"model": model, "content": {MEDIA_TYPE: {}}} for status in statuses}
 
 
-def create_api(*, tokens: tuple[bytes, ...], per_minute: int, **described: Any) -> FastAPI:
+def create_api(
+    *, tokens: tuple[bytes, ...], per_minute: int, unguarded: Collection[str] = (), **described: Any
+) -> FastAPI:
     """Return an app behind a `TokenGuard`; `/docs` and all that it loads come from here, `/openapi.json` describes it.
 
     Args:
         tokens: digests of the tokens that open it; none leaves it open. With tokens there is no `/docs`: a browser
             that opens a page sends none.
         per_minute: requests by one token, or one address.
+        unguarded: paths that are open to everybody, beside /health and /metrics.
         described: title, version, summary and description of the OpenAPI document.
 
     """
     app = FastAPIOffline(docs_url=None if tokens else "/docs", redoc_url=None, **described)
-    app.add_middleware(TokenGuard, tokens=tokens, per_minute=per_minute)
+    app.add_middleware(TokenGuard, tokens=tokens, per_minute=per_minute, unguarded=unguarded)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.openapi = _true_document(app.openapi)  # type: ignore[method-assign]  # FastAPI's own way to change it
     return app

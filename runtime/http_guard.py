@@ -1,6 +1,7 @@
 """What stands before an HTTP API: who may call it, and how often."""
 
 import time
+from collections.abc import Collection
 from hashlib import sha256
 from hmac import compare_digest
 from typing import Any
@@ -69,12 +70,13 @@ class TokenGuard:
     Refusals are problem documents (RFC 9457).
     """
 
-    def __init__(self, app: Any, tokens: tuple[bytes, ...], per_minute: int) -> None:
+    def __init__(self, app: Any, tokens: tuple[bytes, ...], per_minute: int, unguarded: Collection[str] = ()) -> None:
         self._app, self._tokens, self._rate = app, tokens, CallerRate(per_minute)
+        # Probes and Prometheus hold no token, and neither page has personal data.
+        self._unguarded = {"/health", "/metrics", *unguarded}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        # Probes and Prometheus hold no token, and neither page has personal data.
-        asked = scope["type"] == "http" and scope["path"] not in {"/health", "/metrics"}
+        asked = scope["type"] == "http" and scope["path"] not in self._unguarded
         await ((asked and await self._refusal(scope)) or self._app)(scope, receive, send)
 
     async def _refusal(self, scope: Any) -> JSONResponse | None:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from paperless.operations import strimzi
 from runtime import command_line
-from tools import asyncapi, make_profiles, reasons, settings_page, topics_page
+from tools import asyncapi, make_profiles, page_facts, reasons, settings_page, topics_page
 
 ROOT = Path(__file__).resolve().parent.parent
-GENERATORS = (asyncapi, topics_page, strimzi, settings_page, make_profiles, reasons)
+GENERATORS = (asyncapi, topics_page, strimzi, settings_page, make_profiles, page_facts, reasons)
 
 
 def files() -> Mapping[str, str]:

@@ -73,16 +73,21 @@ def services(inputs: LayoutInputs) -> tuple[ServiceSpec, ...]:
     options = inputs.options
     store = {"STORE": inputs.store_url}
     mock = {"SEED": str(options.seed), "PLAN": options.plan}
-    return (
-        _service(inputs, "portal", "services.portal", "PORTAL", {}),
+    consumers = (
         *(
             _service(inputs, name, "services.intake", "INTAKE", {"SIGNING_KEY": inputs.signing_key})
             for name in _members(options)
         ),
         _service(inputs, "vneid_mock", "services.vneid_mock", "VNEID", mock),
         _service(inputs, "scoring", "services.scoring", "SCORING", store),
-        _service(inputs, "scoring_api", "services.scoring.api", "SCORING_API", store),
     )
+    api = _service(inputs, "scoring_api", "services.scoring.api", "SCORING_API", store)
+    seen = {
+        "SCORING_API": api.url,
+        "MOCK": next(each.url for each in consumers if each.name == "vneid_mock"),
+        "SERVICES": " ".join(f"{each.name}={each.url}" for each in consumers),
+    }
+    return (_service(inputs, "portal", "services.portal", "PORTAL", seen), *consumers, api)
 
 
 def service_names(options: LocalOptions) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The portal's composition root: an HTTP API over a producer and a reader of the log; it keeps nothing of its own."""
+"""The portal's composition root: an HTTP API over a producer and a reader of the log, and the page for people."""
 
 import asyncio
 import sys
@@ -12,7 +12,6 @@ import orjson
 import structlog
 import uvicorn
 from fastapi import FastAPI
-from starlette.responses import JSONResponse
 
 from contracts.submissions import SubmissionCheck
 from contracts.topics import APPLICATIONS_SUBMITTED
@@ -29,11 +28,14 @@ from runtime.settings import read_settings
 from runtime.tracing import open_tracing
 from services.portal.applications import TOPICS, Applications
 from services.portal.desk import Desk
+from services.portal.live import Live
 from services.portal.log import Log
 from services.portal.measured import Measured
 from services.portal.models import Reason
 from services.portal.outbox import Outbox
 from services.portal.pages import Pages, Streams
+from services.portal.parts import Part, PartsOfSystem
+from services.portal.passing import install_page, page_files, page_routes
 from services.portal.problems import install
 from services.portal.rate import FilingRate
 from services.portal.recent import Reader
@@ -59,6 +61,7 @@ class Parts(NamedTuple):
     why_unready: Callable[[], list[str]] = list
     lifespan: Any = None
     stopping: Callable[[], bool] = lambda: False
+    system: PartsOfSystem | None = None
 
 
 def create_app(settings: PortalSettings, parts: Parts, metrics: Metrics, applications: Applications) -> FastAPI:
@@ -69,8 +72,11 @@ def create_app(settings: PortalSettings, parts: Parts, metrics: Metrics, applica
 
     """
     tokens = token_digests("PORTAL", settings.http_host, settings.tokens, open_to_all=settings.open)
+    page = page_files()
     app = create_api(
         tokens=tokens,
+        # A browser that opens a page sends no token; the page asks for it, and sends it with every question.
+        unguarded=page,
         per_minute=settings.per_minute,
         title="Paperless intake: portal",
         version="1",
@@ -85,7 +91,9 @@ def create_app(settings: PortalSettings, parts: Parts, metrics: Metrics, applica
     app.include_router(filing_routes(parts.desk, SubmissionCheck.of(load_domain()), filed), **guarded(tokens))
     app.include_router(asking_routes(pages, streams), **guarded(tokens))
     app.include_router(operations(parts.why_unready, metrics), responses=problems(*HOST_REFUSALS))
-    app.add_api_route("/", front, include_in_schema=False)
+    system = parts.system or PartsOfSystem.nowhere()
+    app.include_router(page_routes(system, Live(system, settings.watchers, parts.stopping)))
+    install_page(app, page)
     app.add_middleware(FilingRate, per_minute=settings.filings_per_minute)
     app.add_middleware(HostGuard, allowed_hosts=settings.allowed_hosts)
     app.add_middleware(Measured, metrics=metrics)
@@ -96,15 +104,14 @@ def _count(metrics: Metrics, result: str) -> None:
     metrics.count("filings_total", result=result)
 
 
-async def front() -> JSONResponse:
-    """What is here; the page for people comes to this address."""
-    return JSONResponse(
-        {
-            "what": "the front door of paperless: file an application and follow it to its outcome",
-            "file": "POST /applications",
-            "follow": "GET /applications/{id}, /applications/{id}/events, /applications/{id}/stream",
-            "documentation": "/docs",
-        }
+def parts_of(settings: PortalSettings) -> PartsOfSystem:
+    """Return whom the page asks, as the settings name them."""
+    within_s = settings.part_within_s
+    named = dict(pair.partition("=")[::2] for pair in settings.services.split())
+    return PartsOfSystem(
+        Part("the scoring API", settings.scoring_api, token=settings.scoring_api_token, within_s=within_s),
+        Part("the VNeID mock", settings.mock, token=settings.mock_token, within_s=within_s),
+        tuple(Part(name, url, within_s=within_s) for name, url in named.items()),
     )
 
 
@@ -140,7 +147,8 @@ class Portal:
         )
         self._tracing = open_tracing("portal")
         desk = Desk(applications, Outbox(self._producer, settings.filed_within_s), self._tracing)
-        parts = Parts(desk, self._log, self._why_unready, self._running, self._stopping)
+        self._system = parts_of(settings)
+        parts = Parts(desk, self._log, self._why_unready, self._running, self._stopping, self._system)
         self.app = create_app(settings, parts, self.metrics, applications)
 
     def run(self) -> int:
@@ -179,6 +187,7 @@ class Portal:
             watching.cancel()
             with suppress(asyncio.CancelledError):
                 await watching
+            await self._system.close()
             await self._producer.stop()
             await self._log.close()
             self._tracing.stop()

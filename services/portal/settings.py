@@ -1,10 +1,14 @@
 """The portal's settings, read from `PORTAL_*`."""
 
-from pydantic import Field, SecretStr
+from typing import Annotated
+
+from pydantic import Field, SecretStr, StringConstraints
 from pydantic_settings import SettingsConfigDict
 
 from contracts.topics import DEFAULT_PARTITIONS
 from runtime.settings import ALLOWED_HOSTS, EnvironmentSettings, Host, KafkaAccess, Name
+
+Address = Annotated[str, StringConstraints(pattern=r"^(?:https?://[^\s/?#]+)?$")]
 
 
 class PortalSettings(EnvironmentSettings, KafkaAccess):
@@ -40,4 +44,23 @@ class PortalSettings(EnvironmentSettings, KafkaAccess):
     recent: int = Field(
         default=20_000, ge=1, description="Newest submissions of each partition that are found by their id alone."
     )
+    scoring_api: Address = Field(default="", description="URL of the scoring API, for the page; empty: no tables.")
+    scoring_api_token: SecretStr | None = Field(
+        default=None, description="A token of the scoring API: whoever may open the portal reads its tables."
+    )
+    mock: Address = Field(
+        default="", description="URL of the VNeID mock's control API, for the page; empty: no faults there."
+    )
+    mock_token: SecretStr | None = Field(
+        default=None, description="A token of the mock's control API: whoever may open the portal may break VNeID."
+    )
+    services: str = Field(
+        default="",
+        pattern=r"^(?:\s*[a-z][a-z0-9_]*=https?://[^\s/?#]+)*\s*$",
+        description="Services whose metrics the live page sums up: name=URL, parted by white space.",
+    )
+    part_within_s: float = Field(
+        default=5, ge=0.1, le=60, description="Seconds that the page waits for one of these parts; beyond, 503."
+    )
+    watchers: int = Field(default=100, ge=1, description="Live pages that are open at once; beyond, 503.")
     most: int = Field(default=100_000, ge=1, description="Records read for one answer; beyond, it is not complete.")

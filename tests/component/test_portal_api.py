@@ -225,7 +225,3 @@ async def test_tokens_guard_the_portal_but_not_its_health(log):
         token = {"authorization": "Bearer a-token-of-the-operator"}
         assert (await portal.post("/applications", json=DATA, headers=token)).status_code == 202
         assert (await portal.get("/health")).status_code == 200
-
-
-async def test_the_root_says_what_is_here(portal):
-    assert (await portal.get("/")).json()["documentation"] == "/docs"

@@ -18,6 +18,7 @@ from services.portal.batches import Fetched
 from services.portal.desk import Desk
 from services.portal.log import PIECE_BYTES, LogAwayError
 from services.portal.outbox import Filed, NotFiledError
+from services.portal.parts import PartsOfSystem
 from services.portal.settings import PortalSettings
 from tests.support.fakes_runtime import Stored
 
@@ -98,9 +99,12 @@ def applications_in(log: FakeLog, *, recent: int = 100, most: int = 1_000) -> Ap
     return Applications(log, partitions=DEFAULT_PARTITIONS, recent=recent, most=most, reasons=load_reasons())
 
 
-def portal_on(log: FakeLog, tracing: Tracing | None = None, /, **settings: object) -> FastAPI:
-    """Return the portal over a log in memory."""
+def portal_on(
+    log: FakeLog, tracing: Tracing | None = None, system: PartsOfSystem | None = None, /, **settings: object
+) -> FastAPI:
+    """Return the portal over a log in memory; `system` is whom its page asks."""
     given = PortalSettings.model_validate({"per_minute": 10**6, "filings_per_minute": 10**6, **settings})
     applications = applications_in(log)
-    parts = Parts(Desk(applications, log, tracing), log, lambda: [log.away] if log.away else [])
+    desk = Desk(applications, log, tracing)
+    parts = Parts(desk, log, lambda: [log.away] if log.away else [], system=system)
     return create_app(given, parts, Metrics("portal", METRICS), applications)
