@@ -62,12 +62,21 @@ def _ended(command: Sequence[str], within_s: float, env: Mapping[str, str] | Non
 
 
 class Compose:
-    """One compose project on ports of its own; a context manager that leaves nothing behind."""
+    """One compose project on ports of its own; a context manager that leaves nothing behind.
+
+    `runner` is the service whose container runs commands beside the others.
+    """
 
     def __init__(
-        self, project: str, *, image: str, files: Sequence[str] = (BASE,), env: Mapping[str, str] | None = None
+        self,
+        project: str,
+        *,
+        image: str,
+        files: Sequence[str] = (BASE,),
+        env: Mapping[str, str] | None = None,
+        runner: str = "demo",
     ) -> None:
-        self.project = project
+        self.project, self.runner = project, runner
         self.files = tuple(files)
         self.reports = Path(tempfile.gettempdir()) / f"{project}-reports"
         self.api_port, self.mock_port, self.kafka_port = free_port(), free_port(), free_port()
@@ -114,7 +123,7 @@ class Compose:
     def start_run(self, *command: object) -> "subprocess.Popen[str]":
         """Start a command in a container of its own and return at once: traffic that goes on under a fault."""
         files = [part for file in self.files for part in ("--file", str(ROOT / file))]
-        arguments = ["run", "--rm", "--no-deps", "--no-TTY", "demo", *map(str, command)]
+        arguments = ["run", "--rm", "--no-deps", "--no-TTY", self.runner, *map(str, command)]
         return subprocess.Popen(
             ["docker", "compose", "--project-name", self.project, *files, *arguments],
             env=self.env, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -140,7 +149,7 @@ class Compose:
 
     def run(self, *command: object, within_s: float = WITHIN_S) -> Ended:
         """Run a command in a container of its own beside the running services: `run("paperless", "rates")`."""
-        return self.compose("run", "--rm", "--no-deps", "--no-TTY", "demo", *command, within_s=within_s)
+        return self.compose("run", "--rm", "--no-deps", "--no-TTY", self.runner, *command, within_s=within_s)
 
     def send(self, *arguments: object) -> None:
         """`paperless send` until all is with the broker."""
