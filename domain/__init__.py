@@ -4,7 +4,8 @@
 """
 
 from domain.calendar import VN, CalendarRangeError, OfficeHours, WorkingCalendar
-from domain.catalogue import PROFILED, Domain, with_values
+from domain.catalogue import Domain
+from domain.changes import PROFILED, with_values
 from domain.errors import DomainError
 from domain.loading import accepted_draws_text, load, load_domain
 from domain.models import (
@@ -28,8 +29,10 @@ from domain.models import (
     ServiceLevel,
     Target,
 )
+from domain.reforms import BASE_DAY, Reform, Step, applied
 
 __all__ = [
+    "BASE_DAY",
     "PROFILED",
     "VN",
     "Authority",
@@ -53,10 +56,13 @@ __all__ = [
     "Procedure",
     "Province",
     "ProvinceProfile",
+    "Reform",
     "ServiceLevel",
+    "Step",
     "Target",
     "WorkingCalendar",
     "accepted_draws_text",
+    "applied",
     "load",
     "load_domain",
     "with_values",

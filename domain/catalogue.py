@@ -1,15 +1,14 @@
 """All facts together, with the few questions that need more than one table."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-from types import MappingProxyType
 
 from domain.calendar import OfficeHours, WorkingCalendar
-from domain.errors import DomainError
+from domain.errors import DomainError, near_match
 from domain.models import (
-    Authority,
     Commune,
     Database,
     Holiday,
@@ -20,22 +19,10 @@ from domain.models import (
     Procedure,
     Province,
     ProvinceProfile,
-    ServiceLevel,
     Target,
+    VolumePart,
 )
-
-# The parameter that is the mean over the provinces, by the column of the profiles that spreads it.
-PROFILED: Mapping[str, str] = MappingProxyType({
-    "volume_factor": "volume.province_factor",
-    "online_share": "channel.online_share_oct_2025",
-    "paper_answer_share": "supplement.paper_answer_share",
-    "paper_taken_share": "channel.paper_taken_share_no_paper_rule",
-    "level2_share": "account.level2_share_of_applicants",
-    "online_payment_share": "payment.online_share",
-    "electronic_result_share": "result.electronic_share",
-})  # fmt: skip
-# What the provinces' counters record, divided: see `Domain.mix`.
-Part = Authority | ServiceLevel
+from domain.reforms import Reform, applied
 
 
 @dataclass(frozen=True)
@@ -43,7 +30,8 @@ class Domain:
     """The loaded data files; mappings are by code, slug or name in file order and read-only.
 
     ``procedures`` holds the 25 services first, then the groups of other procedures.
-    ``profiles`` is by province code. ``parameters`` are what the model reads, ``facts`` are only quoted.
+    ``profiles`` is by province code. ``parameters`` are what the model reads, ``facts`` are only quoted. The files
+    describe the world of `BASE_DAY`; ``reforms``, by name, say what it was and will be on other days, see `on`.
     """
 
     provinces: Mapping[str, Province]
@@ -58,19 +46,28 @@ class Domain:
     targets: tuple[Target, ...]
     outages: tuple[Outage, ...]
     holidays: tuple[Holiday, ...]
+    reforms: Mapping[str, Reform]
+
+    def on(self, day: date) -> "Domain":
+        """Return the world of a day: this one with the steps of the reforms that hold then.
+
+        A day without any, such as `BASE_DAY`, gives this domain itself. A world has no reforms left to hold. `day` may
+        be an event time of Vietnam; every world is made once.
+        """
+        place = bisect_right(self._turns, day.toordinal())
+        world = self._worlds.get(place)
+        if world is None:
+            steps = [step for each in self.reforms.values() for step in each.steps if step.holds(day)]
+            world = self._worlds[place] = applied(self, steps) if steps else self
+            # Holidays and office hours are the same on every day (`domain.reforms.LASTING`), and dear to work out.
+            vars(world)["calendar"] = self.calendar
+        return world
 
     def number(self, name: str) -> float:
         """A parameter's value. Raises ``DomainError`` for an unknown name or a date."""
         value = self._parameter(name).value
         if isinstance(value, date):
-            raise DomainError("parameters.csv", "-", name, "is a date", "read it with Domain.day")
-        return value
-
-    def day(self, name: str) -> date:
-        """A parameter of unit ``date``. Raises ``DomainError`` for an unknown name or a number."""
-        value = self._parameter(name).value
-        if not isinstance(value, date):
-            raise DomainError("parameters.csv", "-", name, "is a number", "read it with Domain.number")
+            raise DomainError("parameters.csv", "-", name, "is a date", "make it the date of a reform (reforms.csv)")
         return value
 
     def _parameter(self, name: str) -> Parameter:
@@ -136,17 +133,17 @@ class Domain:
         parts = self._parts()
         weights = dict.fromkeys(parts, 0.0)
         for procedure in self.procedures.values():
-            weights[_part(procedure)] += procedure.volume_weight
+            weights[procedure.volume_part] += procedure.volume_weight
         return tuple(
             (code, procedure.volume_weight / weights[part] * parts[part])
             for code, procedure in self.procedures.items()
-            for part in [_part(procedure)]
+            for part in [procedure.volume_part]
         )
 
-    def _parts(self) -> Mapping[Part, float]:
+    def _parts(self) -> Mapping[VolumePart, float]:
         listed, ministries = self.number("volume.share_25_services"), self.number("volume.counter_ministry_run_share")
         full, information = self.number("volume.full_groups_share"), self.number("volume.information_group_share")
-        parts: dict[Part, float] = {
+        parts: dict[VolumePart, float] = {
             "ministry": ministries,
             "province": listed - ministries,
             "full": (1 - listed) * full,
@@ -159,6 +156,15 @@ class Domain:
                     "parameters.csv", "-", "volume.*_share", f"{part} is left {share:g}", "lower the others"
                 )
         return parts
+
+    @cached_property
+    def _turns(self) -> tuple[int, ...]:
+        """Return the days, as ordinals, on which another set of steps begins to hold."""
+        return tuple(sorted({turn for each in self.reforms.values() for step in each.steps for turn in step.turns}))
+
+    @cached_property
+    def _worlds(self) -> dict[int, "Domain"]:
+        return {}
 
     @cached_property
     def calendar(self) -> WorkingCalendar:
@@ -193,35 +199,3 @@ class Domain:
         for row in self.observations:
             groups.setdefault(row.metric, []).append(row)
         return groups
-
-
-def with_values(domain: Domain, values: Mapping[str, float]) -> Domain:
-    """Return a domain with other values of number parameters, unchecked against their ranges.
-
-    What differs by province (`PROFILED`) moves in every province by as much as the parameter, inside its range.
-
-    Raises ``DomainError`` for an unknown parameter.
-    """
-    moved = {name: value - domain.number(name) for name, value in values.items()}
-    parameters = {name: replace(domain.parameters[name], value=value) for name, value in values.items()}
-    shifts = {column: domain.parameters[name] for column, name in PROFILED.items() if moved.get(name)}
-    profiles = {
-        code: replace(profile, **{
-            column: min(max(getattr(profile, column) + moved[each.name], each.low or 0.0), each.high or 1.0)
-            for column, each in shifts.items()
-        })
-        for code, profile in domain.profiles.items()
-    }  # fmt: skip
-    return replace(domain, parameters={**domain.parameters, **parameters}, profiles=profiles)
-
-
-def _part(procedure: Procedure) -> Part:
-    return procedure.authority if procedure.in_list_25 else procedure.service_level
-
-
-def near_match(name: str, known: Iterable[str]) -> str:
-    """Advice for an unknown name: the nearest known ones, or where to look."""
-    from difflib import get_close_matches  # noqa: PLC0415 - slow to import, and only an error needs it
-
-    near = get_close_matches(name, list(known), n=3, cutoff=0.5)
-    return f"did you mean {', '.join(near)}?" if near else "see the file for the known names"

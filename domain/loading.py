@@ -1,5 +1,6 @@
 """From a folder of CSV files to a ``Domain``; plain csv, because five processes pay for it."""
 
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
@@ -19,6 +20,7 @@ from domain.readers import (
     read_provinces,
     read_targets,
 )
+from domain.reform_files import read_reforms
 from domain.tables import Folder
 
 
@@ -37,7 +39,7 @@ def load(folder: Folder | None = None) -> Domain:
     """Read and check every data file; None means the packaged ones.
 
     Raises ``DomainError`` with file, row and field for whatever is broken: types, ranges,
-    duplicate keys, references between files, commune counts, sums of weights.
+    duplicate keys, references between files, commune counts, sums of weights, steps of reforms.
     """
     folder = folder if folder is not None else files("domain") / "data"
     pairs = read_provinces(folder)
@@ -58,9 +60,10 @@ def load(folder: Folder | None = None) -> Domain:
         targets=read_targets(folder, observations),
         outages=read_outages(folder),
         holidays=read_holidays(folder),
+        reforms=MappingProxyType({}),
     )
     _check_parameters(domain)
-    return domain
+    return replace(domain, reforms=read_reforms(folder, domain))
 
 
 def _check_parameters(domain: Domain) -> None:

@@ -17,6 +17,8 @@ LimitUnit = Literal["working_day", "hour", "same_day"]
 Level = Literal["commune", "province", "sector", "central"]
 Authority = Literal["ministry", "province"]
 ServiceLevel = Literal["full", "partial", "information"]
+# What the provinces' counters record, divided: the 25 services by who runs them, the other groups by their level.
+VolumePart = Authority | ServiceLevel
 Comparison = Literal["eq", "gt", "lt", "approx"]
 Evidence = Literal["A", "B", "C", "D", "M"]
 Holder = Literal["person", "organisation"]
@@ -101,7 +103,8 @@ class Procedure:
     """One of the 25 services, or a typed group of a province's other procedures.
 
     ``components`` is by slug in position order; ``proofs`` are those that need proof.
-    ``volume_weight`` is the share inside its own file, see ``Domain.mix`` for the whole. ``result_by_post``: what is
+    ``volume_weight`` is the share inside its own file and ``volume_part`` what it is weighed in: see ``Domain.mix``.
+    The part stays when a reform changes the service level. ``result_by_post``: what is
     not returned electronically goes by public post by default, instead of being fetched.
     """
 
@@ -117,6 +120,7 @@ class Procedure:
     electronic_result: bool
     result_by_post: bool
     volume_weight: float
+    volume_part: VolumePart
     authority: Authority
     service_level: ServiceLevel
     in_list_25: bool
@@ -145,7 +149,6 @@ class Paper:
     database: str
     issuer: str
     integrated: bool
-    in_force_from: date | None
     basis: str
     evidence: Evidence
 

@@ -93,6 +93,8 @@ def _procedure(row: Row, source: Source, groups: Mapping[str, Group]) -> Procedu
     components = groups.get(code)
     if components is None:
         row.fail("code", f"{code!r} has no component", f"add its rows to {source.components}")
+    authority = row.choice("counted_in", AUTHORITIES)
+    service_level: ServiceLevel = "full" if source.in_list_25 else row.choice("service_level", SERVICE_LEVELS)
     return Procedure(
         code=code,
         name_vi=row.text("name_vi"),
@@ -106,8 +108,9 @@ def _procedure(row: Row, source: Source, groups: Mapping[str, Group]) -> Procedu
         electronic_result=row.flag("electronic_result"),
         result_by_post=row.flag("result_by_post"),
         volume_weight=row.share("volume_weight"),
-        authority=row.choice("counted_in", AUTHORITIES),
-        service_level="full" if source.in_list_25 else row.choice("service_level", SERVICE_LEVELS),
+        volume_part=authority if source.in_list_25 else service_level,
+        authority=authority,
+        service_level=service_level,
         in_list_25=source.in_list_25,
         evidence=row.choice("evidence", MARKS),
         components=components,

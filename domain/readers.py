@@ -52,7 +52,7 @@ COMMUNE_COLUMNS = ("code", "name_vi", "kind", "province")
 DATABASE_COLUMNS = ("slug", "name_vi", "name_en", "owner", "usable_rate", "evidence")
 PAPER_COLUMNS = (
     *("slug", "name_vi", "name_en", "holder", "database", "issuer"),
-    *("integrated", "in_force_from", "basis", "evidence"),
+    *("integrated", "basis", "evidence"),
 )
 FACT_COLUMNS = ("name", "value", "unit", "low", "high", "basis", "evidence")
 PARAMETER_COLUMNS = (*FACT_COLUMNS, "prior")
@@ -154,7 +154,6 @@ def _paper(row: Row, databases: Container[str]) -> Paper:
         database=row.known("database", row.text("database"), databases, "databases.csv"),
         issuer=row.text("issuer"),
         integrated=row.flag("integrated"),
-        in_force_from=row.maybe("in_force_from", row.day),
         basis=row.text("basis"),
         evidence=row.choice("evidence", MARKS),
     )

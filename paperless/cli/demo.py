@@ -63,7 +63,10 @@ MaybeSeed = Annotated[
     typer.Option(help="Names every draw; the same seed gives the same rates. By default 1.", min=0, max=MAX_SEED),
 ]
 MaybePlan = Annotated[
-    str | None, typer.Option(help="Fault plan of the VNeID mock: calm, mild, rough, or a TOML file. By default mild.")
+    str | None,
+    typer.Option(
+        help="Fault plan of the VNeID mock: calm, mild, rough, or a TOML file. By default the scenario's, or mild."
+    ),
 ]
 
 
@@ -102,9 +105,13 @@ def demo(
     Example: `paperless demo --pace max --seed 7 --json build/demo/verdict.json`
 
     Example: `paperless demo --scenario one-province --applications 5000 --plan rough --keep`
+
+    Example: `paperless demo --scenario merger-shock --pace max`, then `paperless rates --month 2025-07`
     """
+    played = load_scenario(scenario, load_domain())
+    plan = plan or played.plan
     sending = DrivePlan(
-        scenario=load_scenario(scenario, load_domain()),
+        scenario=played,
         seed=DEFAULT_SEED if seed is None else seed,
         applications=applications,
         seconds_per_day=seconds_per_day(pace),

@@ -16,6 +16,7 @@ from rich.table import Table
 from domain import load_domain
 from paperless.cli.options import Json
 from paperless.cli.output import clear_json, make_console, write_json
+from paperless.cli.trajectory import show_trajectory
 from paperless.fidelity.accepted_draws import read_accepted_draws
 from paperless.fidelity.figures import Figure, figures_of
 from paperless.fidelity.tally import Tallies, oracle_for, tallies_of
@@ -40,16 +41,25 @@ def fidelity(
     plan: Annotated[
         str, typer.Option(help="Fault plan of the VNeID mock: calm, mild, rough, or a TOML file.")
     ] = "mild",
+    trajectory: Annotated[
+        bool, typer.Option("--trajectory", help="The months from June 2025 to January 2026 instead, by expected rates.")
+    ] = False,
     json: Json = None,
 ) -> None:
     """Hold the simulation against every comparable published figure: error, spread over the seeds, fitted or held out.
 
-    Decides sampled days without a broker, as `verify` does; about a minute on two cores.
+    Decides sampled days without a broker, as `verify` does; about a minute on two cores. --trajectory takes seconds:
+    the days of scenario trajectory, beside the figures published of their months, with what each reform does.
 
     Example: `paperless fidelity --json build/fidelity.json`
+
+    Example: `paperless fidelity --trajectory --json build/trajectory.json`
     """
     load_plan(plan)
     clear_json(json)
+    if trajectory:
+        show_trajectory(plan, json)
+        return
     days = sorted({target.day for target in load_domain().targets})
     jobs = [SampledDay(day, seed, applications, plan) for day in days for seed in range(1, seeds + 1)]
     figures = figures_of(load_domain(), _simulated(jobs), read_accepted_draws().draws)

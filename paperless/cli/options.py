@@ -14,6 +14,7 @@ from paperless.language import Language
 from paperless.local.broker_kinds import KINDS
 from paperless.local.state import ProcessState
 from paperless.local.system import LocalSystem, attach
+from paperless.population.scenario import scenario_names
 from paperless.verification.scoring_client import Question, ask, client
 from paperless.verification.verify import Target, VerifyError
 from runtime.errors import FatalError
@@ -70,7 +71,9 @@ Health = Annotated[
 ]
 Seed = Annotated[int, typer.Option(help="Names every draw; the same seed gives the same rates.", min=0, max=MAX_SEED)]
 Plan = Annotated[str, typer.Option(help="Fault plan of the VNeID mock: calm, mild, rough, or a TOML file.")]
-ScenarioName = Annotated[str, typer.Option("--scenario", help="What is played: a name, or a TOML file.")]
+ScenarioName = Annotated[
+    str, typer.Option("--scenario", help=f"What is played: {', '.join(scenario_names())}, or a TOML file.")
+]
 Applications = Annotated[
     int | None, typer.Option(help="How many applications in all, instead of the scenario's number.", min=1, max=10**12)
 ]

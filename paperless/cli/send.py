@@ -36,6 +36,7 @@ from paperless.cli.terminal import Terminal, open_terminal
 from paperless.population.scenario import load_scenario
 from paperless.traffic.driver import DrivePlan, DriveResult, drive
 from paperless.traffic.recording import Recording
+from paperless.traffic.running_system import check_mock
 from runtime.command_line import EXIT_INTERRUPTED
 from services.intake.rules import RULES_VERSION
 from services.vneid_mock.plan_files import load_plan
@@ -62,15 +63,20 @@ def send(
 ) -> None:
     """Play a scenario into a running system and write the run's manifest, which `paperless verify` reads.
 
+    A scenario with a fault plan of its own, such as vneid-outage, needs a mock that runs with it.
+
     Example: `paperless send --scenario one-province --applications 5000`
+
+    Example: `paperless send --scenario from-october --applications 10000`
 
     Example: `paperless send --kafka 127.0.0.1:9092 --health vneid_mock=http://127.0.0.1:8102`
     """
     clear_json(json)
     system = find_system(state, kafka, api, health)
-    mock = _mock(system, plan, seed)
+    played = load_scenario(scenario, load_domain())
+    mock = _mock(system, plan or played.plan, seed)
     sending = DrivePlan(
-        scenario=load_scenario(scenario, load_domain()),
+        scenario=played,
         seed=mock["seed"],
         applications=applications,
         seconds_per_day=seconds_per_day(pace),
@@ -87,9 +93,15 @@ def send(
 
 
 def _mock(system: System, plan: str | None, seed: int | None) -> dict[str, Any]:
-    """Return the mock's plan and seed: as it says itself, or as the options say where it cannot be asked."""
+    """Return the mock's plan and seed: as it says itself, or as the options say where it cannot be asked.
+
+    Raises:
+        VerifyError: it runs with another plan than the one that is asked for.
+
+    """
     if MOCK in system.endpoints:
         mock = running_mock(system)
+        check_mock(mock, seed=None, plan=plan)
         return {"plan": mock["plan"], "seed": mock["seed"] if seed is None else seed}
     if plan is None or seed is None:
         raise typer.BadParameter("say --plan and --seed, or where the mock answers: --health vneid_mock=URL")

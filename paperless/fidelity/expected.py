@@ -7,7 +7,6 @@ where they are proved by the same paper, and replies to all attempts are silent 
 """
 
 from collections.abc import Mapping
-from datetime import date
 from math import prod
 from typing import NamedTuple
 
@@ -15,7 +14,6 @@ from domain import Authority, Component, Domain, Fallback, Procedure
 from paperless.population.arrivals import SimulatedDay, filed_online_shares, province_weight
 from paperless.population.shares import Shares
 from services.vneid_mock.faults import FaultPlan
-from services.vneid_mock.registry import usable_on
 
 
 class _Proof(NamedTuple):
@@ -30,19 +28,18 @@ class _Proof(NamedTuple):
 class Expected:
     """The chances of one day's procedures; what does not depend on shares is worked out once."""
 
-    def __init__(self, domain: Domain, plan: FaultPlan, day: date) -> None:
-        """Look up rates; `plan` may keep databases from answering, `day` a paper from being in force."""
-        self._domain, self._plan, self._day = domain, plan, day
+    def __init__(self, world: Domain, plan: FaultPlan) -> None:
+        """Look up the rates of a day's world; `plan` may keep databases from answering."""
+        self._plan = plan
         self._proofs = {
             code: tuple([self._proof(component) for component in procedure.proofs])
-            for code, procedure in domain.procedures.items()
+            for code, procedure in world.procedures.items()
         }
 
     def _proof(self, component: Component) -> _Proof:
         missing = 1.0
-        for database, rate in zip(component.databases, component.usable_rates, strict=True):
-            if usable_on(self._day, database, component.paper, self._domain):
-                missing *= 1 - rate
+        for rate in component.usable_rates:
+            missing *= 1 - rate
         first = component.databases[0] if component.databases else ""
         answered = 1 - self._plan.never_answer_share - self._plan.unreachable.get(first, 0.0)
         return _Proof(
@@ -117,7 +114,7 @@ def _result(procedure: Procedure, shares: Shares) -> float:
 
 def expected_d1(day: SimulatedDay, plan: FaultPlan) -> Mapping[tuple[str, str], float]:
     """Return the expected D1 of every province and procedure code of a day."""
-    expected, online = Expected(day.domain, plan, day.date), filed_online_shares(day)
+    expected, online = Expected(day.domain, plan), filed_online_shares(day)
     return {
         (province, procedure.code): expected.d1(procedure, shares, filed)
         for province, shares in day.shares.items()

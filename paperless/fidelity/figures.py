@@ -63,14 +63,12 @@ def figures_of(domain: Domain, runs: Mapping[date, Sequence[Tallies]], draws: Se
 
     """
     return [
-        _figure(
-            target, [simulated(target, run, domain) for run in runs[target.day]], _over_draws(target, draws, domain)
-        )
+        _figure(target, [simulated(target, run, domain) for run in runs[target.day]], over_draws(target, draws, domain))
         for target in domain.targets
     ]
 
 
-def _over_draws(target: Target, draws: Sequence[Draw], domain: Domain) -> tuple[float, float] | tuple[None, None]:
+def over_draws(target: Target, draws: Sequence[Draw], domain: Domain) -> tuple[float, float] | tuple[None, None]:
     """Return 5 % and 95 % of the expected rate over the draws, nothing for what has no expected rate."""
     published, day = target.observation, target.day
     if published.metric != "d1_rate" or published.scope not in WEIGHTS or not draws:

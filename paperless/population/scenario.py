@@ -32,7 +32,9 @@ class Scenario(BaseModel):
     provinces' counters record (parameter `volume.provinces_per_day`), of which a part of the provinces gets its part.
     With `calendar_factors` the figure is the mean calendar day, and each day gets `volume.working_day_factor` or
     `volume.weekend_factor` (holidays too); without, each day gets the figure. `procedures`: all of the domain's mix,
-    the 25 services alone, or weights by code. `shares` overrides fields of `paperless.population.shares.Shares`.
+    the 25 services alone, or weights by code. `shares` overrides fields of `paperless.population.shares.Shares`. Each
+    day is played in its own world (`Domain.on`). `plan` is the fault plan that belongs to the scenario: a name, or a
+    TOML file whose path counts from the scenario's; None leaves the choice to whoever plays it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,6 +48,7 @@ class Scenario(BaseModel):
     provinces: Annotated[tuple[str, ...], Field(min_length=1)] | Literal["all"] = "all"
     procedures: dict[str, Annotated[float, Field(gt=0)]] | Literal["all", "twenty_five"] = "all"
     shares: dict[str, Share] = {}
+    plan: str | None = None
 
 
 def scenario_names() -> tuple[str, ...]:
@@ -62,13 +65,21 @@ def load_scenario(name: str, domain: Domain) -> Scenario:
 
     """
     if name.endswith(".toml") or "/" in name:
-        return parse_scenario(_read(Path(name)), name, domain)
+        return _placed(parse_scenario(_read(Path(name)), name, domain), Path(name).parent)
     if name not in scenario_names():
         raise ScenarioError(
             f"scenario {name!r} is unknown; {_near(name, scenario_names())}"
             " A file of your own is named by its path, such as ./mine.toml."
         )
-    return parse_scenario(_folder().joinpath(f"{name}.toml").read_text(encoding="utf-8"), f"{name}.toml", domain)
+    text = _folder().joinpath(f"{name}.toml").read_text(encoding="utf-8")
+    return _placed(parse_scenario(text, f"{name}.toml", domain), Path(str(_folder())))
+
+
+def _placed(scenario: Scenario, folder: Path) -> Scenario:
+    """Return a scenario whose plan, if it is a file, is found from anywhere."""
+    if scenario.plan is None or not scenario.plan.endswith(".toml"):
+        return scenario
+    return scenario.model_copy(update={"plan": str((folder / scenario.plan).resolve())})
 
 
 def parse_scenario(text: str, file: str, domain: Domain) -> Scenario:
@@ -95,30 +106,34 @@ def simulated_days(
         applications: instead of the scenario's volume, the exact total of all days together.
 
     """
-    factors = [_factor(scenario, domain, day) for day in scenario.days]
-    per_day = _per_day(scenario, domain)
-    totals = [round(per_day * factor) for factor in factors]
-    if applications is not None:
-        totals = apportion(factors, applications)
-    provinces = _provinces(scenario, domain)
-    procedures, weights = _mix(scenario, domain)
-    fileable = fileable_shares(procedures, weights)
+    volumes = [_volume(scenario, domain.on(day), day) for day in scenario.days]
+    totals = [round(volume) for volume in volumes] if applications is None else apportion(volumes, applications)
     return tuple(
-        SimulatedDay(
-            seed=seed,
-            date=day,
-            applications=total,
-            office_open=open_,
-            domain=domain,
-            communes=tuple(commune for commune in domain.communes.values() if commune.province in provinces),
-            shares={code: shares_of(domain, code, day, scenario.shares) for code in provinces},
-            procedures=procedures,
-            weights=weights_on(procedures, weights, office_open=open_),
-            fileable=fileable,
-        )
-        for day, total in zip(scenario.days, totals, strict=True)
-        for open_ in [domain.calendar.is_working_day(day)]
+        _simulated_day(scenario, domain, day, seed, total) for day, total in zip(scenario.days, totals, strict=True)
     )
+
+
+def _simulated_day(scenario: Scenario, domain: Domain, day: date, seed: int, total: int) -> SimulatedDay:
+    world, open_ = domain.on(day), domain.calendar.is_working_day(day)
+    provinces = _provinces(scenario, world)
+    procedures, weights = _mix(scenario, world)
+    return SimulatedDay(
+        seed=seed,
+        date=day,
+        applications=total,
+        office_open=open_,
+        domain=world,
+        communes=tuple(commune for commune in world.communes.values() if commune.province in provinces),
+        shares={code: shares_of(world, code, day, scenario.shares) for code in provinces},
+        procedures=procedures,
+        weights=weights_on(procedures, weights, office_open=open_),
+        # Of the base world: a reform of one procedure moves nobody who files another one.
+        fileable=fileable_shares(*_mix(scenario, domain)),
+    )
+
+
+def _volume(scenario: Scenario, world: Domain, day: date) -> float:
+    return _per_day(scenario, world) * _factor(scenario, world, day)
 
 
 def _provinces(scenario: Scenario, domain: Domain) -> tuple[str, ...]:

@@ -59,14 +59,15 @@ class Shares(BaseModel):
 def shares_of(domain: Domain, province: str, day: date, overrides: Mapping[str, float] = NO_OVERRIDES) -> Shares:
     """Return the shares of one province; an override replaces the value in every province.
 
-    A profile describes the autumn of 2025; before the no-paper rule (parameter `date.no_paper_25_services`) the
-    national share of paper still taken holds for the 25 services as it does for all others.
+    A profile describes the autumn of 2025, and the reforms what differs on other days. Without the no-paper rule
+    (parameter `channel.no_paper_rule`) the share of paper still taken is for the 25 services what it is for all others.
 
     Raises:
         KeyError: no such province.
         pydantic.ValidationError: an override that is no share or has an unknown name.
 
     """
+    domain = domain.on(day)
     profile = domain.profiles[province]
     values = {
         "online_share": profile.online_share,
@@ -77,6 +78,6 @@ def shares_of(domain: Domain, province: str, day: date, overrides: Mapping[str, 
         "electronic_result_share": profile.electronic_result_share,
         **{name: domain.number(parameter) for name, parameter in NATIONAL.items()},
     }
-    if day < domain.day("date.no_paper_25_services"):
+    if not domain.number("channel.no_paper_rule"):
         values["paper_taken_share"] = values["paper_taken_other_share"]
     return Shares.model_validate(values | dict(overrides))

@@ -83,7 +83,9 @@ class RuleBook:
             application that is refused at filing.
         documents: the `documents` of a request, given procedure and slugs to look up.
         submissions: whether an application can be decided at all.
+        rules: the table that `judge` reads.
         judgements: those made so far; of a day's applications nine in ten are judged like an earlier one.
+        worlds: the books of other days made so far, by the domain that holds then.
 
     """
 
@@ -97,7 +99,9 @@ class RuleBook:
     look_ups: Callable[[str, Channel, int, Needed], tuple[str, ...]]
     documents: Callable[[str, tuple[str, ...]], orjson.Fragment]
     submissions: SubmissionCheck
+    rules: tuple[Rule, ...] = RULES
     judgements: dict[tuple[object, ...], Judgement] = field(default_factory=dict, init=False, compare=False)
+    worlds: dict[int, "RuleBook"] = field(default_factory=dict, init=False, compare=False)
 
     @staticmethod
     def of(domain: Domain, attempts: int, rules: Sequence[Rule] = RULES) -> "RuleBook":
@@ -114,7 +118,18 @@ class RuleBook:
             lru_cache(maxsize=65_536)(partial(_look_ups, domain, refuses)),
             lru_cache(maxsize=8_192)(partial(_documents, domain)),
             SubmissionCheck.of(domain),
+            tuple(rules),
         )
+
+    def on(self, submitted_at: datetime) -> "RuleBook":
+        """Return the book of the day of an application: this one, unless reforms make it another world."""
+        world = self.domain.on(submitted_at)
+        if world is self.domain:
+            return self
+        book = self.worlds.get(id(world))
+        if book is None:
+            book = self.worlds[id(world)] = RuleBook.of(world, self.attempts, self.rules)
+        return book
 
     def as_of(self, submitted_at: datetime, attempt: int) -> datetime:
         """Return the event time of an attempt: each follows the one before by a look-up's time-out."""
@@ -145,6 +160,7 @@ def look_ups(facts: SubmissionFacts, book: RuleBook) -> tuple[str, ...]:
 
     An application that is refused at filing asks no database for personal data.
     """
+    book = book.on(facts.submitted_at)
     return book.look_ups(facts.procedure, facts.channel, facts.account_level, facts.components)
 
 
@@ -182,8 +198,9 @@ def decide(facts: SubmissionFacts, answers: Answers, book: RuleBook) -> Decision
     """Return the outcome of an application, given all that is known of it.
 
     What is not answered counts as unreachable after the attempt limit, and makes the outcome presumed. Answers to
-    components that were not looked up are ignored.
+    components that were not looked up are ignored. The rules are applied to the world of the day of submission.
     """
+    book = book.on(facts.submitted_at)
     answered, presumed, components, outcome, reasons = _judgement(facts, answers, book)
     looked_up_at = _looked_up_at(facts, [answers[slug].at for slug in answered], book, presumed=presumed)
     due_at, decided_at, index_due_at = _due_and_decided(facts, components, outcome, looked_up_at, book)

@@ -36,8 +36,8 @@ def respond(request: DocumentsRequested, vneid: Vneid) -> tuple[bytes, tuple[flo
 
     """
     asked = tuple([(document.component, document.databases) for document in request.documents])
-    look_ups = vneid.registry.look_ups(request.procedure, asked)
     first = _first_attempt(request, vneid.registry.timeout)
+    look_ups = vneid.registry.on(first).look_ups(request.procedure, asked)
     delays = deliveries(vneid.plan, vneid.seed, request, request.attempt, [look_up.start for look_up in look_ups])
     known = _known_at(request.attempt, request, look_ups, first, vneid)
     reply = {
@@ -71,7 +71,8 @@ def final_answers(
     """
     if not components:
         return {}
-    look_ups = vneid.registry.look_ups(submitted.procedure, tuple([(slug, None) for slug in components]))
+    registry = vneid.registry.on(submitted.submitted_at)
+    look_ups = registry.look_ups(submitted.procedure, tuple([(slug, None) for slug in components]))
     starts = [look_up.start for look_up in look_ups]
     for attempt in range(attempts, 0, -1):
         if deliveries(vneid.plan, vneid.seed, submitted, attempt, starts):
@@ -91,7 +92,7 @@ def _known_at(
     for look_up, fate in zip(look_ups, fates, strict=True):
         if fate is None or fate > attempt:
             continue
-        answer, database, latency = look_up.find(seed, citizen, first)
+        answer, database, latency = look_up.find(seed, citizen)
         # The time of the attempt that brings it, plus its latency in whole seconds, below the time-out.
         at = first + registry.waits[fate][bisect_left(registry.latency_within, latency)]
         known.append(

@@ -1,12 +1,12 @@
 """What the mock knows of citizens: what every database says of their documents, and who is promised an outcome.
 
-What a database says is a pure function of seed, citizen, document and event date: the same citizen and document get the
-same answer in every application, at every attempt and in every run of one seed.
+What a database says is a pure function of seed, citizen, document and the world of the day: the same citizen and
+document get the same answer in every application, at every attempt and in every run of one seed.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import date, timedelta
 from functools import lru_cache, partial
 from math import ceil, log
 from statistics import NormalDist
@@ -19,10 +19,6 @@ from domain import Component, Domain
 RegistryAnswer = Literal["found", "missing", "mismatch"]
 # Components by slug, each with the databases that a request names for it; None: those of the domain.
 Asked = tuple[tuple[str, tuple[str, ...] | None], ...]
-
-# A paper's `in_force_from` is a term of the autumn of 2025 only up to this day. Later rules (QĐ 3458/QĐ-BTP of
-# 2025-12-10) are no term: components.csv names civil status data for these papers already, from portal texts.
-LAST_APPLIED_RULE = date(2025, 11, 30)
 
 # The last draw of a digest times the look-up; the others belong to the databases.
 _LATENCY = DRAWS_PER_DIGEST - 1
@@ -130,7 +126,6 @@ class _Search(NamedTuple):
     draw: int
     usable_below: float
     mismatch_below: float
-    in_force_from: date | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +137,8 @@ class LookUp:
         databases: in the order of look-up.
         start: the component's position in its procedure (1..16), and the database where its look-up starts.
         document: what draws name it by: its paper, or the component itself where no paper is named.
-        searches: how each database is drawn for, in the order of look-up.
+        searches: how each database is drawn for, in the order of look-up; one that never has it, such as before its
+            paper was published (a reform), is left out.
 
     """
 
@@ -163,16 +159,16 @@ class LookUp:
         name = f"{component.procedure}/{component.slug}"
         if not component.databases:
             raise ValueError(f"component {name} has no database; ask the applicant for it")
-        rates = zip(component.databases, component.usable_rates, strict=True)
+        rates = [pair for pair in zip(component.databases, component.usable_rates, strict=True) if pair[1] > 0]
         return LookUp(
             component.slug,
             component.databases,
             (component.position, component.databases[0]),
             component.paper or name,
-            tuple([_search(database, rate, component.paper, domain) for database, rate in rates]),
+            tuple([_search(database, rate, domain) for database, rate in rates]),
         )
 
-    def find(self, seed: int, citizen_number: str, as_of: datetime) -> tuple[RegistryAnswer, str, float]:
+    def find(self, seed: int, citizen_number: str) -> tuple[RegistryAnswer, str, float]:
         """Walk the databases in order; return the answer, its database, and where in 0..1 the latency lies.
 
         One digest per (citizen, document) gives every database its draw by its fixed place in databases.csv: below the
@@ -180,8 +176,7 @@ class LookUp:
         a usable record the answer is `mismatch` if any record mismatched (its database), else `missing` (the first
         database).
 
-        Before its paper's `in_force_from` (event date of `as_of`, +07:00) a database counts as not having the document,
-        for dates up to `LAST_APPLIED_RULE`. A persona's answer is promised and comes from the first database.
+        A persona's answer is promised and comes from the first database.
         """
         persona = PERSONAS.get(citizen_number)
         if persona is not None:
@@ -189,9 +184,7 @@ class LookUp:
         drawn = words(seed, "registry", citizen_number, self.document)
         latency = drawn[_LATENCY] / WORD_SPAN
         mismatched = ""
-        for database, draw, usable_below, mismatch_below, in_force_from in self.searches:
-            if in_force_from is not None and as_of.date() < in_force_from:
-                continue
+        for database, draw, usable_below, mismatch_below in self.searches:
             word = drawn[draw]
             if word < usable_below:
                 return "found", database, latency
@@ -200,7 +193,7 @@ class LookUp:
         return ("mismatch", mismatched, latency) if mismatched else ("missing", self.databases[0], latency)
 
 
-def _search(database: str, rate: float, paper: str, domain: Domain) -> _Search:
+def _search(database: str, rate: float, domain: Domain) -> _Search:
     mismatch_share = domain.number("lookup.mismatch_share_of_misses")
     databases = list(domain.databases)
     if len(databases) > _LATENCY:
@@ -210,21 +203,7 @@ def _search(database: str, rate: float, paper: str, domain: Domain) -> _Search:
         databases.index(database),
         rate * WORD_SPAN,
         (rate + (1 - rate) * mismatch_share) * WORD_SPAN,
-        _in_force_from(database, paper, domain),
     )
-
-
-def _in_force_from(database: str, paper: str, domain: Domain) -> date | None:
-    known = domain.papers.get(paper)
-    if known is None or known.database != database or known.in_force_from is None:
-        return None
-    return known.in_force_from if known.in_force_from <= LAST_APPLIED_RULE else None
-
-
-def usable_on(day: date, database: str, paper: str, domain: Domain) -> bool:
-    """Whether a database counts as having a paper on an event date."""
-    in_force_from = _in_force_from(database, paper, domain)
-    return in_force_from is None or day >= in_force_from
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +217,8 @@ class Registry:
         latency_within: `latency_within[n]` is the chance that a look-up takes at most n + 1 seconds.
         waits: event time from the first attempt to an answer, by the attempt from which it is answered, then by the
             latency in whole seconds less one: a table, because it is read for every component.
+        domain: what it was made of.
+        worlds: the registries of other days made so far, by the domain that holds then.
 
     """
 
@@ -245,6 +226,18 @@ class Registry:
     timeout: timedelta
     latency_within: tuple[float, ...]
     waits: tuple[tuple[timedelta, ...], ...]
+    domain: Domain
+    worlds: dict[int, "Registry"] = field(default_factory=dict, init=False, compare=False)
+
+    def on(self, day: date) -> "Registry":
+        """Return the registry of the day of an application: this one, unless reforms make it another world."""
+        world = self.domain.on(day)
+        if world is self.domain:
+            return self
+        registry = self.worlds.get(id(world))
+        if registry is None:
+            registry = self.worlds[id(world)] = Registry.of(world)
+        return registry
 
     @staticmethod
     def of(domain: Domain) -> "Registry":
@@ -268,6 +261,7 @@ class Registry:
             timedelta(seconds=timeout_s),
             tuple(latency.cdf(log(second)) for second in seconds[:-1]),
             tuple(tuple(timedelta(seconds=(fate - 1) * timeout_s + second) for second in seconds) for fate in range(4)),
+            domain,
         )
 
 

@@ -76,6 +76,19 @@ BROKEN_CELLS = [
     ("province_profiles.csv", 5, "online_share", "83", "is not a share"),
     ("province_profiles.csv", 5, "volume_factor", "0", "is not positive"),
     ("province_profiles.csv", 5, "level2_share_evidence", "", "is not known"),
+    ("reforms.csv", 2, "evidence", "Z", "is not known"),
+    ("reform_steps.csv", 2, "reform", "no-paper", "is not in reforms.csv"),
+    ("reform_steps.csv", 2, "until", "30/9/2025", "is not a date"),
+    ("reform_steps.csv", 2, "until", "2025-10-08", "holds on 2025-10-08"),
+    ("reform_steps.csv", 3, "until", "2025-06-30", "is before 2025-07-01"),
+    ("reform_steps.csv", 2, "table", "province", "is not known"),
+    ("reform_steps.csv", 2, "key", "channel.no_papers_rule", "is no parameter that may change by day"),
+    ("reform_steps.csv", 2, "key", "lookup.timeout_s", "is no parameter that may change by day"),
+    ("reform_steps.csv", 2, "field", "low", "is not known"),
+    ("reform_steps.csv", 2, "how", "divide", "is not known"),
+    ("reform_steps.csv", 2, "value", "none", "is not a number"),
+    ("reform_steps.csv", 4, "value", "3", "is outside 1..2"),
+    ("reform_steps.csv", 4, "low", "", "an assumed value has no range"),
     ("observations.csv", 2, "period_start", "1/1/2025", "is not a date"),
     ("observations.csv", 26, "h_code", "H99", "is not in provinces.csv"),
     ("targets.csv", 2, "value", "0.17", "have this metric, scope, name and period"),
@@ -207,4 +220,10 @@ def test_text_in_another_encoding_is_refused_with_its_row(folder):
     raw = path.read_bytes()
     path.write_bytes(raw.replace("Cơ sở dữ liệu về cư trú".encode(), b"C\xf4 s\xf4", 1))
     with pytest.raises(DomainError, match=r"databases\.csv row 3, field -: is not UTF-8"):
+        load(folder)
+
+
+def test_a_reform_without_a_step_is_named(folder):
+    edit(folder, "reform_steps.csv", lambda rows: rows.remove(next(row for row in rows if row["reform"] == "zero-fee")))
+    with pytest.raises(DomainError, match=r"reforms\.csv row \d+, field name: 'zero-fee' has no step; add its rows"):
         load(folder)

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -225,12 +226,10 @@ def test_an_unknown_province_is_named_with_its_file(domain):
         domain.communes_of("02")
 
 
-def test_dates_and_numbers_are_not_mixed_up(domain):
-    assert domain.day("date.no_paper_25_services").isoformat() == "2025-10-01"
-    with pytest.raises(DomainError, match=r"Domain\.day"):
-        domain.number("date.no_paper_25_services")
-    with pytest.raises(DomainError, match=r"Domain\.number"):
-        domain.day("intake.cutoff_hour")
+def test_a_date_is_no_number(domain):
+    dated = replace(domain, parameters={**domain.parameters, "date.ct24": domain.facts["date.ct24"]})
+    with pytest.raises(DomainError, match=r"is a date; make it the date of a reform"):
+        dated.number("date.ct24")
 
 
 def test_facts_cannot_be_changed_by_accident(domain):

@@ -14,6 +14,7 @@ from paperless.population.scenario import (
     scenario_names,
     simulated_days,
 )
+from services.vneid_mock.plan_files import load_plan
 
 DOMAIN = load_domain()
 GOOD = """
@@ -44,11 +45,19 @@ def test_every_packaged_scenario_can_be_played(name: str):
 def test_the_default_scenario_is_named_first():
     assert scenario_names()[0] == DEFAULT_SCENARIO
     assert set(scenario_names()) == {
+        "2025-h1",
         "before-october",
+        "from-october",
+        "land-data-cleaned",
+        "mass-announcement",
+        "merger-shock",
         "national-day",
         "one-province",
         "quiet-sunday",
+        "target-80",
+        "trajectory",
         "twenty-five",
+        "vneid-outage",
         "week",
     }
 
@@ -91,7 +100,28 @@ def test_before_october_centres_still_take_paper():
     [day] = simulated_days(load_scenario("before-october", DOMAIN), DOMAIN, seed=1)
     taken = DOMAIN.number("channel.paper_taken_share")
     assert {shares.paper_taken_share for shares in day.shares.values()} == {taken}
-    assert day.date < DOMAIN.day("date.no_paper_25_services")
+    assert not day.domain.number("channel.no_paper_rule")
+
+
+@pytest.mark.parametrize("name", ["vneid-outage", "mass-announcement"])
+def test_a_scenario_brings_its_fault_plan(name: str):
+    plan = load_plan(load_scenario(name, DOMAIN).plan or "")
+    assert plan.never_answer_share > load_plan("rough").never_answer_share
+    assert plan.sentence.endswith(".")
+
+
+def test_a_plan_is_found_beside_the_scenario_that_names_it(tmp_path: Path):
+    (tmp_path / "mine.toml").write_text(GOOD + 'plan = "storm.toml"\n', encoding="utf-8")
+    assert load_scenario(str(tmp_path / "mine.toml"), DOMAIN).plan == str(tmp_path.resolve() / "storm.toml")
+    (tmp_path / "mine.toml").write_text(GOOD + 'plan = "rough"\n', encoding="utf-8")
+    assert load_scenario(str(tmp_path / "mine.toml"), DOMAIN).plan == "rough"
+
+
+def test_each_day_of_a_scenario_is_played_in_its_own_world():
+    days = simulated_days(load_scenario("merger-shock", DOMAIN), DOMAIN, seed=1)
+    online = [sum(shares.online_share for shares in day.shares.values()) / 34 for day in days]
+    assert online[2] == online[3] < min(online[0], online[-1]) - 0.1
+    assert all(day.domain is DOMAIN.on(day.date) for day in days)
 
 
 def test_an_unknown_scenario_lists_the_known_ones_and_the_nearest():

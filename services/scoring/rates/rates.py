@@ -172,10 +172,12 @@ def added(parts: Iterable[Counts]) -> Counts:
 def count_by(cells: Cells, domain: Domain, group: Callable[[CellKey], Group]) -> dict[Group, Counts]:
     """Return the sums by group, in one pass over the cells."""
     sums: dict[Group, list[int]] = {}
-    kinds = {code: (each.can_be_end_to_end, _papers(each)) for code, each in domain.procedures.items()}
+    kinds: dict[str, Mapping[str, tuple[bool, frozenset[str]]]] = {}
     for cell, (n, presumed, assisted, on_time, minutes) in cells.items():
         totals = sums.setdefault(group(cell), [0] * len(Counts._fields))
-        once = _counted(cell.pattern, cell.channel == "online", *kinds[cell.procedure])
+        month = cell.month
+        of_month = kinds.get(month) or kinds.setdefault(month, _kinds(domain, month))
+        once = _counted(cell.pattern, cell.channel == "online", *of_month[cell.procedure])
         for at in _FROM_PATTERN:
             totals[at] += n * once[at]
         totals[11] += presumed
@@ -183,6 +185,12 @@ def count_by(cells: Cells, domain: Domain, group: Callable[[CellKey], Group]) ->
         totals[13] += on_time
         totals[14] += minutes
     return {key: Counts(*totals) for key, totals in sums.items()}
+
+
+def _kinds(domain: Domain, month: str) -> Mapping[str, tuple[bool, frozenset[str]]]:
+    """Return, by procedure, whether it can be done end to end and its papers, as they are when a month begins."""
+    world = domain.on(date.fromisoformat(f"{month}-01"))
+    return {code: (each.can_be_end_to_end, _papers(each)) for code, each in world.procedures.items()}
 
 
 def _papers(procedure: Procedure) -> frozenset[str]:
