@@ -92,6 +92,4 @@ def _proofs(
 def _found(component: Component, day: SimulatedDay) -> tuple[int, ...]:
     """Return the thresholds of the databases that have the paper on the day."""
     searches = LookUp.of(component, day.domain).searches
-    in_force = [search.in_force_from is None or day.date >= search.in_force_from for search in searches]
-    limits = [min(ceil(search.usable_below), ALL) for search in searches]
-    return tuple([limit if known else 0 for limit, known in zip(limits, in_force, strict=True)])
+    return tuple([min(ceil(search.usable_below), ALL) for search in searches])

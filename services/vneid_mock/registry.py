@@ -137,8 +137,7 @@ class LookUp:
         databases: in the order of look-up.
         start: the component's position in its procedure (1..16), and the database where its look-up starts.
         document: what draws name it by: its paper, or the component itself where no paper is named.
-        searches: how each database is drawn for, in the order of look-up; one that never has it, such as before its
-            paper was published (a reform), is left out.
+        searches: how each database is drawn for, in the order of look-up.
 
     """
 
@@ -159,7 +158,7 @@ class LookUp:
         name = f"{component.procedure}/{component.slug}"
         if not component.databases:
             raise ValueError(f"component {name} has no database; ask the applicant for it")
-        rates = [pair for pair in zip(component.databases, component.usable_rates, strict=True) if pair[1] > 0]
+        rates = zip(component.databases, component.usable_rates, strict=True)
         return LookUp(
             component.slug,
             component.databases,
@@ -194,7 +193,8 @@ class LookUp:
 
 
 def _search(database: str, rate: float, domain: Domain) -> _Search:
-    mismatch_share = domain.number("lookup.mismatch_share_of_misses")
+    # A rate of 0: it never has the document, such as before its paper was published (a reform); no record is wrong.
+    mismatch_share = domain.number("lookup.mismatch_share_of_misses") if rate else 0.0
     databases = list(domain.databases)
     if len(databases) > _LATENCY:
         raise ValueError(f"databases.csv has {len(databases)} rows; one digest draws for {_LATENCY} at most")
