@@ -59,18 +59,22 @@ def unready_reasons(member: PartitionConsumer) -> list[str]:
         reasons.append("the broker does not take records")
     if member.trouble is not None:
         reasons.append(member.trouble)
-    return reasons + _silent_partitions(member, now)
+    # Of a broker that is away nothing can be fetched: the cause is named already.
+    return reasons if member.contact.lost else reasons + _silent_partitions(member, now)
 
 
 def _silent_partitions(member: PartitionConsumer, now: float) -> list[str]:
+    """Return a reason for each topic with partitions that were not fetched, and for how long the longest was not."""
     if member.consumer is None or not member.partitions:
         return []
     paused = member.consumer.paused()
+    silent: dict[str, dict[int, float]] = {}
+    for number, state in sorted(member.partitions.items()):
+        for topic in state.next_offsets:
+            polled = member.polled_at(topic, number)
+            if polled is not None and now - polled > POLL_LIMIT_S and TopicPartition(topic, number) not in paused:
+                silent.setdefault(topic, {})[number] = now - polled
     return [
-        f"{topic}/{number} was not fetched for {now - polled:.0f} s"
-        for number, state in member.partitions.items()
-        for topic in state.next_offsets
-        if (polled := member.polled_at(topic, number)) is not None
-        and now - polled > POLL_LIMIT_S
-        and TopicPartition(topic, number) not in paused
+        f"{topic}/{','.join(map(str, seconds))} was not fetched for {max(seconds.values()):.0f} s"
+        for topic, seconds in sorted(silent.items())
     ]

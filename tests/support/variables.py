@@ -12,6 +12,7 @@ import yaml
 from certifi import where
 from pydantic_settings import BaseSettings
 
+from paperless.__main__ import LOADING
 from paperless.cli.main import app as paperless
 from paperless.cli.options import ClientSettings
 from paperless.cli.signposts import ShownSettings
@@ -51,7 +52,7 @@ def known(prefix: str) -> set[str]:
     if prefix in BY_PREFIX:
         return variables_of(BY_PREFIX[prefix])
     settings: tuple[type[BaseSettings], ...] = (ClientSettings, Tokens, ShownSettings)
-    return set(_of_options()).union(*map(variables_of, settings))
+    return {LOADING}.union(_of_options(), *map(variables_of, settings))
 
 
 def _of_options() -> Iterator[str]:

@@ -333,6 +333,30 @@ async def test_a_partition_no_longer_fetched_is_noticed():
     assert unready_reasons(bench.kernel) == [f"asked/0 was not fetched for {POLL_LIMIT_S + 1:.0f} s"]
 
 
+async def test_partitions_of_a_topic_that_are_not_fetched_are_one_reason():
+    bench = await healthy()
+    await bench.assign(0, 1, 2)
+    for number in range(3):
+        bench.consumer.fetched(OPENS, number, 0)
+        bench.consumer.fetched(ANSWERS, number, 0)
+    bench.clock.advance(POLL_LIMIT_S + 1)
+    bench.consumer.fetched(OPENS, 1, 0)
+    seconds = f"{POLL_LIMIT_S + 1:.0f} s"
+    assert unready_reasons(bench.kernel) == [
+        f"{ANSWERS}/0,1,2 was not fetched for {seconds}",
+        f"{OPENS}/0,2 was not fetched for {seconds}",
+    ]
+
+
+async def test_what_a_broker_that_is_away_brings_with_it_is_not_named_beside_it():
+    bench = await healthy()
+    bench.consumer._client._conns[0].open = False
+    for _ in range(8):
+        bench.kernel.contact.look(bench.consumer._client._conns)
+    bench.clock.advance(POLL_LIMIT_S + 1)
+    assert unready_reasons(bench.kernel) == ["broker unreachable"]
+
+
 async def test_a_paused_partition_need_not_be_fetched():
     bench = await healthy()
     bench.consumer.pause(TopicPartition(OPENS, 0))
