@@ -26,6 +26,7 @@ from paperless.cli import (
     tables,
     topics,
     verification,
+    whatif,
 )
 from paperless.dead_letters.errors import DeadLetterError
 from paperless.http_client import CertificateError
@@ -43,6 +44,7 @@ from paperless.traffic.portal_client import PortalError
 from paperless.traffic.survey import LogError
 from paperless.verification.scoring_client import ScoringApiError
 from paperless.verification.verify import VerifyError
+from paperless.whatif.levers import LeverError
 from runtime.command_line import EXIT_CODES, CommandError, interruptible, run
 from services.vneid_mock.plan_files import PlanError
 
@@ -54,6 +56,7 @@ EXPECTED = (
     DeadLetterError,
     DomainError,
     KafkaError,
+    LeverError,
     LoadError,
     LocalSystemError,
     LogError,
@@ -92,6 +95,7 @@ app.command()(replay.replay)
 app.add_typer(dlq.app, name="dlq", help="Dead letters: refused records listed, looked at, repaired, replayed, dropped.")
 app.command()(tables.rates)
 app.command()(tables.why)
+app.command()(whatif.whatif)
 app.command()(fidelity.fidelity)
 app.command()(calibrate.calibrate)
 app.command()(topics.topics)

@@ -141,7 +141,7 @@ def _packed(day: SimulatedDay) -> Iterator[int]:
     _check_fits("communes", len(day.communes), 0x1000)
     _check_fits("procedures", len(day.procedures), 0x40)
     choose, times, modes = _mix(day), _times(day), _modes(day)
-    kinds = [procedure.authority if _can_be_filed_online(procedure) else None for procedure in day.procedures]
+    kinds = [procedure.authority if can_be_filed_online(procedure) else None for procedure in day.procedures]
     date_text = day.date.isoformat()
     for position, (commune, count) in enumerate(zip(day.communes, counts, strict=True)):
         online, assisted, post_from = modes[commune.province]
@@ -164,7 +164,7 @@ def _check_fits(counted: str, count: int, limit: int) -> None:
         raise ValueError(f"{count} {counted} on one day do not fit; give at most {limit}")
 
 
-def _can_be_filed_online(procedure: Procedure) -> bool:
+def can_be_filed_online(procedure: Procedure) -> bool:
     return procedure.service_level != "information"
 
 
@@ -200,7 +200,7 @@ def _thresholds(shares: Shares, fileable: Mapping[Authority, float], *, office_o
 def weights_on(procedures: Sequence[Procedure], weights: Sequence[float], *, office_open: bool) -> tuple[float, ...]:
     """Return the mix of a day: without an open counter nobody files what has no online form."""
     pairs = zip(procedures, weights, strict=True)
-    return tuple([weight if office_open or _can_be_filed_online(procedure) else 0.0 for procedure, weight in pairs])
+    return tuple([weight if office_open or can_be_filed_online(procedure) else 0.0 for procedure, weight in pairs])
 
 
 def fileable_shares(procedures: Sequence[Procedure], weights: Sequence[float]) -> Mapping[Authority, float]:
@@ -213,19 +213,24 @@ def fileable_shares(procedures: Sequence[Procedure], weights: Sequence[float]) -
     online = dict(whole)
     for procedure, weight in zip(procedures, weights, strict=True):
         whole[procedure.authority] += weight
-        online[procedure.authority] += weight * _can_be_filed_online(procedure)
+        online[procedure.authority] += weight * can_be_filed_online(procedure)
     return {authority: online[authority] / total if total else 0.0 for authority, total in whole.items()}
+
+
+def online_shares(day: SimulatedDay) -> Mapping[str, Mapping[Authority, float]]:
+    """Return, by province and authority, which share of what can be filed online is."""
+    return {code: modes.online for code, modes in _modes(day).items()}
 
 
 def filed_online_shares(day: SimulatedDay) -> Mapping[str, tuple[float, ...]]:
     """Return, by province, which share of each procedure's applications is filed online, in the day's order."""
-    fileable = [_can_be_filed_online(procedure) for procedure in day.procedures]
+    fileable = [can_be_filed_online(procedure) for procedure in day.procedures]
     return {
         code: tuple(
             [
-                modes.online[procedure.authority] if online else 0.0
-                for procedure, online in zip(day.procedures, fileable, strict=True)
+                online[procedure.authority] if can_be else 0.0
+                for procedure, can_be in zip(day.procedures, fileable, strict=True)
             ]
         )
-        for code, modes in _modes(day).items()
+        for code, online in online_shares(day).items()
     }

@@ -1,6 +1,5 @@
 """The terms of a world, read from its day: shares become thresholds of words."""
 
-from collections.abc import Callable, Sequence
 from functools import cache
 from math import ceil
 from typing import Final, TypeAlias
@@ -9,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.draws import WORD_SPAN
-from domain import Component
-from paperless.population.arrivals import SimulatedDay, filed_online_shares
+from domain import Component, Procedure
+from paperless.population.arrivals import SimulatedDay, can_be_filed_online, online_shares
+from paperless.population.shares import Shares
 from paperless.whatif.matrix import ALL, Words
 from paperless.whatif.terms import Filing, Kind, Papers, Payment, ProofTerms, Result, Terms
 from services.vneid_mock.registry import LookUp
@@ -34,59 +34,58 @@ def thresholds(shares: Floats) -> Words:
     return np.minimum(np.ceil(shares * WORD_SPAN), ALL).astype(np.uint32)
 
 
-def terms_of(day: SimulatedDay) -> list[Terms]:
-    """Return the terms of each procedure of a day, in its order."""
-    shares = {name: _by_province(day, name) for name in type(next(iter(day.shares.values()))).model_fields}
-    plain = {name: thresholds(shares[name]) for name in _PLAIN}
-    in_person = thresholds(1 - shares["postal_share"] if day.office_open else np.ones(len(day.shares)))
-    online = thresholds(np.array(list(filed_online_shares(day).values())).T)
-    by_post = [thresholds(shares[name]) for name in ("post_return_share", "physical_by_post_share")]
-    taken = [thresholds(shares[name]) for name in ("paper_taken_other_share", "paper_taken_share")]
-    again_from = thresholds(1 - shares["asked_again_share"])
-    on_paper = cache(lambda needed: thresholds(needed * shares["paper_answer_share"]))
-    return [
-        Terms(
-            Kind(
-                procedure.service_level,
-                procedure.presence_required,
-                procedure.fee_online_vnd > 0,
-                procedure.electronic_result,
-            ),
-            Filing(filed, in_person, plain["level1_online_share"]),
-            Payment(procedure.fee_online_vnd > 0, plain["online_payment_share"]),
+class Limits:
+    """The thresholds that follow from a day's shares, by province."""
+
+    def __init__(self, day: SimulatedDay) -> None:
+        shares = {name: _by_province(day, name) for name in Shares.model_fields}
+        online = list(online_shares(day).values())
+        self._day = day
+        self.plain = {name: thresholds(shares[name]) for name in _PLAIN}
+        self.in_person = thresholds(1 - shares["postal_share"] if day.office_open else np.ones(len(day.shares)))
+        self.online = {each: thresholds(np.array([by[each] for by in online])) for each in day.fileable}
+        self.posted = [thresholds(shares[name]) for name in ("post_return_share", "physical_by_post_share")]
+        self.taken = [thresholds(shares[name]) for name in ("paper_taken_other_share", "paper_taken_share")]
+        self.again_from = thresholds(1 - shares["asked_again_share"])
+        self.on_paper = cache(lambda needed: thresholds(needed * shares["paper_answer_share"]))
+        self._nobody = np.zeros(len(day.shares), dtype=np.uint32)
+
+    def terms(self, procedure: Procedure) -> Terms:
+        """Return all that decides about a procedure's applications."""
+        plain, fee_due, electronic = self.plain, procedure.fee_online_vnd > 0, procedure.electronic_result
+        online = self.online[procedure.authority] if can_be_filed_online(procedure) else self._nobody
+        return Terms(
+            Kind(procedure.service_level, procedure.presence_required, fee_due, electronic),
+            Filing(online, self.in_person, plain["level1_online_share"]),
+            Payment(fee_due, plain["online_payment_share"]),
             Result(
-                procedure.electronic_result,
+                electronic,
                 plain["electronic_result_share"],
                 plain["paper_on_request_share"],
-                by_post[procedure.result_by_post],
+                self.posted[procedure.result_by_post],
             ),
             Papers(
-                _proofs(procedure.proofs, day, on_paper),
+                tuple([self._proof(component) for component in procedure.proofs]),
                 plain["refused_consent_share"],
                 plain["no_answer_share"],
-                taken[procedure.in_list_25],
-                again_from,
+                self.taken[procedure.in_list_25],
+                self.again_from,
             ),
         )
-        for procedure, filed in zip(day.procedures, online, strict=True)
-    ]
+
+    def _proof(self, component: Component) -> ProofTerms:
+        found = _found(component, self._day) if component.replaceable else ()
+        return ProofTerms(found, component.fallback, self.on_paper(component.needed_rate))
+
+
+def terms_of(day: SimulatedDay) -> list[Terms]:
+    """Return the terms of each procedure of a day, in its order."""
+    limits = Limits(day)
+    return [limits.terms(procedure) for procedure in day.procedures]
 
 
 def _by_province(day: SimulatedDay, name: str) -> Floats:
     return np.array([getattr(shares, name) for shares in day.shares.values()])
-
-
-def _proofs(
-    proofs: Sequence[Component], day: SimulatedDay, on_paper: Callable[[float], Words]
-) -> tuple[ProofTerms, ...]:
-    return tuple([
-        ProofTerms(
-            _found(component, day) if component.replaceable else (),
-            component.fallback,
-            on_paper(component.needed_rate),
-        )
-        for component in proofs
-    ])  # fmt: skip
 
 
 def _found(component: Component, day: SimulatedDay) -> tuple[int, ...]:

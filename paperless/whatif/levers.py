@@ -7,10 +7,11 @@ province, however far each is. Some levers are decisions, which are taken or not
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final, get_args
 
-from domain import Evidence
+from domain import DomainError, Evidence
 from domain.tables import Folder, Row, by_key, read_rows
 from paperless.population.shares import Shares
 
@@ -95,14 +96,26 @@ Levers = Mapping[str, Lever]
 
 def load_levers(folder: Folder | None = None) -> Levers:
     """Read `levers.csv`; None means the packaged one. Raises ``DomainError`` for whatever is broken."""
-    rows = read_rows(folder or files("domain") / "data", "levers.csv", COLUMNS)
+    rows = read_rows(folder or _data(), "levers.csv", COLUMNS)
     return MappingProxyType(by_key([(row, _lever(row)) for row in rows], "name", lambda lever: lever.name))
 
 
-def load_costs(folder: Folder | None = None) -> Mapping[str, float]:
-    """Read the cost of each lever at its best, in points (`lever_costs.csv`, all assumed); None means the packaged."""
-    rows = read_rows(folder or files("domain") / "data", "lever_costs.csv", COST_COLUMNS)
-    return {row.text("name"): row.real("cost") for row in rows}
+def load_costs(file: Path | None = None) -> Mapping[str, float]:
+    """Read the cost of each lever at its best, in points (`lever_costs.csv`, all assumed); None means the packaged.
+
+    Raises ``DomainError`` for a file that is broken, or names other levers than there are.
+    """
+    folder, name = (file.parent, file.name) if file else (_data(), "lever_costs.csv")
+    rows = read_rows(folder, name, COST_COLUMNS)
+    costs = by_key([(row, (row.text("name"), row.real("cost"))) for row in rows], "name", lambda pair: pair[0])
+    if set(costs) != set(load_levers()):
+        odd = ", ".join(sorted(set(costs) ^ set(load_levers())))
+        raise DomainError(name, "-", "name", f"{odd} is not in both files", "write one row for each lever")
+    return dict(costs.values())
+
+
+def _data() -> Folder:
+    return files("domain") / "data"
 
 
 def _lever(row: Row) -> Lever:

@@ -38,16 +38,17 @@ def world_of(day: SimulatedDay, setting: Setting, levers: Levers) -> World:
     moved = [(levers[name], value) for name, value in checked(setting, levers).items()]
     if not moved:
         return World(day)
-    procedures = tuple([_procedure(procedure, moved) for procedure in day.procedures])
+    procedures = tuple([changed_procedure(procedure, moved) for procedure in day.procedures])
     gone = frozenset(code for lever, _ in moved if lever.removes for code in lever.procedures)
-    changed = replace(day, procedures=procedures, shares=_shares(day.shares, moved), domain=_domain(day, procedures))
-    return World(changed, gone)
+    shares, domain = changed_shares(day.shares, moved), _domain(day, procedures)
+    return World(replace(day, procedures=procedures, shares=shares, domain=domain), gone)
 
 
 Moved = Sequence[tuple[Lever, float]]
 
 
-def _shares(shares: Mapping[str, Shares], moved: Moved) -> Mapping[str, Shares]:
+def changed_shares(shares: Mapping[str, Shares], moved: Moved) -> Mapping[str, Shares]:
+    """Return the shares of all provinces with what the levers change about them."""
     ways = [(name, best, value) for lever, value in moved for name, best in lever.shares.items()]
     if not ways:
         return shares
@@ -62,7 +63,8 @@ def nearer(share: float, best: float, value: float) -> float:
     return best if value == BEST else share + value * (best - share)
 
 
-def _procedure(procedure: Procedure, moved: Moved) -> Procedure:
+def changed_procedure(procedure: Procedure, moved: Moved) -> Procedure:
+    """Return a procedure with what the levers change about it and its components."""
     changes: dict[str, object] = {}
     for lever, _ in moved:
         if procedure.code in lever.procedures:

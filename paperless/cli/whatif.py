@@ -1,0 +1,105 @@
+"""`paperless whatif`: what the levers come to, and which of them reach a target."""
+
+import json as json_module
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from paperless.cli.options import Lang, Plan, ScenarioName, Wide
+from paperless.cli.terminal import open_terminal
+from paperless.population.scenario import DEFAULT_SCENARIO
+
+if TYPE_CHECKING:
+    from paperless.whatif.model import Model
+
+Lever = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--lever", help="NAME=VALUE: how far a lever is on its way from today (0) to its best (1); repeat it."
+    ),
+]
+Target = Annotated[
+    float | None, typer.Option(help="Which levers reach this D1 (0..1): fewest, and cheapest.", min=0, max=1)
+]
+Province = Annotated[str | None, typer.Option(help="Province code, for example 01; ten days are pooled.")]
+Authority = Annotated[
+    Literal["province", "ministry", "all"],
+    typer.Option(help="Whose D1 is asked for; all: both, for the country weighed by the published mix."),
+]
+Seeds = Annotated[int | None, typer.Option(help="How many seeds to pool, from 1 on.", min=1, max=100)]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
+AsList = Annotated[bool, typer.Option("--list", help="Only list the levers: range, source, mark, cost.")]
+Costs = Annotated[Path | None, typer.Option(help="A file of your own in place of lever_costs.csv.")]
+Cache = Annotated[Path, typer.Option(help="Folder that keeps drawn days.")]
+
+
+def whatif(
+    lever: Lever = None,
+    target: Target = None,
+    province: Province = None,
+    authority: Authority = "province",
+    scenario: ScenarioName = DEFAULT_SCENARIO,
+    plan: Plan = "mild",
+    seeds: Seeds = None,
+    json: AsJson = False,
+    listed: AsList = False,
+    costs: Costs = None,
+    cache: Cache = Path("build/whatif"),
+    lang: Lang = None,
+    wide: Wide = False,
+) -> None:
+    """Answer what D1 would be if some conditions were better: exactly, application by application.
+
+    Every application keeps its draws, so a setting differs from today in what the levers move and in nothing else.
+    `--list` tells every lever with range, source and evidence mark.
+
+    Example: `paperless whatif --lever fee_online=1 --lever land_data=0.5 --target 0.8 --province 01`
+    """
+    # Only here: numpy comes with an extra, and no other command waits for it.
+    from paperless.cli.whatif_output import levers_shown, print_answer  # noqa: PLC0415
+    from paperless.whatif.answer import answer  # noqa: PLC0415
+    from paperless.whatif.levers import load_costs, load_levers  # noqa: PLC0415
+
+    terminal = open_terminal(lang, wide=wide)
+    setting = setting_of(lever or [])
+    own = load_costs(costs)
+    if listed:
+        terminal.show(*levers_shown(terminal.texts, load_levers(), own))
+        return
+    model = _model(province, scenario, plan, seeds, own, cache)
+    found = answer(model, setting, target=target, run_by=authority)
+    if json:
+        typer.echo(json_module.dumps(found.to_json(), ensure_ascii=False, indent=2).encode())
+    else:
+        print_answer(terminal, found)
+
+
+def setting_of(options: Sequence[str]) -> dict[str, float]:
+    """Return a setting from NAME=VALUE texts.
+
+    Raises:
+        typer.BadParameter: one is none, or names a lever twice.
+
+    """
+    setting: dict[str, float] = {}
+    for option in options:
+        name, _, text = option.partition("=")
+        try:
+            value = float(text)
+        except ValueError:
+            raise typer.BadParameter(f"--lever {option!r}: write NAME=VALUE, for example fee_online=1") from None
+        if name in setting:
+            raise typer.BadParameter(f"--lever {name} is given twice; give it once")
+        setting[name] = value
+    return setting
+
+
+def _model(
+    province: str | None, scenario: str, plan: str, seeds: int | None, costs: Mapping[str, float], cache: Path
+) -> "Model":
+    from paperless.whatif.model import load_model  # noqa: PLC0415  as above
+
+    drawn = range(1, seeds + 1) if seeds else None
+    return load_model(province=province, scenario=scenario, plan=plan, seeds=drawn, costs=costs, cache=cache)

@@ -1,0 +1,138 @@
+"""What `paperless whatif` shows: the rates, the levers with their gains, the ways to a target."""
+
+from collections.abc import Mapping, Sequence
+
+from rich.console import RenderableType
+
+from paperless.cli.terminal import Column, Terminal, table
+from paperless.language import Texts
+from paperless.language.texts import NONE
+from paperless.whatif.answers import Answer, Compared, LeverRow, TargetAnswer, Way
+from paperless.whatif.levers import BASE, BEST, Levers
+
+NAME_WIDTH, BEST_WIDTH, OWNER_WIDTH, SOURCE_WIDTH = 32, 44, 24, 50
+
+
+def print_answer(terminal: Terminal, found: Answer) -> None:
+    """Print an answer; what it hangs on comes last."""
+    told_in = terminal.texts
+    place = next(
+        (told_in.name(each) for each in found.provinces if each.code == found.place), told_in("whatif.country")
+    )
+    terminal.say("whatif.title", place=place, day=found.day, style="bold")
+    names = {row.name: told_in.name(row) for row in found.levers}
+    moved = [f"{names[name]} {told_in.number(value, 2)}" for name, value in found.setting.items()]
+    terminal.say("whatif.setting", setting=moved or told_in("whatif.no_lever"))
+    for run, compared in found.rates.items():
+        terminal.line(_rate(told_in, run, compared))
+    if found.target is not None:
+        _print_target(terminal, found.target, names)
+        terminal.show(gains_table(told_in, found.levers))
+    elif found.place is None and found.setting:
+        terminal.show(provinces_table(told_in, found))
+    for caveat in found.caveats:
+        terminal.line(f"- {caveat.vi if told_in.language == 'vi' else caveat.en}")
+
+
+def _rate(told_in: Texts, run: str, compared: Compared) -> str:
+    return told_in(
+        "whatif.rate",
+        run=told_in(f"whatif.run_{run}"),
+        base=told_in.percent(compared.base),
+        d1=told_in.percent(compared.d1),
+        noise=told_in.number(compared.noise_points, 2),
+    )
+
+
+def _print_target(terminal: Terminal, target: TargetAnswer, names: Mapping[str, str]) -> None:
+    told_in = terminal.texts
+    wanted = told_in.percent(target.target, 0)
+    for key, way in (("whatif.smallest", target.smallest), ("whatif.cheapest", target.cheapest)):
+        if way is None:
+            terminal.say("whatif.unreachable", target=wanted, ceiling=told_in.percent(target.ceiling))
+            break
+        _print_way(terminal, key, wanted, way, names)
+    terminal.say(
+        "whatif.ceilings",
+        ceiling=told_in.percent(target.ceiling),
+        procedures=told_in.percent(target.ceiling_without_procedures),
+        certification=told_in.percent(target.ceiling_without_certification),
+    )
+
+
+def _print_way(terminal: Terminal, key: str, wanted: str, way: Way, names: Mapping[str, str]) -> None:
+    told_in = terminal.texts
+    terminal.say(
+        key,
+        target=wanted,
+        count=len(way.levers),
+        d1=told_in.percent(way.d1),
+        cost=told_in.number(way.cost),
+        style="bold",
+    )
+    for number, (lever, rate) in enumerate(zip(way.levers, way.steps, strict=True), start=1):
+        terminal.line(f"  {told_in('whatif.step', number=number, lever=names[lever], d1=told_in.percent(rate))}")
+
+
+def gains_table(told_in: Texts, levers: Sequence[LeverRow]) -> RenderableType:
+    """Return the levers with their gains, the largest share first."""
+    columns = [
+        Column(told_in("whatif.lever"), number=False, width=NAME_WIDTH),
+        *[Column(told_in(f"whatif.{name}")) for name in ("alone", "last", "shapley", "cost", "mark")],
+    ]
+    rows = [
+        [
+            told_in.name(row),
+            *[
+                NONE if gain is None else told_in.number(round(gain, 1) + 0.0, 1)
+                for gain in (row.alone, row.last, row.shapley)
+            ],
+            told_in.number(row.cost),
+            row.evidence,
+        ]
+        for row in sorted(levers, key=lambda row: -(row.shapley or 0.0))
+    ]
+    return table(told_in("whatif.levers"), columns, rows, note=told_in("whatif.gains"))
+
+
+def provinces_table(told_in: Texts, found: Answer) -> RenderableType:
+    """Return the provinces by D1 in the setting."""
+    columns = [
+        Column(told_in("whatif.province"), number=False),
+        *[Column(told_in(f"whatif.{name}")) for name in ("base", "now", "noise")],
+    ]
+    rows = [
+        [
+            told_in.name(each),
+            told_in.percent(each.province.base),
+            told_in.percent(each.province.d1),
+            told_in.number(each.province.noise_points, 1),
+        ]
+        for each in sorted(found.provinces, key=lambda each: -each.province.d1)
+    ]
+    return table(told_in("whatif.provinces"), columns, rows)
+
+
+def levers_shown(told_in: Texts, levers: Levers, costs: Mapping[str, float]) -> list[RenderableType]:
+    """Return the list of the levers."""
+    columns = [
+        Column(told_in("whatif.lever"), number=False),
+        *[Column(told_in(f"whatif.{name}")) for name in ("value", "mark", "cost")],
+        Column(told_in("whatif.best"), number=False, width=BEST_WIDTH),
+        Column(told_in("whatif.owner"), number=False, width=OWNER_WIDTH, wide=True),
+        Column(told_in("whatif.source"), number=False, width=SOURCE_WIDTH, wide=True),
+    ]
+    place = 0 if told_in.language == "vi" else 1
+    rows = [
+        [
+            lever.name,
+            f"{BASE:g}, {BEST:g}" if lever.whole else f"{BASE:g}–{BEST:g}",
+            lever.evidence,
+            told_in.number(costs[lever.name]),
+            lever.bests[place],
+            lever.owners[place],
+            lever.source,
+        ]
+        for lever in levers.values()
+    ]
+    return [table(told_in("whatif.levers"), columns, rows)]
