@@ -1,4 +1,4 @@
-"""The four events of the flow, as frozen pydantic models; their JSON is the value of a Kafka record.
+"""The five events of the flow, as frozen pydantic models; their JSON is the value of a Kafka record.
 
 An answer and a decided component are dataclasses: checked when an event is read, plain values where a service makes or
 keeps them, so that the same type serves on both sides of the wire.
@@ -57,6 +57,7 @@ ResultDelivery = Literal["electronic", "post", "counter"]
 Answer = Literal["found", "missing", "mismatch", "refused"]
 Source = Literal["data", "upload", "paper", "none", "form"]
 Cause = Literal["missing", "mismatch", "refused", "unreachable", "no_database", "asked_anyway", "asked_again"]
+Addressee = Literal["owner", "citizen"]
 Outcome = Literal["end_to_end", "partly_online", "on_paper", "stopped", "rejected"]
 
 
@@ -184,3 +185,23 @@ class ApplicationDecided(Event):
     reasons: Annotated[tuple[Slug, ...], Field(max_length=16)]
     components: Annotated[tuple[DecidedComponent, ...], Field(max_length=16)]
     index_due_at: EventTime | None = None
+
+
+class CorrectionRequested(Event):
+    """Intake asks for a record to be put right that was missing or did not match, so that a paper was needed.
+
+    One per submission and component, whatever was asked how often: a function of the submission and the answer. Free of
+    personal data: the owner of the database knows from its look-up whose record it is. `requested_at` is the event time
+    of the answer; `worked_off_at` is when the owner, at its capacity, has come to it.
+    """
+
+    application_id: ApplicationId
+    submission: Digest
+    component: Slug
+    procedure: ProcedureCode
+    province: ProvinceCode
+    database: Slug
+    answer: Literal["missing", "mismatch"]
+    addressees: Annotated[tuple[Addressee, ...], Field(min_length=1, max_length=2)]
+    requested_at: EventTime
+    worked_off_at: EventTime

@@ -10,6 +10,7 @@ from contracts.events import (
     VERSION,
     ApplicationDecided,
     ApplicationSubmitted,
+    CorrectionRequested,
     DocumentsProvided,
     DocumentsRequested,
     Event,
@@ -82,7 +83,15 @@ APPLICATIONS_DECIDED = Topic(
     consumed_by=("scoring",),
     personal_data=False,
 )
-ALL = (APPLICATIONS_SUBMITTED, DOCUMENTS_REQUESTED, DOCUMENTS_PROVIDED, APPLICATIONS_DECIDED)
+CORRECTIONS_REQUESTED = Topic(
+    name="corrections.requested",
+    payload=CorrectionRequested,
+    purpose="Requests to put a record right that was missing or did not match.",
+    produced_by=("intake",),
+    consumed_by=("vneid_mock",),
+    personal_data=False,
+)
+ALL = (APPLICATIONS_SUBMITTED, DOCUMENTS_REQUESTED, DOCUMENTS_PROVIDED, APPLICATIONS_DECIDED, CORRECTIONS_REQUESTED)
 
 # One record with the log's id, written once at creation: a store asks it whether it belongs to this log.
 LOG_IDENTITY = "log.identity"

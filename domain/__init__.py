@@ -6,6 +6,7 @@
 from domain.calendar import VN, CalendarRangeError, OfficeHours, WorkingCalendar
 from domain.catalogue import Domain
 from domain.changes import PROFILED, with_values
+from domain.corrections import CorrectionDesk
 from domain.errors import DomainError
 from domain.loading import accepted_draws_text, load, load_domain
 from domain.models import (
@@ -40,6 +41,7 @@ __all__ = [
     "Commune",
     "Component",
     "ComponentKind",
+    "CorrectionDesk",
     "Database",
     "Domain",
     "DomainError",

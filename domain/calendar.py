@@ -103,6 +103,11 @@ class WorkingCalendar:
         self._ends: list[timedelta] = [_MINUTES[minute + 1] for minute in open_minutes]
         self._close = _MINUTES[hours.closes]
 
+    @property
+    def end(self) -> datetime:
+        """The end of its last working day."""
+        return self._midnights[-1] + self._close
+
     def is_working_day(self, day: date) -> bool:
         return self._working[self._index(day)]
 

@@ -7,6 +7,7 @@ from datetime import date
 from functools import cached_property
 
 from domain.calendar import OfficeHours, WorkingCalendar
+from domain.corrections import CorrectionDesk
 from domain.errors import DomainError, near_match
 from domain.models import (
     Commune,
@@ -170,6 +171,14 @@ class Domain:
     def calendar(self) -> WorkingCalendar:
         """The working calendar of the loaded holidays and office hours."""
         return WorkingCalendar(self.holidays, self._office_hours())
+
+    @cached_property
+    def correction_desk(self) -> CorrectionDesk:
+        """When the owner of a database has worked off a correction that is asked for."""
+        capacity = self.number("correction.capacity")
+        if capacity <= 0:
+            raise DomainError("parameters.csv", "-", "correction.capacity", f"is {capacity:g}", "give more than 0")
+        return CorrectionDesk.of(self)
 
     def _office_hours(self) -> OfficeHours:
         minutes = {

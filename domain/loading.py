@@ -70,3 +70,4 @@ def _check_parameters(domain: Domain) -> None:
     """Ask for what needs parameters, so that a missing one fails now and not in the middle of a run."""
     domain.mix()
     domain.calendar  # noqa: B018 - built here for its checks, and kept
+    domain.correction_desk  # noqa: B018 - as above

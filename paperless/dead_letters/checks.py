@@ -6,7 +6,13 @@ from typing import Any, NamedTuple
 from contracts.errors import Misplaced
 from contracts.records import decode_event, partition_of
 from contracts.submissions import SubmissionCheck
-from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED, DOCUMENTS_REQUESTED, Topic
+from contracts.topics import (
+    APPLICATIONS_DECIDED,
+    APPLICATIONS_SUBMITTED,
+    CORRECTIONS_REQUESTED,
+    DOCUMENTS_REQUESTED,
+    Topic,
+)
 from domain import load_domain
 from services.scoring.rollup.outcome import decode
 from services.vneid_mock.registry import Registry
@@ -61,6 +67,8 @@ def _check_facts(topic: Topic, event: Any, candidate: Candidate, partitions: int
     elif topic is DOCUMENTS_REQUESTED:
         asked = tuple((document.component, document.databases) for document in event.documents)
         _registry().look_ups(event.procedure, asked)
+    elif topic is CORRECTIONS_REQUESTED:
+        _registry().check_database(event.database)
 
 
 @cache

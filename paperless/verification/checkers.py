@@ -3,18 +3,20 @@
 Conservation: every position of `applications.submitted` is a decided application, a repeat of one, a dead letter, or
 lies there again: moved, or written back from its dead letter, the submission is a position on its own partition, under
 its own key, for which the same holds.
+Corrections: what was missing or did not match was asked to be corrected, once, and nothing else.
 Agreement: live cells = recount of the log = oracle, with counts and hash sums per partition, so that a loss and a
 double cannot cancel out. Only where they differ are applications compared one by one.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from contracts.errors import UNREADABLE, Misplaced, Reject
 from contracts.events import ApplicationSubmitted
 from contracts.records import decode_event, partitions_of, short_digest
-from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED
+from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED, CORRECTIONS_REQUESTED
+from paperless.verification.corrections import NO_CORRECTIONS, CorrectionAudit, CorrectionCount, added
 from paperless.verification.oracle import Oracle
 from paperless.verification.positions import Elsewhere, LoggedRecord, RefusedRecord, Submission
 from services.scoring.rollup.cells import (
@@ -52,13 +54,14 @@ class PartitionAudit:
     content: tuple[Mapping[str, int], Mapping[str, int]] | None = None
     applications_without_submission: tuple[str, ...] = ()
     elsewhere: tuple[Elsewhere, ...] = ()
+    corrections: CorrectionCount = NO_CORRECTIONS
 
 
 class PartitionAuditor:
     """Recounts a partition, asks the oracle about it, and checks conservation, while its log is being read.
 
-    First all its outcomes, then all its submissions, each in order and in pieces of any size; what stays in memory is
-    about 1 KB per application.
+    First all its outcomes, then all its submissions, then all requests for corrections, each in order and in pieces of
+    any size; what stays in memory is about 1 KB per application.
 
     Args:
         partition: its number.
@@ -74,6 +77,7 @@ class PartitionAuditor:
         self._partition, self._partitions, self._oracle = partition, partitions, oracle
         self._refused = {(each.topic, each.offset): each for each in refused}
         self._recount, self._expected = Rollup(), Rollup()
+        self._corrections = CorrectionAudit(partitions)
         self._submitted = 0
         self._unknown: set[str] | None = None
         self._lost: list[str] = []
@@ -87,10 +91,13 @@ class PartitionAuditor:
             if (APPLICATIONS_DECIDED.name, record.offset) in self._refused:
                 continue
             try:
-                batch.append((self._partition, decode(record, self._partitions, key_partition=key_partition)))
+                outcome = decode(record, self._partitions, key_partition=key_partition)
             except Reject:
                 # Scoring must refuse it too; if it did not, the live store differs.
                 continue
+            batch.append((self._partition, outcome))
+            if self._oracle is None:
+                self._corrections.decided(outcome)
         self._recount.apply_all(batch)
 
     def submitted(self, records: Sequence[LoggedRecord]) -> None:
@@ -104,6 +111,12 @@ class PartitionAuditor:
             else:
                 self._check_settled(record, refused)
         self._expected.apply_all(expected)
+
+    def requested(self, records: Sequence[LoggedRecord]) -> None:
+        """Count the next records of `corrections.requested`; those set aside ask for nothing."""
+        for record, key_partition in zip(records, self._key_partitions(records), strict=True):
+            if (CORRECTIONS_REQUESTED.name, record.offset) not in self._refused:
+                self._corrections.requested(record, key_partition)
 
     def _key_partitions(self, records: Iterable[LoggedRecord]) -> list[int]:
         return partitions_of([record.key or b"" for record in records], self._partitions)
@@ -122,6 +135,7 @@ class PartitionAuditor:
             (recount.content_hashes(), expected.content_hashes()) if with_content else None,
             tuple(f"application {name}: an outcome in the log, but no submission" for name in unknown),
             tuple(self._elsewhere),
+            self._corrections.result(),
         )
 
     def _without_submission(self) -> set[str]:
@@ -135,7 +149,9 @@ class PartitionAuditor:
         """Return why a submission is not decided where it lies, or add what the oracle says of it."""
         try:
             if self._oracle:
-                expected.append((record.partition, self._oracle.outcome(record, key_partition=key_partition)))
+                foreseen = self._oracle.foresee(record, key_partition=key_partition)
+                expected.append((record.partition, foreseen.outcome))
+                self._corrections.foreseen(foreseen.corrections)
             else:
                 decode_event(record, ApplicationSubmitted, self._partitions, key_partition=key_partition)
         except Misplaced as misplaced:
@@ -218,6 +234,7 @@ class Verdict:
     live_equals_recount: bool
     recount_equals_oracle: bool | None
     differences: tuple[str, ...] = ()
+    corrections: CorrectionCount = NO_CORRECTIONS
     dead_letters: Mapping[str, int] = field(default_factory=dict)
     open_dead_letters: tuple[RefusedRecord, ...] = ()
     settled: Mapping[str, int] = field(default_factory=dict)
@@ -245,6 +262,7 @@ def judge(
 
     """
     recount = merged(audit.recount for audit in audits.values())
+    corrections = added(audit.corrections for audit in audits.values())
     oracles = [audit.oracle for audit in audits.values()]
     oracle = merged(snapshot for snapshot in oracles if snapshot) if all(oracles) else None
     lost = [place for audit in audits.values() for place in audit.lost]
@@ -261,12 +279,8 @@ def judge(
         *[f"live and recount: {each}" for each in difference(live, recount)][:MAX_NAMED],
         *([f"recount and oracle: {each}" for each in difference(recount, oracle)][:MAX_NAMED] if oracle else []),
         *details[:MAX_NAMED],
-        *[f"dead letter at scoring: {each}" for each in unsettled if each.topic == APPLICATIONS_DECIDED.name],
-        *[
-            f"settlement not finished: {each.position}; `paperless dlq replay` finishes it"
-            for each in unsettled
-            if each.state == "begun"
-        ],
+        *corrections.differences()[:MAX_NAMED],
+        *_to_be_settled(unsettled),
     ]
     return Verdict(
         submitted=sum(audit.submitted for audit in audits.values()),
@@ -284,10 +298,20 @@ def judge(
         live_equals_recount=not difference(live, recount),
         recount_equals_oracle=None if oracle is None else not difference(recount, oracle),
         differences=tuple(differences),
+        corrections=corrections,
         dead_letters=dict(Counter(f"{each.topic}: {each.reason}" for each in unsettled)),
         open_dead_letters=tuple(unsettled[:MAX_NAMED]),
         settled=dict(Counter(f"{each.topic}: {each.state}" for each in refused if not each.is_open)),
     )
+
+
+def _to_be_settled(unsettled: Iterable[RefusedRecord]) -> Iterator[str]:
+    """Yield the dead letters that leave something wrong until they are settled."""
+    for each in unsettled:
+        if each.topic == APPLICATIONS_DECIDED.name:
+            yield f"dead letter at scoring: {each}"
+        if each.state == "begun":
+            yield f"settlement not finished: {each.position}; `paperless dlq replay` finishes it"
 
 
 def _not_arrived(filing: Elsewhere) -> str:

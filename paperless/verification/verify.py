@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import httpx
 from aiokafka.errors import KafkaError
 
-from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED, LOG_IDENTITY
+from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED, CORRECTIONS_REQUESTED, LOG_IDENTITY
 from domain import load_domain
 from paperless.language import Message, message
 from paperless.verification.backlog import Backlog
@@ -245,4 +245,6 @@ async def _audit_one(
             auditor.decided(records)
         async for records in log.logged(APPLICATIONS_SUBMITTED.name, number):
             auditor.submitted(records)
+        async for records in log.logged(CORRECTIONS_REQUESTED.name, number):
+            auditor.requested(records)
     return auditor.result(with_content=with_content)

@@ -8,6 +8,7 @@ from contracts.records import application_of
 from contracts.topics import (
     APPLICATIONS_DECIDED,
     APPLICATIONS_SUBMITTED,
+    CORRECTIONS_REQUESTED,
     DOCUMENTS_PROVIDED,
     DOCUMENTS_REQUESTED,
     by_name,
@@ -26,7 +27,7 @@ from services.intake.handlers import IntakeHandlers
 from services.intake.settings import IntakeSettings
 
 CONSUMES = (APPLICATIONS_SUBMITTED, DOCUMENTS_PROVIDED)
-PRODUCES = (DOCUMENTS_REQUESTED, APPLICATIONS_DECIDED)
+PRODUCES = (DOCUMENTS_REQUESTED, APPLICATIONS_DECIDED, CORRECTIONS_REQUESTED)
 METRICS = (
     *KERNEL_METRICS,
     Metric("counter", "outcomes_total", "Outcomes emitted, repeats included.", ("outcome",)),

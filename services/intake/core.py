@@ -24,7 +24,7 @@ from contracts.events import (
 )
 from contracts.records import Keyed, decode_event
 from contracts.submissions import MINUTES_PER_WORKING_DAY, SubmissionCheck
-from domain import Domain, ServiceLevel, WorkingCalendar
+from domain import CorrectionDesk, Domain, ServiceLevel, WorkingCalendar
 from services.intake.context import SubmissionFacts
 from services.intake.rules import RULES, RULES_VERSION, Answers, Case, Rule, case_of, judge, proofs_of
 
@@ -130,6 +130,10 @@ class RuleBook:
         if book is None:
             book = self.worlds[id(world)] = RuleBook.of(world, self.attempts, self.rules)
         return book
+
+    def desk(self, submitted_at: datetime) -> CorrectionDesk:
+        """Return by what corrections are asked for, of the day of an application."""
+        return self.domain.on(submitted_at).correction_desk
 
     def as_of(self, submitted_at: datetime, attempt: int) -> datetime:
         """Return the event time of an attempt: each follows the one before by a look-up's time-out."""

@@ -9,12 +9,20 @@ import orjson
 from contracts.errors import Misplaced, Reject
 from contracts.events import ApplicationSubmitted, DocumentsProvided
 from contracts.records import check_partition, decode_event, header_maker, key_partitions, partition_of, short_digest
-from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED, DOCUMENTS_PROVIDED, DOCUMENTS_REQUESTED
+from contracts.topics import (
+    APPLICATIONS_DECIDED,
+    APPLICATIONS_SUBMITTED,
+    CORRECTIONS_REQUESTED,
+    DOCUMENTS_PROVIDED,
+    DOCUMENTS_REQUESTED,
+)
 from domain import CalendarRangeError
 from runtime.messages import NOTHING, Effects, HandlerResult, Message, PendingRecord, Record, State
 from runtime.metrics import Tally
 from services.intake.context import ContextError, SubmissionFacts, facts_of, seal, unseal
 from services.intake.core import Decision, RuleBook, answers_of, decide, look_ups, read_submission
+from services.intake.corrections import corrections_of
+from services.intake.rules import Answers
 
 # What an open application is remembered by: the last attempt, the submitted value, the value of the reply with most
 # answers so far, the context that was sealed and the facts in it as a plain tuple. Plain tuples of plain values, which
@@ -56,6 +64,7 @@ class IntakeHandlers:
         self._submissions_moved = tally("submissions_moved_total")
         self._requested = header_maker("/services/intake", DOCUMENTS_REQUESTED.event_type)
         self._decided = header_maker("/services/intake", APPLICATIONS_DECIDED.event_type)
+        self._corrected = header_maker("/services/intake", CORRECTIONS_REQUESTED.event_type)
         self._by_topic = {
             APPLICATIONS_SUBMITTED.name: self._on_submitted,
             DOCUMENTS_PROVIDED.name: self._on_provided,
@@ -81,7 +90,7 @@ class IntakeHandlers:
         facts = facts_of(submitted, short_digest(value))
         slugs = look_ups(facts, self._book)
         if not slugs:
-            return self._outcome(decide(facts, {}, self._book))
+            return self._decided_as(decide(facts, {}, self._book))
         key = facts.submission.encode()
         if key in pending:
             return NOTHING
@@ -104,12 +113,13 @@ class IntakeHandlers:
             # What is open here was filed here; the rest is asked for its partition, at 4 µs a key.
             check_partition(record, provided, partition_of(provided.application_id.encode(), self._partitions))
         facts = self._facts(provided, state)
+        answers = answers_of(provided)
         try:
-            decision = decide(facts, answers_of(provided), self._book)
+            decision = decide(facts, answers, self._book)
+            if state is None or not decision.presumed:
+                return Effects(self._outcome(decision, answers), close=key)
         except CalendarRangeError as error:
             raise Reject("outside_calendar", f"answers: {error}") from error
-        if state is None or not decision.presumed:
-            return Effects((self._outcome(decision),), close=key)
         return self._on_incomplete(key, state, provided, record.value or b"")
 
     def _facts(self, provided: DocumentsProvided, state: OpenApplication | None) -> SubmissionFacts:
@@ -149,7 +159,7 @@ class IntakeHandlers:
         facts = SubmissionFacts._make(plain)
         if attempt >= self._book.attempts:
             known = {} if best is None else answers_of(DocumentsProvided.model_validate_json(best))
-            return Effects((self._outcome(decide(facts, known, self._book)),), close=key)
+            return Effects(self._outcome(decide(facts, known, self._book), known), close=key)
         submitted = ApplicationSubmitted.model_validate_json(value)
         request = self._request(submitted, attempt + 1, look_ups(facts, self._book), context)
         again = PendingRecord(key, self._patience_s, (attempt + 1, value, best, context, plain))
@@ -173,7 +183,16 @@ class IntakeHandlers:
         headers = self._requested(f"{application_id}/requested/{attempt}")
         return (DOCUMENTS_REQUESTED.name, application_id.encode(), value, headers)
 
-    def _outcome(self, decision: Decision) -> Message:
+    def _outcome(self, decision: Decision, answers: Answers) -> tuple[Message, ...]:
+        """Return the outcome, and behind it the requests to correct what was missing or did not match."""
+        decided = self._decided_as(decision)
+        key, topic = decided[1], CORRECTIONS_REQUESTED.name
+        corrections = corrections_of(decision, answers, self._book.desk(decision.submitted_at))
+        if not corrections:
+            return (decided,)
+        return (decided, *[(topic, key, each.to_json(), self._corrected(each.event_id)) for each in corrections])
+
+    def _decided_as(self, decision: Decision) -> Message:
         self._outcomes[(decision.outcome,)] += 1
         if decision.presumed:
             self._presumed[()] += 1

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from faststream.asgi import AsgiFastStream
 
 from contracts.records import application_of
-from contracts.topics import DOCUMENTS_PROVIDED, DOCUMENTS_REQUESTED, by_name
+from contracts.topics import CORRECTIONS_REQUESTED, DOCUMENTS_PROVIDED, DOCUMENTS_REQUESTED, by_name
 from domain import load_domain
 from runtime.clock import Clock
 from runtime.http_guard import token_digests
@@ -21,12 +21,18 @@ from services.vneid_mock.plan_files import load_plan
 from services.vneid_mock.registry import Registry
 from services.vneid_mock.settings import VneidSettings
 
-CONSUMES = (DOCUMENTS_REQUESTED,)
+CONSUMES = (DOCUMENTS_REQUESTED, CORRECTIONS_REQUESTED)
 PRODUCES = (DOCUMENTS_PROVIDED,)
 METRICS = (
     *KERNEL_METRICS,
     Metric("counter", "replies_total", "Replies by what became of them: sent, scheduled, silent.", ("kind",)),
     Metric("counter", "look_ups_total", "Look-ups by database and what it said.", ("database", "answer")),
+    Metric(
+        "counter",
+        "corrections_total",
+        "Corrections that owners were asked for, repeats included.",
+        ("database", "answer"),
+    ),
 )
 
 

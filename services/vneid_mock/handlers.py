@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
-from contracts.events import DocumentsRequested
+from contracts.events import CorrectionRequested, DocumentsRequested
 from contracts.records import decode_event, header_maker, key_partitions
-from contracts.topics import DOCUMENTS_PROVIDED
+from contracts.topics import CORRECTIONS_REQUESTED, DOCUMENTS_PROVIDED
 from runtime.messages import NOTHING, Effects, HandlerResult, Message, PendingRecord, Record, State
 from runtime.metrics import Tally
 from services.vneid_mock.control import PlanState
@@ -42,6 +42,7 @@ class VneidHandlers:
         self._registry, self._plan, self._partitions = registry, plan, partitions
         self._key_partitions: dict[bytes | None, int] = {}
         self._replies, self._look_ups = tally("replies_total"), tally("look_ups_total")
+        self._corrections = tally("corrections_total")
         self._provided = header_maker("/services/vneid_mock", DOCUMENTS_PROVIDED.event_type)
 
     def look_ahead(self, records: Sequence[Record]) -> None:
@@ -51,6 +52,9 @@ class VneidHandlers:
     def on_record(self, record: Record, pending: Mapping[bytes, State]) -> HandlerResult:  # noqa: ARG002  `RecordHandler`
         """Return the replies to one request: none, one or more, at once or scheduled."""
         key_partition = self._key_partitions.get(record.key)
+        if record.topic == CORRECTIONS_REQUESTED.name:
+            correction = decode_event(record, CorrectionRequested, self._partitions, key_partition=key_partition)
+            return self._on_correction(correction)
         request = decode_event(record, DocumentsRequested, self._partitions, key_partition=key_partition)
         value, delays, look_ups = respond(request, Vneid(self._registry, self._plan.plan, self._plan.seed))
         for look_up in look_ups:
@@ -68,6 +72,17 @@ class VneidHandlers:
             return Effects(publish=now)
         self._replies[("scheduled",)] += 1
         return Effects(publish=now, open=_scheduled(record.offset, key, value, event_id, sorted(later)))
+
+    def _on_correction(self, request: CorrectionRequested) -> Effects:
+        """Take note of what an owner is asked to correct; when it has done so, the request says itself.
+
+        Raises:
+            Reject: `unknown_database`.
+
+        """
+        self._registry.check_database(request.database)
+        self._corrections[request.database, request.answer] += 1
+        return NOTHING
 
     def on_deadline(self, key: bytes, state: State) -> Effects:
         """Send a scheduled reply, and schedule the next one of the same request."""

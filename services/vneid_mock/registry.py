@@ -211,6 +211,7 @@ class Registry:
     """The databases behind VNeID, made ready once from the data files; it has no state of its own.
 
     Attributes:
+        databases: their slugs.
         look_ups: what is to be looked up, given a procedure's code and the components asked for; raises `Reject` with
             `unknown_procedure`, `unknown_component`, `databases_not_of_component` or `duplicate_component`.
         timeout: event time between two attempts (parameter lookup.timeout_s).
@@ -222,6 +223,7 @@ class Registry:
 
     """
 
+    databases: frozenset[str]
     look_ups: Callable[[str, Asked], tuple[LookUp, ...]]
     timeout: timedelta
     latency_within: tuple[float, ...]
@@ -238,6 +240,16 @@ class Registry:
         if registry is None:
             registry = self.worlds[id(world)] = Registry.of(world)
         return registry
+
+    def check_database(self, database: str) -> None:
+        """Refuse what is asked of a database that does not exist.
+
+        Raises:
+            Reject: `unknown_database`.
+
+        """
+        if database not in self.databases:
+            raise Reject("unknown_database", f"database: {database!r} is not in databases.csv")
 
     @staticmethod
     def of(domain: Domain) -> "Registry":
@@ -256,6 +268,7 @@ class Registry:
             for code, procedure in domain.procedures.items()
         }
         return Registry(
+            frozenset(domain.databases),
             # A day has some hundred combinations.
             lru_cache(maxsize=8192)(partial(_look_ups, known)),
             timedelta(seconds=timeout_s),

@@ -14,6 +14,7 @@ from aiokafka.structs import ConsumerRecord
 from contracts.topics import (
     APPLICATIONS_DECIDED,
     APPLICATIONS_SUBMITTED,
+    CORRECTIONS_REQUESTED,
     DOCUMENTS_PROVIDED,
     DOCUMENTS_REQUESTED,
     dead_letter_topics,
@@ -225,7 +226,7 @@ def moving(world: "World") -> list[str]:
 
 TOPICS_OF = {
     "intake": (APPLICATIONS_SUBMITTED.name, DOCUMENTS_PROVIDED.name),
-    "vneid_mock": (DOCUMENTS_REQUESTED.name,),
+    "vneid_mock": (DOCUMENTS_REQUESTED.name, CORRECTIONS_REQUESTED.name),
     "scoring": (APPLICATIONS_DECIDED.name,),
 }
 
@@ -251,6 +252,8 @@ def _accounts(world: "World") -> list[str]:
         decided = watch.records(APPLICATIONS_DECIDED.name, number)
         auditor.decided([record for record in decided if not _names(record.value, world.refused)])
         auditor.submitted(submitted(number))
+        asked = watch.records(CORRECTIONS_REQUESTED.name, number)
+        auditor.requested([record for record in asked if not _names(record.value, world.refused)])
         audits[number] = auditor.result(with_content=True)
     missing = not_arrived(audits.values(), options.partitions, submitted)
     try:

@@ -24,8 +24,6 @@ from contracts.topics import (
     ALL,
     APPLICATIONS_DECIDED,
     APPLICATIONS_SUBMITTED,
-    DOCUMENTS_PROVIDED,
-    DOCUMENTS_REQUESTED,
     LOG_IDENTITY,
     dead_letter_topics,
 )
@@ -61,7 +59,7 @@ WATCHED_EVERY_S = 1.0
 MISPLACED = 0.15
 # The largest share that a drawn plan gives to a fault: those that exclude each other must not come to more than 1.
 DRAWN_SHARE = 0.3
-READ_BY_HANDLERS = {APPLICATIONS_SUBMITTED.name, DOCUMENTS_REQUESTED.name, DOCUMENTS_PROVIDED.name}
+READ_BY_HANDLERS = {topic.name for topic in ALL if topic is not APPLICATIONS_DECIDED}
 IDEMPOTENT = 0.6
 STORE_DELAY_S = (0.0005, 0.01)
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from copy import copy
+from dataclasses import replace
 from math import inf
 from typing import Any, NamedTuple
 from unittest.mock import patch
@@ -19,7 +20,7 @@ from runtime.messages import NOTHING, Effects, HandlerResult, State
 from runtime.partition_state import PartitionState
 from runtime.processor import StreamProcessor
 from runtime.publisher import Publisher
-from services.intake.core import RuleBook
+from services.intake.core import Decision, RuleBook
 from services.intake.handlers import IntakeHandlers
 from services.scoring.handlers import StoreWriter
 from services.scoring.store import store
@@ -192,6 +193,20 @@ def _dates_by_attempt(self: IntakeHandlers, record: Any, pending: Mapping[bytes,
         self._book = patient
 
 
+def _corrects_nothing_of_what_is_presumed(self: IntakeHandlers, decision: Decision, answers: Any) -> tuple[Any, ...]:
+    messages: tuple[Any, ...] = _outcome(self, decision, answers)
+    return messages[:1] if decision.presumed else messages
+
+
+def _corrects_one_for_an_application(self: IntakeHandlers, decision: Decision, answers: Any) -> tuple[Any, ...]:
+    return _outcome(self, decision, answers)[:2]
+
+
+def _dates_corrections_by_the_last_answer(self: IntakeHandlers, decision: Decision, answers: Any) -> tuple[Any, ...]:
+    last = max((each.at for each in answers.values()), default=decision.submitted_at)
+    return _outcome(self, decision, {slug: replace(each, at=last) for slug, each in answers.items()})
+
+
 def _keeps_one_submission_per_id(self: IntakeHandlers, record: Any, pending: Mapping[bytes, State]) -> HandlerResult:
     handled = _on_submitted(self, record, pending)
     same = any(json.loads(state[1])["application_id"].encode() == record.key for state in pending.values())  # type: ignore[arg-type]
@@ -260,6 +275,7 @@ _ask_again, _on_provided, _on_submitted = (
     IntakeHandlers._on_provided,
     IntakeHandlers._on_submitted,
 )
+_outcome = IntakeHandlers._outcome
 _before, _apply, _changes, _smaller = Store._before, Store.apply, store._changes_of, StoreWriter._smaller
 
 REBALANCES = ("join", "leave", "kill", "freeze", "coordination faults", "coordinator moves")
@@ -302,6 +318,9 @@ MUTANTS: dict[str, Mutant] = {
     "takes a partial reply for all": Mutant(IntakeHandlers, "_on_incomplete", _takes_a_partial_reply_for_all),
     "never gives up": Mutant(IntakeHandlers, "_ask_again", _never_gives_up),
     "dates by attempt": Mutant(IntakeHandlers, "_on_provided", _dates_by_attempt),
+    "corrects nothing of what is presumed": Mutant(IntakeHandlers, "_outcome", _corrects_nothing_of_what_is_presumed),
+    "corrects one for an application": Mutant(IntakeHandlers, "_outcome", _corrects_one_for_an_application),
+    "dates corrections by the last answer": Mutant(IntakeHandlers, "_outcome", _dates_corrections_by_the_last_answer),
     "keeps one submission per id": Mutant(IntakeHandlers, "_on_submitted", _keeps_one_submission_per_id),
     "moves under the old key": Mutant(IntakeHandlers, "_moved", _moves_under_the_old_key),
     "lets the last one win": Mutant(store, "_changes_of", _lets_the_last_one_win),

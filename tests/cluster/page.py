@@ -6,10 +6,10 @@ from html import escape
 from typing import NamedTuple
 
 from benchmarks.virtual_time import EPOCH_MS
-from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED, DOCUMENTS_PROVIDED, DOCUMENTS_REQUESTED
+from contracts.topics import ALL, APPLICATIONS_DECIDED
 from tests.cluster.history import PARTITIONS, History
 
-TOPICS = (APPLICATIONS_SUBMITTED.name, DOCUMENTS_REQUESTED.name, DOCUMENTS_PROVIDED.name, APPLICATIONS_DECIDED.name)
+TOPICS = tuple(topic.name for topic in ALL)
 # Told apart by people who see colours differently, too (Okabe and Ito).
 COLOURS = ("#0072b2", "#e69f00", "#009e73")
 LEFT, WIDTH, ROW, LANE = 190.0, 1025.0, 16.0, 52.0

@@ -3,13 +3,14 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from random import Random
-from typing import Any
+from typing import Any, cast
 
-from contracts.events import MAX_INTEGER, ApplicationSubmitted
+from contracts.events import MAX_INTEGER, Answer, ApplicationSubmitted, DocumentAnswer
 from contracts.records import short_digest
 from contracts.topics import (
     APPLICATIONS_DECIDED,
     APPLICATIONS_SUBMITTED,
+    CORRECTIONS_REQUESTED,
     DOCUMENTS_PROVIDED,
     DOCUMENTS_REQUESTED,
     MAX_RECORD_BYTES,
@@ -18,6 +19,7 @@ from contracts.topics import (
 from domain import load_domain
 from services.intake.context import facts_of, seal
 from services.intake.core import decide, look_ups
+from services.intake.corrections import corrections_of
 from tests.support.filings import book, filed
 
 SIGNING_KEY = b"dev-only"
@@ -64,11 +66,23 @@ def _outcome(event: dict[str, Any], draw: Random) -> dict[str, Any]:
     return outcome | {"rules_version": draw.choice((1, MAX_INTEGER)), "revision": draw.choice((0, 16))}
 
 
+def _correction(event: dict[str, Any], draw: Random) -> dict[str, Any]:
+    facts = _facts(event)
+    slug, wrong = look_ups(facts, book())[0], draw.choice(("missing", "mismatch"))
+    answers = {slug: DocumentAnswer(slug, cast("Answer", wrong), "dan_cu", facts.submitted_at)}
+    decision = decide(facts, answers, book())
+    correction: dict[str, Any] = json.loads(
+        corrections_of(decision, answers, book().desk(facts.submitted_at))[0].to_json()
+    )
+    return correction | {"addressees": draw.choice((["owner"], ["citizen", "owner"]))}
+
+
 VALUES: dict[str, Callable[[dict[str, Any], Random], dict[str, Any]]] = {
     APPLICATIONS_SUBMITTED.name: lambda event, _: event,
     DOCUMENTS_REQUESTED.name: _request,
     DOCUMENTS_PROVIDED.name: _reply,
     APPLICATIONS_DECIDED.name: _outcome,
+    CORRECTIONS_REQUESTED.name: _correction,
 }
 
 # Values that are no JSON, or no event; each is made from a good one.
@@ -183,6 +197,12 @@ WRONG: dict[str, dict[str, Sequence[Any]]] = {
         "G" * 16, 0),
         "outcome": ("", "END_TO_END", None, 1), "reasons": (*LISTS, ["A"], ["a"] * 17), "components": LISTS,
     },
+    CORRECTIONS_REQUESTED.name: {
+        "application_id": NAMES, "province": CODES, "procedure": CODES, "submission": ("", "0" * 15, "G" * 16, 0),
+        "answer": ("", "found", "refused", None, 1), "addressees": (*LISTS, [], ["owner"] * 3, ["nobody"]),
+        "requested_at": TIMES, "worked_off_at": TIMES, "database": ("", "A", None, 7),
+        "component": ("", None, "x" * 65),
+    },
 }  # fmt: skip
 # Values that keep the contract, and that their reader refuses all the same: fields to change, by reason.
 REFUSED: dict[str, dict[str, dict[str, Any]]] = {
@@ -202,6 +222,7 @@ REFUSED: dict[str, dict[str, dict[str, Any]]] = {
         "unknown_procedure": {"procedure": "9.999999"}, "unknown_province": {"province": "99"},
         "wrong_authority": {"authority": "ministry"},
     },
+    CORRECTIONS_REQUESTED.name: {"unknown_database": {"database": "no_such_database"}},
 }  # fmt: skip
 # What nobody minds: unknown fields are ignored, whatever is in them.
 HARMLESS: dict[str, Change] = {

@@ -15,6 +15,7 @@ from contracts.events import DocumentsRequested
 from contracts.topics import (
     APPLICATIONS_DECIDED,
     APPLICATIONS_SUBMITTED,
+    CORRECTIONS_REQUESTED,
     DOCUMENTS_PROVIDED,
     DOCUMENTS_REQUESTED,
     Topic,
@@ -88,6 +89,14 @@ def outcome(event: dict[str, Any]) -> bytes:
     return parameters().oracle(PARTITIONS).decide(record).to_json()
 
 
+def correction(event: dict[str, Any]) -> bytes:
+    """A request to correct what a database said that does not exist."""
+    asked = {"application_id": event["application_id"], "submission": "0" * 16, "component": "giay_bao_tu"}
+    where = {"procedure": event["procedure"], "province": event["province"], "database": "no_such_database"}
+    when = {"requested_at": event["submitted_at"], "worked_off_at": event["submitted_at"]}
+    return json.dumps(asked | where | {"answer": "missing", "addressees": ["owner"]} | when).encode()
+
+
 def submissions() -> list[Case]:
     """One for each reason for which intake refuses a submission that a client can send."""
     flipped = "ministry" if EVENTS[6]["authority"] == "province" else "province"
@@ -153,6 +162,7 @@ def between_services() -> list[Case]:
         ),
         Case(DOCUMENTS_REQUESTED, other, mended, "key_mismatch", to_file),
         Case(DOCUMENTS_PROVIDED, KEY, reply(GOOD, b"not the signing key"), "forged_context", to_file, answer),
+        Case(CORRECTIONS_REQUESTED, KEY, correction(GOOD), "unknown_database", ("drop", "--why", "không có cơ sở này")),
         Case(APPLICATIONS_DECIDED, KEY, b"{}", "breaks_contract", to_file, decided),
         Case(APPLICATIONS_DECIDED, KEY, None, "tombstone", ("drop", "--why", "thử nghiệm, không phải kết quả")),
     ]

@@ -7,7 +7,13 @@ from typing import Any
 
 import pytest
 
-from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED, DOCUMENTS_PROVIDED, DOCUMENTS_REQUESTED
+from contracts.topics import (
+    APPLICATIONS_DECIDED,
+    APPLICATIONS_SUBMITTED,
+    CORRECTIONS_REQUESTED,
+    DOCUMENTS_PROVIDED,
+    DOCUMENTS_REQUESTED,
+)
 from domain import load_domain
 from paperless.population.scenario import load_scenario
 from paperless.traffic.driver import DrivePlan, drive
@@ -19,6 +25,7 @@ from tests.support.service_processes import Service
 APPLICATIONS, SHARE, WITHIN_S = 600, 0.1, 30
 SUBMITTED, REQUESTED = APPLICATIONS_SUBMITTED.name, DOCUMENTS_REQUESTED.name
 PROVIDED, DECIDED = DOCUMENTS_PROVIDED.name, APPLICATIONS_DECIDED.name
+CORRECTED = CORRECTIONS_REQUESTED.name
 # What every run has; `calm` answers at once and completely.
 CALM_EDGES = {
     ("-", f"driver: send {SUBMITTED}"),
@@ -31,6 +38,9 @@ CALM_EDGES = {
     (f"vneid_mock: send {PROVIDED}", f"intake: process {PROVIDED}"),
     (f"intake: process {PROVIDED}", f"intake: send {DECIDED}"),
     (f"intake: send {DECIDED}", f"scoring: process {DECIDED}"),
+    # What a database lacks has no reason to wait for a fault.
+    (f"intake: process {PROVIDED}", f"intake: send {CORRECTED}"),
+    (f"intake: send {CORRECTED}", f"vneid_mock: process {CORRECTED}"),
     ("scoring: process batch", "scoring: apply outcome"),
     *{("-", f"{service}: process batch") for service in ("intake", "vneid_mock", "scoring")},
 }

@@ -10,15 +10,19 @@ from contracts.topics import (
     ALL,
     APPLICATIONS_DECIDED,
     APPLICATIONS_SUBMITTED,
+    CORRECTIONS_REQUESTED,
     DEFAULT_PARTITIONS,
     DOCUMENTS_PROVIDED,
     DOCUMENTS_REQUESTED,
 )
 from domain import load_domain
+from runtime.messages import NOTHING
 from services.intake.core import RuleBook
 from services.intake.handlers import IntakeHandlers
 from services.scoring.rollup.outcome import decode
+from services.vneid_mock.control import PlanState
 from services.vneid_mock.core import Vneid, respond
+from services.vneid_mock.handlers import VneidHandlers
 from services.vneid_mock.plan_files import load_plan
 from services.vneid_mock.registry import Registry
 from tests.support.fakes_runtime import Sent, effects_of
@@ -85,6 +89,19 @@ def test_the_mock_answers_every_recorded_request(message):
 def test_intake_decides_a_recorded_reply_as_recorded(name):
     sent = Sent(*effects_of(intake().on_record(golden(DOCUMENTS_PROVIDED, name).record, {})).publish[0])
     assert sent.value == golden(APPLICATIONS_DECIDED, name).value
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_a_recorded_reply_asks_for_the_recorded_correction(name):
+    _, *rest = effects_of(intake().on_record(golden(DOCUMENTS_PROVIDED, name).record, {})).publish
+    recorded = [message.value for message in of_topic(CORRECTIONS_REQUESTED) if message.name == name]
+    assert [(sent[0], sent[2]) for sent in rest] == [(CORRECTIONS_REQUESTED.name, value) for value in recorded]
+
+
+@pytest.mark.parametrize("message", of_topic(CORRECTIONS_REQUESTED), ids=lambda message: message.name)
+def test_the_owners_take_every_recorded_correction(message):
+    handlers = VneidHandlers(Registry.of(load_domain()), PlanState(load_plan("calm"), 0), partitions=DEFAULT_PARTITIONS)
+    assert handlers.on_record(message.record, {}) == NOTHING
 
 
 @pytest.mark.parametrize("message", of_topic(APPLICATIONS_DECIDED), ids=lambda message: message.name)

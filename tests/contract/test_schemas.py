@@ -100,6 +100,20 @@ VERSION_1: dict[str, dict[str, Fields]] = {
             "database": "string or null",
         },
     },
+    "corrections.requested": {
+        "CorrectionRequested": {
+            "application_id": "string",
+            "submission": "string",
+            "component": "string",
+            "procedure": "string",
+            "province": "string",
+            "database": "string",
+            "answer": "missing|mismatch",
+            "addressees": "array of owner|citizen",
+            "requested_at": "date-time",
+            "worked_off_at": "date-time",
+        }
+    },
 }
 
 

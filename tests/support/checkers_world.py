@@ -49,20 +49,27 @@ def outcome_of(record: LoggedRecord) -> bytes:
     return oracle().decide(record).to_json()
 
 
+def corrections_of(record: LoggedRecord) -> list[bytes]:
+    return [correction.to_json() for correction in oracle().foresee(record).corrections]
+
+
 @dataclass
 class Log:
-    """Both logs and the dead letters by partition, and the roll-up that stands for the live store."""
+    """The three logs and the dead letters by partition, and the roll-up that stands for the live store."""
 
     submitted: dict[int, list[LoggedRecord]] = field(default_factory=dict)
     decided: dict[int, list[LoggedRecord]] = field(default_factory=dict)
+    requested: dict[int, list[LoggedRecord]] = field(default_factory=dict)
     letters: list[RefusedRecord] = field(default_factory=list)
 
     @staticmethod
     def of(count: int = 400) -> "Log":
-        log = Log({number: [] for number in range(PARTITIONS)}, {number: [] for number in range(PARTITIONS)})
+        log = Log(_partitions(), _partitions(), _partitions())
         for key, value in submissions(count):
             record = log.submit(key, value)
             log.decide(key, outcome_of(record))
+            for correction in corrections_of(record):
+                log.request(key, correction)
         return log
 
     def submit(self, key: bytes | None, value: bytes | None, partition: int | None = None) -> LoggedRecord:
@@ -70,6 +77,9 @@ class Log:
 
     def decide(self, key: bytes, value: bytes) -> LoggedRecord:
         return _append(self.decided, key, value, None)
+
+    def request(self, key: bytes, value: bytes) -> LoggedRecord:
+        return _append(self.requested, key, value, None)
 
     def live(self) -> Rollup:
         """What scoring has made of the log as it is now."""
@@ -91,6 +101,8 @@ class Log:
             auditor.decided(records)
         for records in _in_pieces(self.submitted[number]):
             auditor.submitted(records)
+        for records in _in_pieces(self.requested[number]):
+            auditor.requested(records)
         return auditor.result(with_content=with_content)
 
     def verdict(
@@ -111,6 +123,10 @@ class Log:
             number: {name: value for name, value in hashes.items() if partition_of(name.encode(), PARTITIONS) == number}
             for number in range(PARTITIONS)
         }
+
+
+def _partitions() -> dict[int, list[LoggedRecord]]:
+    return {number: [] for number in range(PARTITIONS)}
 
 
 def not_arrived(

@@ -16,6 +16,7 @@ from contracts.records import partition_of
 from contracts.topics import (
     APPLICATIONS_DECIDED,
     APPLICATIONS_SUBMITTED,
+    CORRECTIONS_REQUESTED,
     DOCUMENTS_PROVIDED,
     DOCUMENTS_REQUESTED,
     Topic,
@@ -147,6 +148,7 @@ def poison() -> list[tuple[Topic, str, bytes, bytes | None, str]]:
         (DOCUMENTS_PROVIDED, "intake", key, b"{}", "breaks_contract"),
         (DOCUMENTS_REQUESTED, "vneid_mock", key, b"{}", "breaks_contract"),
         (DOCUMENTS_REQUESTED, "vneid_mock", other, request(good), "key_mismatch"),
+        (CORRECTIONS_REQUESTED, "vneid_mock", key, b"{}", "breaks_contract"),
         (APPLICATIONS_DECIDED, "scoring", key, b"{}", "breaks_contract"),
         (APPLICATIONS_DECIDED, "scoring", key, None, "tombstone"),
     ]

@@ -9,7 +9,13 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED, DOCUMENTS_PROVIDED, DOCUMENTS_REQUESTED
+from contracts.topics import (
+    APPLICATIONS_DECIDED,
+    APPLICATIONS_SUBMITTED,
+    CORRECTIONS_REQUESTED,
+    DOCUMENTS_PROVIDED,
+    DOCUMENTS_REQUESTED,
+)
 from runtime.consumer import PartitionConsumer
 from runtime.metrics import Metrics
 from runtime.partition_state import PendingOptions
@@ -33,6 +39,7 @@ from tests.support.filings import Submitted, book, registry
 
 SUBMITTED, REQUESTED = APPLICATIONS_SUBMITTED.name, DOCUMENTS_REQUESTED.name
 PROVIDED, DECIDED = DOCUMENTS_PROVIDED.name, APPLICATIONS_DECIDED.name
+CORRECTED = CORRECTIONS_REQUESTED.name
 PATIENCE_S = 4.0
 
 
@@ -105,8 +112,8 @@ class TracedFlow:
         )
         self.mock = Member(
             self,
-            (REQUESTED,),
-            lambda resources: _kernel(knows, resources, (REQUESTED,), PendingOptions(opens=REQUESTED)),
+            (REQUESTED, CORRECTED),
+            lambda resources: _kernel(knows, resources, (REQUESTED, CORRECTED), PendingOptions(opens=REQUESTED)),
             MOCK_METRICS,
             self._tracing("vneid_mock"),
         )

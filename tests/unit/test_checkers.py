@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from contracts.records import partition_of, short_digest
-from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED
+from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED, CORRECTIONS_REQUESTED
 from paperless.verification.checkers import Verdict, merged
 from paperless.verification.positions import LoggedRecord, RefusedRecord, Submission
 from services.scoring.rollup.cells import HASH_SPAN, CellKey, Fingerprint, Measures, Snapshot, add_cells
@@ -444,3 +444,83 @@ def test_readings_of_partitions_add_up_to_the_whole():
     log = Log.of()
     whole = log.live().snapshot()
     assert merged(log.audit(number).recount for number in range(PARTITIONS)) == whole
+
+
+# --- requests for corrections ---------------------------------------------------------------------------------------
+
+
+def test_every_request_for_a_correction_is_counted_once():
+    log = Log.of()
+    everything = [record for records in log.requested.values() for record in records]
+    for record in log.requested[0][:5]:
+        log.request(record.key or b"", record.value or b"")
+    for with_oracle in (True, False):
+        verdict = log.verdict(log.live().snapshot(), with_oracle=with_oracle)
+        assert verdict.ok, verdict
+        assert (verdict.corrections.requested, verdict.corrections.repeated) == (len(everything), 5)
+        assert len(everything) > 20
+
+
+@pytest.mark.parametrize("with_oracle", [True, False])
+def test_a_request_that_was_never_made_is_lost(with_oracle: bool):
+    log = Log.of()
+    gone = log.requested[1].pop(3)
+    verdict = log.verdict(log.live().snapshot(), with_oracle=with_oracle)
+    assert (verdict.ok, len(verdict.corrections.lost)) == (False, 1)
+    assert named(verdict, "correction request", name_of(gone), json.loads(gone.value or b"")["component"], "lost")
+
+
+@pytest.mark.parametrize("with_oracle", [True, False])
+def test_a_request_without_cause_is_named(with_oracle: bool):
+    log = Log.of()
+    template = log.requested[0][2]
+    log.request(template.key or b"", altered(template, component="nobody_needs_it"))
+    verdict = log.verdict(log.live().snapshot(), with_oracle=with_oracle)
+    assert (verdict.ok, len(verdict.corrections.unfounded)) == (False, 1)
+    assert named(verdict, "correction request", name_of(template), "nobody_needs_it", "without cause")
+
+
+def test_a_request_and_its_loss_do_not_cancel_out():
+    log = Log.of()
+    gone = log.requested[0].pop(0)
+    log.request(gone.key or b"", altered(gone, component="nobody_needs_it"))
+    verdict = log.verdict(log.live().snapshot())
+    assert (len(verdict.corrections.lost), len(verdict.corrections.unfounded)) == (1, 1)
+
+
+@pytest.mark.parametrize("change", [{"database": "con_dau"}, {"worked_off_at": "2025-10-08T17:00:00+07:00"}])
+def test_a_request_that_says_something_else_is_named(change: dict[str, str]):
+    log = Log.of()
+    template = log.requested[0][2]
+    log.requested[0][2] = template._replace(value=altered(template, **change))
+    verdict = log.verdict(log.live().snapshot())
+    assert (verdict.ok, len(verdict.corrections.wrong)) == (False, 1)
+    assert named(verdict, "correction request", name_of(template), "other than it must be")
+
+
+@pytest.mark.parametrize("with_oracle", [True, False])
+def test_two_requests_about_one_record_that_differ_are_named(with_oracle: bool):
+    log = Log.of()
+    template = log.requested[1][2]
+    log.request(template.key or b"", altered(template, database="con_dau"))
+    verdict = log.verdict(log.live().snapshot(), with_oracle=with_oracle)
+    assert (verdict.ok, len(verdict.corrections.wrong), verdict.corrections.repeated) == (False, 1, 1)
+
+
+@pytest.mark.parametrize("value", [b"{", None])
+def test_a_broken_request_asks_for_nothing(value: bytes | None):
+    log = Log.of()
+    broken = log.requested[0][1]
+    log.requested[0][1] = broken._replace(value=value)
+    verdict = log.verdict(log.live().snapshot())
+    assert (verdict.ok, len(verdict.corrections.lost)) == (False, 1)
+
+
+def test_a_request_that_was_set_aside_asks_for_nothing():
+    log = Log.of()
+    template = log.requested[0][1]
+    foreign = log.request(template.key or b"", altered(template, component="nobody_needs_it", database="no_such"))
+    log.letters.append(RefusedRecord(CORRECTIONS_REQUESTED.name, 0, foreign.offset, "unknown_database"))
+    verdict = log.verdict(log.live().snapshot())
+    assert verdict.ok, verdict
+    assert verdict.dead_letters == {f"{CORRECTIONS_REQUESTED.name}: unknown_database": 1}

@@ -11,6 +11,7 @@ from paperless.cli.terminal import open_terminal
 from paperless.language import texts
 from paperless.traffic.manifest import ManifestError
 from paperless.verification.checkers import Verdict
+from paperless.verification.corrections import CorrectionCount
 from paperless.verification.positions import RefusedRecord
 from paperless.verification.verify import VerifyError
 from runtime.settings import KafkaAccess
@@ -19,7 +20,8 @@ from services.scoring.rates.rates import Rate
 FINE = Verdict(
     submitted=1_206, decided=1_200, dead_lettered=3, lost=0, counted_twice=0, moved=4, replayed=2, dropped=1,
     re_delivered=17, presumed=2, overruled=1, conflicts=0, live_equals_recount=True, recount_equals_oracle=True,
-    dead_letters={"applications.submitted: not_json": 3}, settled={"applications.submitted: repaired": 2},
+    corrections=CorrectionCount(90, 4), dead_letters={"applications.submitted: not_json": 3},
+    settled={"applications.submitted: repaired": 2},
     open_dead_letters=(
         RefusedRecord("applications.submitted", 1, 7, "not_json", "0199bf9f-4fe8-7999-8999-999999999999"),
         RefusedRecord("applications.submitted", 0, 8, "not_json", None, "begun"),
@@ -46,6 +48,9 @@ def test_a_good_verdict_is_followed_by_every_count(capsys):
         "presumed 2",
         "overruled 1",
         "conflicts 0",
+        "corrections 90",
+        "lost of them 0",
+        "wrong of them 0",
         "live = recount = oracle",
         "settled 2 applications.submitted: repaired",
         "dead letters 3 applications.submitted: not_json",

@@ -28,7 +28,8 @@ def traces(domain: Domain) -> list[object]:
     population, oracle = Population(day), oracle_for(domain, named_plan("rough"), 3)
     records = [Record(*population.submission(arrival)) for arrival in arrivals(day)]
     volumes = [each.applications for scenario in (national, week) for each in simulated_days(scenario, domain, seed=3)]
-    return [volumes, [record.value for record in records], [oracle.decide(each, key_partition=0) for each in records]]
+    foreseen = [oracle.foresee(each, key_partition=0) for each in records]
+    return [volumes, [record.value for record in records], foreseen]
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,16 @@ from services.vneid_mock.faults import FaultPlan
 from services.vneid_mock.plan_files import named_plan
 from tests.support.fakes_runtime import Stored
 from tests.support.filings import Submitted, filed, submitted
-from tests.support.traced_flow import DECIDED, PATIENCE_S, PROVIDED, REQUESTED, SUBMITTED, TracedFlow, name_of
+from tests.support.traced_flow import (
+    CORRECTED,
+    DECIDED,
+    PATIENCE_S,
+    PROVIDED,
+    REQUESTED,
+    SUBMITTED,
+    TracedFlow,
+    name_of,
+)
 
 ONE, OTHER = (submitted(event) for event in filed(3)[:2])
 CALM = named_plan("calm")
@@ -23,6 +32,11 @@ ANSWERED = {
     (f"vneid_mock: send {PROVIDED}", f"intake: process {PROVIDED}"),
 }
 OUTCOME = {(f"intake: process {PROVIDED}", f"intake: send {DECIDED}")}
+# One of two databases lacks what it is asked for.
+CORRECTION = {
+    (f"intake: process {PROVIDED}", f"intake: send {CORRECTED}"),
+    (f"intake: send {CORRECTED}", f"vneid_mock: process {CORRECTED}"),
+}
 STORED = {
     (f"intake: send {DECIDED}", f"scoring: process {DECIDED}"),
     ("scoring: process batch", "scoring: apply outcome"),
@@ -137,8 +151,8 @@ async def test_an_application_filed_again_goes_on_with_its_trace(url):
 async def test_two_applications_are_two_traces(url):
     flow = await TracedFlow(url, CALM).start()
     await flow.submit(ONE, OTHER)
-    await flow.play(flow.intake, flow.mock, flow.intake, flow.scoring)
-    assert flow.edges() == FILED | ASKED | ANSWERED | OUTCOME | STORED | BATCHES
+    await flow.play(flow.intake, flow.mock, flow.intake, flow.scoring, flow.mock)
+    assert flow.edges() == FILED | ASKED | ANSWERED | OUTCOME | CORRECTION | STORED | BATCHES
     assert len(flow.traces(f"scoring: process {DECIDED}")) == 2
 
 

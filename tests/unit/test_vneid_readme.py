@@ -54,5 +54,5 @@ def test_every_switch_has_a_section_that_explains_it():
 def test_the_readme_lists_every_reason_for_a_refusal():
     source = "".join(FOLDER.joinpath(f"{name}.py").read_text("utf-8") for name in ("core", "registry"))
     reasons = set(re.findall(rf'{Reject.__name__}\("(\w+)"', source))
-    assert len(reasons) == 5
+    assert len(reasons) == 6
     assert reasons <= set(re.findall(r"`(\w+)`", README.partition("## What it refuses")[2]))
