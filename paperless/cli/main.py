@@ -13,6 +13,7 @@ from paperless.chaos.port import ChaosError
 from paperless.cli import (
     calibrate,
     chaos,
+    corrections,
     demo,
     dlq,
     fidelity,
@@ -96,6 +97,7 @@ app.add_typer(dlq.app, name="dlq", help="Dead letters: refused records listed, l
 app.command()(tables.rates)
 app.command()(tables.why)
 app.command()(whatif.whatif)
+app.command()(corrections.corrections)
 app.command()(fidelity.fidelity)
 app.command()(calibrate.calibrate)
 app.command()(topics.topics)

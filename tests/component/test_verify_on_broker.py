@@ -1,5 +1,6 @@
 """Verification against a real log: what is read, and what becomes of it when parts do not answer."""
 
+import asyncio
 import json
 import threading
 from collections.abc import Iterator
@@ -8,14 +9,17 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from typer.testing import CliRunner
 
 from contracts.records import partition_of
-from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED
+from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED, CORRECTIONS_REQUESTED
+from domain import load_domain
+from paperless.cli.main import app
 from paperless.language import Message, message
 from paperless.local.ports import Ports
 from paperless.operations.topics import ensure_topics
 from paperless.verification.log_reader import LogReader
-from paperless.verification.positions import RefusedRecord
+from paperless.verification.positions import LoggedRecord, RefusedRecord
 from paperless.verification.verify import RunParameters, Target, VerifyError, verify
 from runtime.dead_letters import dead_letter
 from runtime.settings import KafkaAccess
@@ -79,10 +83,19 @@ async def identity(broker: Broker) -> str:
     return (await ensure_topics(broker.access, partitions=PARTITIONS)).log_identity
 
 
+def sides(log: Log) -> list[tuple[str, dict[int, list[LoggedRecord]]]]:
+    """The records of a log by topic and partition."""
+    return [
+        (APPLICATIONS_SUBMITTED.name, log.submitted),
+        (APPLICATIONS_DECIDED.name, log.decided),
+        (CORRECTIONS_REQUESTED.name, log.requested),
+    ]
+
+
 async def write(broker: Broker, log: Log) -> None:
     """Put a log of the world onto the broker; offsets come out the same."""
     async with AIOKafkaProducer(bootstrap_servers=broker.address, acks="all", linger_ms=5) as producer:
-        for topic, side in ((APPLICATIONS_SUBMITTED.name, log.submitted), (APPLICATIONS_DECIDED.name, log.decided)):
+        for topic, side in sides(log):
             for number, records in side.items():
                 for record in records:
                     await producer.send(topic, record.value, key=record.key, partition=number)
@@ -107,10 +120,7 @@ async def test_a_partition_is_read_whole_and_in_order(broker, identity):
     await write(broker, log)
     async with LogReader(broker.access) as reader:
         for number in range(PARTITIONS):
-            for topic, written in (
-                (APPLICATIONS_SUBMITTED.name, log.submitted),
-                (APPLICATIONS_DECIDED.name, log.decided),
-            ):
+            for topic, written in sides(log):
                 pieces = [piece async for piece in reader.logged(topic, number)]
                 assert [record for piece in pieces for record in piece] == written[number]
             letters = [letter for letter in log.letters if letter.partition == number]
@@ -137,6 +147,7 @@ async def test_a_good_log_and_store_are_ok(broker, identity, api):
     )
     assert verdict.ok, verdict
     assert (verdict.submitted, verdict.decided) == (120, 120)
+    assert verdict.corrections.requested == sum(map(len, log.requested.values())) > 5
     assert told[-1] == message("verifying.recounted", done=PARTITIONS, partitions=PARTITIONS)
 
 
@@ -200,3 +211,17 @@ async def test_a_silent_broker_is_named_before_anything_else(api):
             parameters=run_parameters(),
             log_identity="x",
         )
+
+
+async def test_the_backlog_of_the_owners_is_counted_over_the_log(broker, identity, tmp_path):
+    log = Log.of(120)
+    await write(broker, log)
+    await write(broker, Log({}, {}, log.requested))
+    result = tmp_path / "corrections.json"
+    words = ["--kafka", broker.address, "--day", "2025-10-31", "--json", str(result)]
+    ended = await asyncio.to_thread(CliRunner().invoke, app, ["corrections", *words])
+    assert ended.exit_code == 0, ended.output
+    told = json.loads(result.read_text("utf-8"))
+    assert told["total"]["requested"] == sum(map(len, log.requested.values()))
+    assert told["total"]["backlog"] + told["total"]["worked_off"] == told["total"]["requested"]
+    assert {row["database"] for row in told["owners"]} <= load_domain().databases.keys()

@@ -73,7 +73,9 @@ def test_too_many_applications_for_memory_say_how_many_fit(paperless, tmp_path):
     assert nothing_started(tmp_path)
 
 
-@pytest.mark.parametrize("command", [["send"], ["status"], ["verify"], ["rates"], ["why"], ["topics"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "command", [["send"], ["status"], ["verify"], ["rates"], ["why"], ["corrections"], ["topics"]], ids=" ".join
+)
 def test_nothing_running_says_how_to_start_it(paperless, tmp_path, command):
     line = one_sentence(paperless(*command))
     assert f"nothing is running in {tmp_path / 'build' / 'run'}" in line
@@ -210,7 +212,7 @@ def test_a_wrong_option_is_a_usage_error(paperless, arguments, words):
     assert words in ended.error
 
 
-COMMANDS = ["demo", "up", "status", "down", "send", "verify", "rates", "why", "topics", "secrets"]
+COMMANDS = ["demo", "up", "status", "down", "send", "verify", "rates", "why", "corrections", "topics", "secrets"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -3,12 +3,14 @@
 import io
 import re
 from dataclasses import fields, replace
+from datetime import date, datetime
 
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from domain import load_domain
+from domain import VN, load_domain
+from paperless.cli.corrections import backlog_table
 from paperless.cli.demo_output import DemoResult, show
 from paperless.cli.load_output import print_comparison, print_result
 from paperless.cli.rate_tables import league_table, rates_shown, why_shown
@@ -17,6 +19,7 @@ from paperless.cli.terminal import FULL_WIDTH, Terminal
 from paperless.language import LANGUAGES, texts
 from paperless.traffic.load.compare import compare, differences
 from paperless.verification.checkers import Verdict
+from paperless.verification.correction_backlog import OwnerBacklog
 from services.scoring.rates.rates import Counts, RatesTable, ranked, rate, rates_table, row_of
 from services.scoring.rates.why import REASON_NAMES, DatabaseRow, PairRow, ReasonRow, WhyTable
 from tests.support.load_examples import figures_of, recorded, result_of
@@ -85,6 +88,11 @@ def everything(language, *, wide: bool = False) -> list[str]:
     screen = terminal(language, wide=wide)
     rates, why = full_rates(), full_why()
     screen.show(*rates_shown(screen.texts, rates, wide=wide), *why_shown(screen.texts, why, wide=wide))
+    backlogs = [
+        OwnerBacklog(slug, MANY, MANY, MANY, MANY, MANY, MANY, datetime(2025, 10, 8, tzinfo=VN))
+        for slug in DOMAIN.databases
+    ]
+    screen.show(backlog_table(screen.texts, backlogs, date(2025, 10, 31), wide=wide))
     shown_demo(screen, VERDICT, NOWHERE)
     slow, fast = (result_of(figures_of(recorded([each] * 50))) for each in (400.0, 100.0))
     print_result(screen, slow)
@@ -131,7 +139,11 @@ def test_in_english_only_names_of_places_are_vietnamese():
 def test_in_vietnamese_no_table_has_an_english_header():
     english, lines = texts("en").sentences, everything("vi")
     # What both call the same is no mixture.
-    words = {said for key, said in english.items() if key.startswith(("rates.", "why.", "verdict.")) and " " in said}
+    words = {
+        said
+        for key, said in english.items()
+        if key.startswith(("rates.", "why.", "corrections.", "verdict.")) and " " in said
+    }
     same = {said for key, said in english.items() if texts("vi").sentences[key] == said}
     assert [(word, line) for word in words - same for line in lines if word in line] == []
 

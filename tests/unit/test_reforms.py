@@ -1,7 +1,9 @@
 """Reforms as data: the world of a day is that of the base day with the steps that hold, and each changes something."""
 
+import json
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -10,6 +12,8 @@ from paperless.fidelity.tally import Tallies, oracle_for, tallies_of
 from paperless.population.arrivals import SimulatedDay, arrivals
 from paperless.population.population import Population
 from paperless.population.scenario import load_scenario, simulated_days
+from paperless.verification.oracle import Oracle
+from paperless.verification.positions import LoggedRecord
 from services.intake.core import RuleBook
 from services.vneid_mock.plan_files import named_plan
 from services.vneid_mock.registry import Registry
@@ -48,12 +52,19 @@ def concerned(reform: Reform) -> dict[str, float]:
     return {code: weight for code, weight in DOMAIN.mix() if code in chosen}
 
 
-def played(domain: Domain, day: date, procedures: dict[str, float]) -> tuple[int, Tallies, list[bytes]]:
-    """Return what a day comes to: its volume, its counts, and what is filed."""
+def played(domain: Domain, day: date, procedures: dict[str, float]) -> tuple[int, Tallies, list[bytes], list[Any]]:
+    """Return what a day comes to: its volume, its counts, what is filed, and the first corrections asked for."""
     national = load_scenario("national-day", domain).model_copy(update={"days": (day,), "procedures": procedures})
     (whole,) = simulated_days(national, domain, seed=1)
     (few,) = simulated_days(national, domain, seed=1, applications=APPLICATIONS)
-    return whole.applications, tallies_of(few, oracle_for(domain, named_plan("mild"), 1)), filed(few)
+    oracle, values = oracle_for(domain, named_plan("mild"), 1), filed(few)
+    return whole.applications, tallies_of(few, oracle), values, corrections(oracle, values[:200])
+
+
+def corrections(oracle: Oracle, values: list[bytes]) -> list[Any]:
+    """Return what is asked to be corrected after some applications."""
+    records = [LoggedRecord(0, 0, json.loads(value)["application_id"].encode(), value) for value in values]
+    return [oracle.foresee(record, key_partition=0).corrections for record in records]
 
 
 def filed(day: SimulatedDay) -> list[bytes]:
