@@ -11,11 +11,13 @@ import typer
 
 from domain import Domain, load_domain
 from paperless.cli.options import DAY_S, DEFAULT_STATE, PORTAL, Lang, State, a_number, part_address
+from paperless.cli.signposts import ShownSettings
 from paperless.cli.terminal import Terminal, open_terminal
 from paperless.language.texts import NONE
 from paperless.local.system import attach
 from paperless.traffic.personas import PersonaError, known_personas, persona
 from paperless.traffic.portal_client import PortalClient, PortalError
+from runtime.settings import read_settings
 from services.portal.models import Asking, Component, DecidedView, Question, StatusPage
 
 File = Annotated[
@@ -92,7 +94,9 @@ def _followed(url: str, body: bytes, key: str | None, within_s: float, terminal:
         for step in portal.follow(filed, within_s):
             last = step.page or last
             steps.line("waiting", step.trouble) if step.page is None else steps.page(step.page)
-        terminal.say("submit.look_again", address=f"{url}{filed.links.status}")
+        # The user's own way to the portal, where this command has another: in a container.
+        shown = read_settings(ShownSettings).portal or url
+        terminal.say("submit.look_again", address=f"{shown}{filed.links.status}")
     if last is None:
         raise PortalError(f"the portal at {url} says nothing of {filed.application_id}")
     return last

@@ -231,8 +231,9 @@ def test_no_secret_stands_in_a_container_s_configuration_or_log(composed):
 def test_an_application_is_filed_at_the_portal_from_inside_and_from_this_machine(composed):
     out = composed.run("paperless", "submit", "--persona", "patience")
     assert out.code == 0, out
-    assert "decided   end to end" in out.out
     portal = f"http://127.0.0.1:{composed.portal_port}"
+    assert "end to end" in next(line for line in out.out.splitlines() if line.startswith("decided"))
+    assert f"look again: {portal}/applications/" in out.out
     for _ in range(2):
         ended = paperless("submit", "--persona", "land", "--portal", portal, "--idempotency-key", "a-field", "--json")
         assert ended.code == 0, ended
