@@ -31,6 +31,9 @@ Authority = Annotated[
 Seeds = Annotated[int | None, typer.Option(help="How many seeds to pool, from 1 on.", min=1, max=100)]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
 AsList = Annotated[bool, typer.Option("--list", help="Only list the levers: range, source, mark, cost.")]
+Uncertain = Annotated[
+    bool, typer.Option("--uncertainty", help="Also go through the accepted draws of the assumed values (5-95 %).")
+]
 Costs = Annotated[Path | None, typer.Option(help="A file of your own in place of lever_costs.csv.")]
 Cache = Annotated[Path, typer.Option(help="Folder that keeps drawn days.")]
 
@@ -43,6 +46,7 @@ def whatif(
     scenario: ScenarioName = DEFAULT_SCENARIO,
     plan: Plan = "mild",
     seeds: Seeds = None,
+    uncertainty: Uncertain = False,
     json: AsJson = False,
     listed: AsList = False,
     costs: Costs = None,
@@ -69,7 +73,7 @@ def whatif(
         terminal.show(*levers_shown(terminal.texts, load_levers(), own))
         return
     model = _model(province, scenario, plan, seeds, own, cache)
-    found = answer(model, setting, target=target, run_by=authority)
+    found = answer(model, setting, target=target, run_by=authority, uncertain=uncertainty)
     if json:
         typer.echo(json_module.dumps(found.to_json(), ensure_ascii=False, indent=2).encode())
     else:

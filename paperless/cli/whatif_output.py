@@ -9,6 +9,7 @@ from paperless.language import Texts
 from paperless.language.texts import NONE
 from paperless.whatif.answers import Answer, Compared, LeverRow, TargetAnswer, Way
 from paperless.whatif.levers import BASE, BEST, Levers
+from paperless.whatif.uncertainty import Uncertainty
 
 NAME_WIDTH, BEST_WIDTH, OWNER_WIDTH, SOURCE_WIDTH = 32, 44, 24, 50
 
@@ -28,7 +29,9 @@ def print_answer(terminal: Terminal, found: Answer) -> None:
     if found.target is not None:
         _print_target(terminal, found.target, names)
         terminal.show(gains_table(told_in, found.levers))
-    elif found.place is None and found.setting:
+    if found.uncertainty is not None:
+        _print_uncertainty(terminal, found.uncertainty)
+    elif found.place is None and found.setting and found.target is None:
         terminal.show(provinces_table(told_in, found))
     for caveat in found.caveats:
         terminal.line(f"- {caveat.vi if told_in.language == 'vi' else caveat.en}")
@@ -72,6 +75,26 @@ def _print_way(terminal: Terminal, key: str, wanted: str, way: Way, names: Mappi
     )
     for number, (lever, rate) in enumerate(zip(way.levers, way.steps, strict=True), start=1):
         terminal.line(f"  {told_in('whatif.step', number=number, lever=names[lever], d1=told_in.percent(rate))}")
+
+
+def _print_uncertainty(terminal: Terminal, found: Uncertainty) -> None:
+    told_in = terminal.texts
+    terminal.say("whatif.draws", draws=found.draws, style="bold")
+    for key, spread in (("base", found.base), ("now", found.d1), ("way", found.way)):
+        if spread is not None:
+            ends = f"{told_in.percent(spread.low)} – {told_in.percent(spread.high)}"
+            terminal.line(f"  {told_in(f'whatif.{key}')}: {ends}")
+    if found.reaches is not None:
+        terminal.line(f"  {told_in('whatif.reaches', share=told_in.percent(found.reaches, 0))}")
+    columns = [
+        Column(told_in("whatif.unknown"), number=False),
+        *[Column(told_in(f"whatif.{name}")) for name in ("moves_d1", "moves_gain")],
+    ]
+    rows = [
+        [each.parameter, told_in.number(each.d1_points, 1), told_in.number(each.gain_points, 1)]
+        for each in found.unknowns
+    ]
+    terminal.show(table(told_in("whatif.unknowns"), columns, rows))
 
 
 def gains_table(told_in: Texts, levers: Sequence[LeverRow]) -> RenderableType:

@@ -11,17 +11,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from paperless.whatif.answers import RUNS, Answer, Compared, LeverRow, ProvinceRate, Run, TargetAnswer, Way
+from paperless.fidelity.accepted_draws import read_accepted_draws
+from paperless.whatif.answers import Answer, Compared, LeverRow, ProvinceRate, TargetAnswer, Way
 from paperless.whatif.caveats import Caveat, caveats_of
 from paperless.whatif.combinations import AUTHORITIES, Chosen, Rates, best_sequence, cheapest, shapley, smallest
 from paperless.whatif.levers import BASE, BEST, Lever, Setting
 from paperless.whatif.model import Model
+from paperless.whatif.rates import RUNS, Run
 from paperless.whatif.terms import World
+from paperless.whatif.uncertainty import Uncertainty, Worlds, uncertainty_of
 from paperless.whatif.worlds import checked, world_of
 
 
 def answer(
-    model: Model, setting: Setting | None = None, *, target: float | None = None, run_by: Run = "province"
+    model: Model,
+    setting: Setting | None = None,
+    *,
+    target: float | None = None,
+    run_by: Run = "province",
+    uncertain: bool = False,
 ) -> Answer:
     """Return what the levers of a setting come to, and what would reach a target.
 
@@ -29,7 +37,8 @@ def answer(
         model: where and when is asked.
         setting: by lever how far it is on its way to its best, 0..1; others stand at their base.
         target: D1 to be reached, 0..1; None asks for no way, and gains stay open.
-        run_by: whose D1 the target and the gains are of.
+        run_by: whose D1 the target, the gains and the uncertainty are of.
+        uncertain: whether the accepted draws of the assumed values are gone through; some seconds.
 
     Raises:
         LeverError: no such lever, or no such value of it.
@@ -54,6 +63,7 @@ def answer(
         provinces=tuple(_provinces(model, base, now)),
         levers=tuple(_levers(model, moved, rates)),
         target=target_answer,
+        uncertainty=_uncertainty(model, moved, target_answer, run_by) if uncertain else None,
         caveats=tuple(_caveats(model, moved, target_answer)),
     )
 
@@ -63,6 +73,12 @@ def _caveats(model: Model, setting: Setting, target: TargetAnswer | None) -> lis
     used = [*setting, *[name for way in ways for name in way.levers]] or list(model.levers)
     sample = {"applications": model.evaluator.matrix.applications, "seeds": len(model.seeds)}
     return caveats_of(model.levers, used, sample, target.ceiling_without_procedures if target else None)
+
+
+def _uncertainty(model: Model, setting: Setting, target: TargetAnswer | None, run_by: Run) -> Uncertainty:
+    worlds = Worlds(model.scenario, model.day, model.evaluator, model.levers, run_by, ministry_share(model))
+    way = target.smallest.levers if target and target.smallest else None
+    return uncertainty_of(worlds, read_accepted_draws(), setting, way, target.target if target else None)
 
 
 Counts = tuple[NDArray[np.int64], NDArray[np.int64]]

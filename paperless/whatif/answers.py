@@ -1,13 +1,11 @@
 """What an answer consists of: frozen values, written as JSON as they stand. Rates are 0..1, gains in points of D1."""
 
 from dataclasses import asdict, dataclass
-from typing import Any, Final, Literal
+from typing import Any
 
 from paperless.whatif.caveats import Caveat
-
-# Whose D1: what provinces run, what ministries run, or both; for the country both are weighed by the published mix.
-Run = Literal["province", "ministry", "all"]
-RUNS: Final[tuple[Run, ...]] = ("province", "ministry", "all")
+from paperless.whatif.rates import Run
+from paperless.whatif.uncertainty import Uncertainty
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +80,7 @@ class TargetAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """D1 in a setting of the levers, beside the base; `rates` is by authority, `target` where one was asked for."""
+    """D1 in a setting of the levers, beside the base; `rates` is by authority; two parts only if asked for."""
 
     scenario: str
     day: str
@@ -96,6 +94,7 @@ class Answer:
     provinces: tuple[ProvinceRate, ...]
     levers: tuple[LeverRow, ...]
     target: TargetAnswer | None
+    uncertainty: Uncertainty | None
     caveats: tuple[Caveat, ...]
 
     def to_json(self) -> dict[str, Any]:

@@ -9,10 +9,12 @@ from typer.testing import CliRunner
 from domain import DomainError
 from paperless.cli.main import app
 from paperless.cli.whatif import setting_of
+from paperless.fidelity.accepted_draws import read_accepted_draws
 from paperless.whatif.answer import answer
 from paperless.whatif.answers import Answer
 from paperless.whatif.levers import load_costs, load_levers
 from paperless.whatif.model import Model, load_model
+from paperless.whatif.uncertainty import Worlds
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +68,32 @@ def test_every_answer_says_what_it_hangs_on(asked: Answer, model: Model):
     }
     assert all(caveat.vi and caveat.en and caveat.vi != caveat.en for caveat in asked.caveats)
     assert {caveat.name for caveat in answer(model, {"fee_online": 1.0}).caveats} == {"simulated", "ignorance"}
+
+
+def test_the_accepted_draws_surround_the_answer_and_name_what_matters(model: Model):
+    found = answer(model, {"nothing_asked_anyway": 1.0}, target=0.8, uncertain=True).uncertainty
+    assert found is not None
+    assert found.draws == len(read_accepted_draws().draws) >= 200
+    assert found.base.low < found.base.middle < found.base.high
+    assert found.gain.low > 0
+    assert found.way is not None
+    assert found.reaches is not None
+    assert 0.5 < found.reaches <= 1
+    assert {each.parameter for each in found.unknowns} == set(read_accepted_draws().parameters)
+    moved = [each.d1_points for each in found.unknowns]
+    assert moved == sorted(moved, reverse=True)
+
+
+def test_the_draw_in_use_is_the_answer_itself(model: Model):
+    accepted = read_accepted_draws()
+    worlds = Worlds(model.scenario, model.day, model.evaluator, model.levers, "province", None)
+    in_use = {name: model.day.domain.number(name) for name in accepted.parameters}
+    assert worlds.rates(in_use, [{}]) == [answer(model).rates["province"].base]
+
+
+def test_values_that_leave_no_mix_are_left_out(model: Model):
+    worlds = Worlds(model.scenario, model.day, model.evaluator, model.levers, "province", None)
+    assert worlds.rates({"volume.share_25_services": 0.0}, [{}]) is None
 
 
 def test_drawn_days_are_kept_and_read_again(tmp_path: Path):
