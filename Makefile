@@ -16,7 +16,7 @@ ARGS ?=
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "  ARGS=\"...\" is passed on by demo, test, test-all, torture and lock; PYTHON=... chooses the interpreter"
 
 .PHONY: demo
@@ -26,7 +26,7 @@ demo: $(VENV)/.run ## Play one national day and verify it (needs only Python)
 
 .PHONY: test
 test: $(VENV)/.dev ## Run unit, contract, guard and component tests, in random order; no Docker
-	$(PYTEST) -m "not container and not system" $(ARGS)
+	$(PYTEST) -m "not container and not system and not browser" $(ARGS)
 
 # What takes processor time first, then what mostly waits. ARGS may name tests that only one of the two has (pytest's 5).
 define tests
@@ -35,8 +35,12 @@ endef
 
 .PHONY: test-all
 test-all: $(VENV)/.dev ## Run every test, those with processes and containers of their own too
-	$(call tests,not container and not system)
+	$(call tests,not container and not system and not browser)
 	$(call tests,container or system)
+
+.PHONY: test-browser
+test-browser: $(VENV)/.dev ## Look at the page in Chromium (apt-get install chromium fonts-noto-core)
+	$(BIN)/python -m pytest -n 0 --durations=5 -m browser tests/browser $(ARGS)
 
 .PHONY: torture
 torture: $(VENV)/.dev ## Play histories of the simulated cluster: 500, or ARGS="--minutes 10" of fresh ones
@@ -48,6 +52,7 @@ lint: $(VENV)/.dev ## Check style, types and import arrows
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tools.page_types
 
 .PHONY: sbom
 sbom: $(VENV)/.dev ## Write the bill of materials, build/sbom.cdx.json, and hold it against the lock

@@ -11,7 +11,7 @@ export const RANKED_FROM = 100;
 /** @type {Record<string, number[]>} lower bounds in per cent of the classes after the first: fixed, so that no colour jumps */
 const CLASSES = { d1: [10, 13, 16, 19, 22], d2: [35, 42, 49, 56, 63], paperless: [12, 16, 20, 24, 28], online: [60, 68, 76, 84, 92], on_time: [90, 93, 95, 97, 99], presumed: [0.1, 0.5, 1, 5, 20] };
 // Islands that belong to a province on the mainland.
-const ISLANDS = /** @type {const} */ ([["Hoàng Sa", "48", 9, 6], ["Trường Sa", "56", 13, 6]]);
+const ISLANDS = /** @type {const} */ ([["Hoàng Sa", "48", 9, 6], ["Trường Sa", "56", 14, 6]]);
 
 /** @param {string} figure @param {number[]} pair */
 export function classOf(figure, [numerator, denominator]) {
@@ -61,8 +61,8 @@ export function legend(figure) {
   return h("ol", { class: "legend" }, [0, ...CLASSES[figure]].map((bound, at) => h("li", {}, h("span", { class: `swatch c${at}`, "aria-hidden": "true" }), at === 0 ? `< ${number(CLASSES[figure][0], lang, digits)}` : `${number(bound, lang, digits)}${at === 5 ? "+ %" : ""}`)));
 }
 
-/** What a mark of the time line says. @param {Record<string, any>} changes */
-export function markText(changes) {
+/** What switches are set to. @param {Record<string, any>} changes @param {number} [most] how many are named */
+export function markText(changes, most = Infinity) {
   const { lang } = state();
   const parts = Object.entries(changes).flatMap(([name, value]) => {
     if (name === "name") return [`${t("faults.plan")} ${value}`];
@@ -70,7 +70,7 @@ export function markText(changes) {
     if (name === "overrides") return value.length ? value.map((/** @type {any} */ each) => `${provinceName(each.match.province ?? "") || databaseName(each.match.database ?? "")}: ${percent(each.set.never_answer_share ?? 0, lang, 0)}`) : [`${t("faults.place")}: ${t("grade.0")}`];
     return name.endsWith("_share") ? [`${maybe(`switch.${name.replace(/_(answer_)?share$/, "")}`)} ${percent(Number(value), lang, 1)}`] : [];
   });
-  return parts.slice(0, 4).join("; ") + (parts.length > 4 ? "…" : "");
+  return parts.slice(0, most).join("; ") + (parts.length > most ? "…" : "");
 }
 
 const HEIGHT = 150, LEFT = 46, RIGHT = 8, TOP = 16, BOTTOM = 22;
@@ -108,7 +108,7 @@ export function timeline(width) {
     h("figure", {}, h("figcaption", {}, `${t("per_s")} (${t("per_s.unit")})`), line(t("per_s"), points.map((each) => [each[0], each[1]]), (value) => number(value, lang, 0), width, marks, 10)),
     d1.length > 1 && h("figure", {}, h("figcaption", {}, t("d1.head")), line(t("d1.head"), d1, (value) => percent(value, lang, value < 0.1 ? 1 : 0), width, marks, 0.2)),
     h("figure", {}, h("figcaption", {}, `${t("open")} (${t("open.unit")})`), line(t("open"), points.map((each) => [each[0], each[2]]), (value) => number(value, lang, 0), width, marks, 10)),
-    marks.length > 0 && h("div", { class: "marks" }, h("h3", {}, t("timeline.marks")), h("ol", {}, marks.map(([at, changes]) => h("li", {}, `${clock(at, lang)} · ${markText(changes)}`)))),
+    marks.length > 0 && h("div", { class: "marks" }, h("h3", {}, t("timeline.marks")), h("ol", {}, marks.map(([at, changes]) => h("li", {}, `${clock(at, lang)} · ${markText(changes, 5)}`)))),
     h("details", {}, h("summary", {}, t("timeline.table")), table(t("timeline"), [{ head: t("time") }, { head: t("per_s.unit"), num: true }, { head: t("open.unit"), num: true }, { head: "D1", num: true }],
       points.slice(-30).reverse().map((each) => ({ cells: [clock(each[0], lang), number(each[1], lang, 1), number(each[2], lang), rate([each[3], each[4]], lang)] })))));
 }

@@ -27,7 +27,7 @@ function tables() {
   const { lang } = state(), rows = ["rates", "why"].flatMap((name) => ["province", "ministry", "all"].map((by) => ({ key: `${name}/${by}`, cells: [`${t(`data.${name}`)} · ${t("runby").toLowerCase()} ${t(`by.${by}`).toLowerCase()}`, links(`/scoring/${name}?authority=${by}`, `${name}-${by}`)] })));
   const places = store.facts.provinces.map((/** @type {any} */ each) => ({ key: each.code, cells: [nameOf(each), links(`/scoring/rates/${each.code}?`, `rates-${each.code}`), links(`/scoring/why?province=${each.code}`, `why-${each.code}`)] }));
   places.sort((/** @type {any} */ one, /** @type {any} */ other) => one.cells[0].localeCompare(other.cells[0], lang));
-  return [table(t("data.tables"), [{ head: t("data.table") }, { head: "" }], rows),
+  return [table(t("data.tables"), [{ head: t("data.table") }, { head: "CSV, JSON" }], rows),
     h("details", {}, h("summary", {}, t("province")), table(t("province"), [{ head: t("province") }, { head: t("data.rates") }, { head: t("why") }], places))];
 }
 
@@ -45,7 +45,7 @@ const definitions = (rates) => table(t("data.definitions"), [{ head: t("measure"
 /** @param {any} rates */
 function figures(rates) {
   const rows = rates.by_authority.flatMap((/** @type {any} */ row) => Object.entries(row.published).map(([name, each]) => ({ key: `${row.key}/${name}`, cells: [`${nameOf(rates.definitions[name])} · ${nameOf(row)}`, publishedFigure(each), `${each.period_start}–${each.period_end}`, each.source, each.note] })));
-  return table(t("data.figures"), [{ head: t("measure") }, { head: t("published"), num: true }, { head: t("time") }, { head: t("source") }, { head: "", wide: true }], rows);
+  return table(t("data.figures"), [{ head: t("measure") }, { head: t("published"), num: true }, { head: t("time") }, { head: t("source") }, { head: t("note"), wide: true }], rows);
 }
 
 function assumed() {

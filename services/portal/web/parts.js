@@ -14,13 +14,16 @@ import { t } from "./texts.js";
  */
 export function table(caption, columns, rows) {
   const cls = (/** @type {Column} */ column) => [column.num && "num", column.wide && "wide", column.cls].filter(Boolean).join(" ") || null;
-  return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption },
+  return h("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": caption },
     h("table", {},
       h("caption", { class: "unseen" }, caption),
       h("thead", {}, h("tr", {}, columns.map((column) => h("th", { scope: "col", class: cls(column) }, column.head)))),
       h("tbody", {}, rows.map((row) => h("tr", { "data-key": row.key, class: row.cls },
         row.cells.map((cell, at) => h(at === 0 ? "th" : "td", { class: cls(columns[at]), scope: at === 0 ? "row" : null }, cell)))))));
 }
+
+/** A word for who does not see what stands below it. @param {string} text */
+export const unseen = (text) => h("span", { class: "unseen" }, text);
 
 /** A bar from 0 to `most`. @param {number} value @param {number} most */
 export const bar = (value, most) => h("span", { class: "bar", "aria-hidden": "true" }, h("span", { style: { width: `${Math.min(100, (100 * value) / (most || 1))}%` } }));
@@ -60,7 +63,7 @@ export const missing = (path) => h("p", { class: store.refused.has(path) ? "bad"
 export function reasonsTable(why) {
   const { lang } = state(), most = Math.max(...why.reasons.map((/** @type {any} */ each) => each.applications), 1);
   if (!why.reasons.length) return h("p", { class: "muted" }, t("why.none"));
-  return table(t("why"), [{ head: t("reason") }, { head: t("applications"), num: true }, { head: "", wide: true, cls: "bars" }, { head: t("alone"), num: true }, { head: t("lifted"), num: true }],
+  return table(t("why"), [{ head: t("reason") }, { head: t("applications"), num: true }, { head: unseen(t("share")), wide: true, cls: "bars" }, { head: t("alone"), num: true }, { head: t("lifted"), num: true }],
     why.reasons.map((/** @type {any} */ each) => ({ key: each.reason, cells: [nameOf(each), number(each.applications, lang), bar(each.applications, most), number(each.alone, lang), lifted(each)] })));
 }
 

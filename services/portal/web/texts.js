@@ -225,6 +225,8 @@ const TEXTS = {
   "data.cite.text": ["paperless, mô phỏng tiếp nhận hồ sơ không giấy ở Việt Nam; seed, kế hoạch sự cố và lúc đọc:", "paperless, a simulation of Vietnam’s paperless intake; seed, fault plan and time of reading:"],
   "data.api": ["API", "API"],
   "data.api.text": ["Mô tả API ngay tại đây, không cần mạng:", "The API’s own pages, here, without network:"],
+  share: ["Tỷ phần", "Share"],
+  note: ["Ghi chú", "Note"],
   measure: ["Thước đo", "Measure"],
   "token.ask": ["Máy chủ này hỏi mã truy cập.", "This server asks for a token."],
   "token.label": ["Mã truy cập", "Token"],

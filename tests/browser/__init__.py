@@ -1,0 +1,1 @@
+"""The page as people have it: a real system, the distribution's Chromium, no other host."""
