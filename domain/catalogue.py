@@ -13,6 +13,7 @@ from domain.models import (
     Commune,
     Database,
     Holiday,
+    IndexComponent,
     Observation,
     Outage,
     Paper,
@@ -47,6 +48,7 @@ class Domain:
     targets: tuple[Target, ...]
     outages: tuple[Outage, ...]
     holidays: tuple[Holiday, ...]
+    index: tuple[IndexComponent, ...]
     reforms: Mapping[str, Reform]
 
     def on(self, day: date) -> "Domain":

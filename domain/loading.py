@@ -12,6 +12,7 @@ from domain.readers import (
     read_databases,
     read_facts,
     read_holidays,
+    read_index,
     read_observations,
     read_outages,
     read_papers,
@@ -60,6 +61,7 @@ def load(folder: Folder | None = None) -> Domain:
         targets=read_targets(folder, observations),
         outages=read_outages(folder),
         holidays=read_holidays(folder),
+        index=read_index(folder),
         reforms=MappingProxyType({}),
     )
     _check_parameters(domain)

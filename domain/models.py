@@ -23,6 +23,15 @@ Comparison = Literal["eq", "gt", "lt", "approx"]
 Evidence = Literal["A", "B", "C", "D", "M"]
 Holder = Literal["person", "organisation"]
 TargetRole = Literal["fit", "held out"]
+IndexMeasure = Literal[
+    "on_time",
+    "not_overdue",
+    "online_with_result",
+    "fees_paid_online",
+    "electronic_result",
+    "reused_data",
+    "population_data",
+]
 HolidayKind = Literal["holiday", "compensatory_off", "working_saturday"]
 
 
@@ -200,6 +209,25 @@ class Target:
     role: TargetRole
     tolerance: float
     day: date
+    basis: str
+
+
+@dataclass(frozen=True, slots=True)
+class IndexComponent:
+    """A component of the index of Decision 766 (QĐ 766/QĐ-TTg), 100 points in all.
+
+    ``measure`` is the rate that scores it, empty where the model has none; ``basis`` says why not. Without a
+    ``target`` a rate of 1 gives all points.
+    """
+
+    code: str
+    group: str
+    name_vi: str
+    name_en: str
+    points: int
+    target: float | None
+    measure: IndexMeasure | Literal[""]
+    evidence: Evidence
     basis: str
 
 

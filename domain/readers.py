@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import get_args
+from typing import Literal, get_args
 
 from domain.models import (
     Commune,
@@ -14,6 +14,8 @@ from domain.models import (
     Holder,
     Holiday,
     HolidayKind,
+    IndexComponent,
+    IndexMeasure,
     Observation,
     Outage,
     Paper,
@@ -32,6 +34,7 @@ COMMUNE_KINDS: tuple[CommuneKind, ...] = get_args(CommuneKind)
 COMPARISONS: tuple[Comparison, ...] = get_args(Comparison)
 HOLIDAY_KINDS: tuple[HolidayKind, ...] = get_args(HolidayKind)
 HOLDERS: tuple[Holder, ...] = get_args(Holder)
+INDEX_MEASURES: tuple[IndexMeasure | Literal[""], ...] = (*get_args(IndexMeasure), "")
 TARGET_ROLES: tuple[TargetRole, ...] = get_args(TargetRole)
 SATURDAY = 5
 
@@ -62,6 +65,8 @@ OBSERVATION_COLUMNS = (
 )
 TARGET_KEY = ("metric", "scope", "name", "period_end")
 TARGET_COLUMNS = (*TARGET_KEY, "value", "role", "tolerance_points", "day", "basis")
+INDEX_COLUMNS = ("code", "group", "name_vi", "name_en", "points", "target", "measure", "evidence", "basis")
+INDEX_POINTS = 100
 PROFILE_FIELDS = ("volume_factor", *PROFILE_SHARES)
 PROFILE_COLUMNS = ("code", "basis", *PROFILE_FIELDS, *(f"{name}_evidence" for name in PROFILE_FIELDS))
 OUTAGE_COLUMNS = (
@@ -264,6 +269,31 @@ def _target(row: Row, named: Sequence[Observation]) -> Target:
         tolerance=row.real("tolerance_points"),
         day=row.day("day"),
         basis=row.optional("basis"),
+    )
+
+
+def read_index(folder: Folder) -> tuple[IndexComponent, ...]:
+    """The components of the index of Decision 766, in file order; their points sum to 100."""
+    rows = read_rows(folder, "index.csv", INDEX_COLUMNS)
+    pairs = [(row, _index_component(row)) for row in rows]
+    components = tuple(by_key(pairs, "code", lambda item: item.code).values())
+    total = sum(component.points for component in components)
+    if total != INDEX_POINTS:
+        rows[-1].fail("points", f"all points sum to {total}", f"make them sum to {INDEX_POINTS}")
+    return components
+
+
+def _index_component(row: Row) -> IndexComponent:
+    return IndexComponent(
+        code=row.text("code"),
+        group=row.text("group"),
+        name_vi=row.text("name_vi"),
+        name_en=row.text("name_en"),
+        points=row.whole("points", 1),
+        target=row.maybe("target", row.share),
+        measure=row.choice("measure", INDEX_MEASURES),
+        evidence=row.choice("evidence", MARKS),
+        basis=row.text("basis"),
     )
 
 

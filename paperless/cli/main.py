@@ -17,6 +17,7 @@ from paperless.cli import (
     demo,
     dlq,
     fidelity,
+    index,
     load,
     preflight,
     replay,
@@ -47,6 +48,7 @@ from paperless.verification.scoring_client import ScoringApiError
 from paperless.verification.verify import VerifyError
 from paperless.whatif.levers import LeverError
 from runtime.command_line import EXIT_CODES, CommandError, interruptible, run
+from services.scoring.store.publication import PublicationError
 from services.vneid_mock.plan_files import PlanError
 
 # What a user can cause or mend; anything else is our own bug and shows its traceback.
@@ -66,6 +68,7 @@ EXPECTED = (
     PlanError,
     PortalError,
     PreflightError,
+    PublicationError,
     ReplayError,
     ScenarioError,
     ScoringApiError,
@@ -98,6 +101,8 @@ app.command()(tables.rates)
 app.command()(tables.why)
 app.command()(whatif.whatif)
 app.command()(corrections.corrections)
+app.command()(index.index)
+app.command()(index.publish)
 app.command()(fidelity.fidelity)
 app.command()(calibrate.calibrate)
 app.command()(topics.topics)

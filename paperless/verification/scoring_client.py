@@ -17,7 +17,9 @@ from paperless.http_client import async_http_client, http_client
 from runtime.errors import FatalError
 from runtime.settings import EnvironmentSettings, read_settings
 from services.scoring.api.models import Health
+from services.scoring.rates.index766 import IndexTable
 from services.scoring.rates.rates import RatesTable
+from services.scoring.rates.restatement import PublishedMonth
 from services.scoring.rates.why import WhyTable
 from services.scoring.rollup.cells import Snapshot
 
@@ -69,6 +71,16 @@ def why(**filters: str | None) -> Question[WhyTable]:
     return Question("/why", _why_table().validate_json, _given(filters))
 
 
+def index(**filters: str | None) -> Question[IndexTable]:
+    """Ask for the index of Decision 766; the filter is `month`."""
+    return Question("/index", _index_table().validate_json, _given(filters))
+
+
+def published_month(month: str) -> Question[PublishedMonth]:
+    """Ask for a month as it was published, with its restatements."""
+    return Question(f"/publications/{month}", _published_month().validate_json)
+
+
 def content_hashes(partition: int) -> Question[dict[str, int]]:
     """Ask for the content hash of every application of a partition."""
     return Question(f"/reading/{partition}", _content_hashes)
@@ -87,6 +99,16 @@ def _rates_table() -> TypeAdapter[RatesTable]:
 @cache
 def _why_table() -> TypeAdapter[WhyTable]:
     return TypeAdapter(WhyTable)
+
+
+@cache
+def _index_table() -> TypeAdapter[IndexTable]:
+    return TypeAdapter(IndexTable)
+
+
+@cache
+def _published_month() -> TypeAdapter[PublishedMonth]:
+    return TypeAdapter(PublishedMonth)
 
 
 def _live_store(body: bytes) -> LiveStore:

@@ -233,7 +233,8 @@ def test_a_guarded_api_documents_how_to_call_it_and_shows_no_page_that_asks_for_
     assert not any("security" in route or "401" in route["responses"] for route in described)
     asking = {path for path, item in document["paths"].items() if item["get"].get("security")}
     assert asking == set(document["paths"]) - {"/health", "/metrics"}
-    refusals = {path: guarded.get(path.format(province="01", application_id="x", partition=0)) for path in asking}
+    anything = {"province": "01", "application_id": "x", "partition": 0, "month": "2025-10"}
+    refusals = {path: guarded.get(path.format(**anything)) for path in asking}
     assert {path: response.status_code for path, response in refusals.items()} == dict.fromkeys(asking, 401)
     assert guarded.get("/docs", headers=token).status_code == 404
     assert guarded.get("/rates", headers=token).status_code == 200
@@ -256,6 +257,9 @@ def test_every_answer_in_the_documentation_is_described(api):
         "/metrics",
         "/reading",
         "/reading/{partition}",
+        "/index",
+        "/publications",
+        "/publications/{month}",
     } == (set(document["paths"]))
     assert "text/csv" in document["paths"]["/rates"]["get"]["responses"]["200"]["content"]
     assert "application/problem+json" in document["paths"]["/why"]["get"]["responses"]["422"]["content"]

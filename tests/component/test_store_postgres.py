@@ -19,12 +19,16 @@ from services.scoring.store.errors import StoreForbiddenError, StoreRefusesError
 from services.scoring.store.reader import StoreReader
 from services.scoring.store.store import Store
 from tests.component.migration_contract import MigrationContract
+from tests.component.publication_contract import PublicationContract
 from tests.component.retention_contract import RetentionContract, close, in_month, later_than
 from tests.component.store_contract import ROOT, StoreContract, cells_of_rows, long_log, recounted
 from tests.support.scoring_examples import PARTITIONS, Positioned, application_id, as_log, component, decided
 
 pytestmark = [pytest.mark.container, pytest.mark.timeout(120)]
-TABLES = "meta, pattern, outcome, cell, consumer_offset, fingerprint, counter"
+TABLES = (
+    "meta, pattern, outcome, cell, consumer_offset, fingerprint, counter,"
+    " publication, publication_offset, published_cell"
+)
 WITHIN_S = 30.0
 T = TypeVar("T")
 
@@ -59,6 +63,10 @@ class TestPostgresStore(StoreContract):
 
 
 class TestPostgresRetention(RetentionContract):
+    pass
+
+
+class TestPostgresPublication(PublicationContract):
     pass
 
 

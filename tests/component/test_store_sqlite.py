@@ -6,6 +6,7 @@ import pytest
 from services.scoring.store.errors import StoreDamagedError, StoreUnavailableError
 from services.scoring.store.store import Store
 from tests.component.migration_contract import MigrationContract
+from tests.component.publication_contract import PublicationContract
 from tests.component.retention_contract import RetentionContract
 from tests.component.store_contract import StoreContract, recounted
 from tests.support.scoring_examples import as_log, decided
@@ -29,6 +30,10 @@ class TestSqliteStore(StoreContract):
 
 
 class TestSqliteRetention(RetentionContract):
+    pass
+
+
+class TestSqlitePublication(PublicationContract):
     pass
 
 

@@ -22,7 +22,12 @@ from domain import load_domain
 from paperless.cli.main import app as paperless
 
 ROOT = Path(__file__).parents[2]
-MODULES = ("services.scoring.api", "services.scoring.store.migrate", "services.scoring.store.retention")
+MODULES = (
+    "services.scoring.api",
+    "services.scoring.store.migrate",
+    "services.scoring.store.publication",
+    "services.scoring.store.retention",
+)
 # Whatever takes a fault plan would start something, or reckon for minutes; a plan that does not exist ends it.
 PLAN = "plan"
 # One needs a package of development; the other comes before all packages, and before how commands end.

@@ -30,6 +30,7 @@ READ_BY = {
     "services.vneid_mock": "VNEID_",
     "services.scoring": "SCORING_",
     "services.scoring.store.migrate": "SCORING_",
+    "services.scoring.store.publication": "SCORING_",
     "services.scoring.store.retention": "SCORING_",
     "services.scoring.api": "SCORING_API_",
     "paperless": "PAPERLESS_",

@@ -16,7 +16,9 @@ from services.scoring.api.csv_tables import rates_csv, why_csv
 from services.scoring.api.models import ApiProblem, Application, Health, application_view
 from services.scoring.api.problems import NotKnownError, check_procedure, check_province
 from services.scoring.rates.definitions import AuthorityFilter
+from services.scoring.rates.index766 import IndexTable, index_table
 from services.scoring.rates.rates import ProvinceRates, RatesTable, province_rates, rates_table
+from services.scoring.rates.restatement import PublicationSummary, PublishedMonth, restatements
 from services.scoring.rates.why import WhyTable, why_table
 from services.scoring.store.errors import StoreError
 from services.scoring.store.reader import StoreReader
@@ -49,6 +51,12 @@ class RatesQuery(_Query):
         AuthorityFilter,
         Query(description="Who runs the procedures; published provincial figures are about `province`."),
     ] = "province"
+
+
+class IndexQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    month: Annotated[Month | None, Query(description="By default the newest.", examples=["2025-10"])] = None
 
 
 class WhyQuery(RatesQuery):
@@ -101,6 +109,41 @@ def tables(reader: StoreReader, domain: Domain) -> APIRouter:
             procedure=query.procedure,
         )
         return _csv(why_csv(table)) if _wants_csv(request, query) else table
+
+    return router
+
+
+def index(reader: StoreReader, domain: Domain) -> APIRouter:
+    """Return the routes of the index of Decision 766 and of published months."""
+    router = APIRouter(tags=["index"], responses=UNPROCESSABLE | UNAVAILABLE)
+
+    @router.get("/index", responses=NOT_FOUND)
+    def ranking(query: Annotated[IndexQuery, Query()]) -> IndexTable:
+        """The index of Decision 766 as far as it is modelled: points, rank and movement of the provinces in a month."""
+        cells = reader.cells()
+        month = query.month or max((cell.month for cell in cells), default=None)
+        if month is None:
+            raise NotKnownError(HTTPStatus.NOT_FOUND, "month", "no outcome is counted yet, so there is no month")
+        return index_table(cells, domain, month)
+
+    @router.get("/publications")
+    def publications() -> list[PublicationSummary]:
+        """The published months, each with the offsets up to which it counts the log."""
+        return reader.publications()
+
+    @router.get("/publications/{month}", responses=NOT_FOUND)
+    def publication(month: Annotated[Month, Path(description="A published month.")]) -> PublishedMonth:
+        """A month as it was published, and beside it what arrived later: its restatements."""
+        summary = next((each for each in reader.publications() if each.month == month), None)
+        if summary is None:
+            raise NotKnownError(HTTPStatus.NOT_FOUND, "month", f"{month} is not published; `paperless publish` does it")
+        frozen = reader.published_cells(month)
+        return PublishedMonth(
+            publication=summary,
+            rates=rates_table(frozen, domain, month=month),
+            index=index_table(frozen, domain, month),
+            restatements=restatements(frozen, reader.cells(), domain, month),
+        )
 
     return router
 

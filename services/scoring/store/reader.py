@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from pydantic import SecretStr
 
 from contracts.topics import APPLICATIONS_DECIDED
+from services.scoring.rates.restatement import PublicationSummary
 from services.scoring.rollup.cells import CellKey, Fingerprint, Measures, Snapshot
 from services.scoring.store import schema
 from services.scoring.store.engines import open_session
@@ -86,6 +87,25 @@ class StoreReader:
         """Return cells, fingerprints and counters of one moment."""
         with self._moment() as session:
             return snapshot_of(session)
+
+    def publications(self) -> list[PublicationSummary]:
+        """Return the published months in order."""
+        with self._moment() as session:
+            rows, ends = session.rows(schema.PUBLICATIONS), session.rows(schema.ALL_PUBLISHED_OFFSETS)
+            sums = session.rows(schema.PUBLISHED_SUMS)
+            months, offsets = list(rows), list(ends)
+            applications: dict[str, int] = dict(sums)
+        return [
+            PublicationSummary(
+                month, at, {partition: end for named, partition, end in offsets if named == month}, applications[month]
+            )
+            for month, at in months
+        ]
+
+    def published_cells(self, month: str) -> Mapping[CellKey, Measures]:
+        """Return the cells of a published month as they were frozen; none for a month that is not published."""
+        with self._moment() as session:
+            return {CellKey(*row[:5]): Measures(*row[5:]) for row in session.rows(schema.PUBLISHED_CELLS, (month,))}
 
     def outcome_counts(self) -> dict[int, int]:
         """Return how many outcomes are held by partition: what the fingerprint's count must equal."""

@@ -55,6 +55,26 @@ CELLS: Final = (
     "SELECT month, province, procedure, channel, text, n, presumed, assisted, on_time, minutes"
     " FROM cell JOIN pattern ON pattern.id = cell.pattern_id"
 )
+PUBLISH_CELLS: Final = (
+    "INSERT INTO published_cell"
+    " (month, province, procedure, channel, pattern_id, n, presumed, assisted, on_time, minutes)"
+    " SELECT month, province, procedure, channel, pattern_id, n, presumed, assisted, on_time, minutes"
+    " FROM cell WHERE month = ?"
+)
+PUBLISH_MONTH: Final = "INSERT INTO publication (month, published_at) VALUES (?, ?)"
+PUBLISH_OFFSETS: Final = (
+    "INSERT INTO publication_offset (month, partition, next_offset)"
+    " SELECT CAST(? AS TEXT), partition, next_offset FROM consumer_offset WHERE topic = ? AND next_offset > 0"
+)
+PUBLISHED_AT: Final = "SELECT published_at FROM publication WHERE month = ?"
+PUBLISHED_OFFSETS: Final = "SELECT partition, next_offset FROM publication_offset WHERE month = ?"
+PUBLICATIONS: Final = "SELECT month, published_at FROM publication ORDER BY month"
+ALL_PUBLISHED_OFFSETS: Final = "SELECT month, partition, next_offset FROM publication_offset"
+PUBLISHED_SUMS: Final = "SELECT month, CAST(sum(n) AS BIGINT) FROM published_cell GROUP BY month"
+PUBLISHED_CELLS: Final = (
+    "SELECT month, province, procedure, channel, text, n, presumed, assisted, on_time, minutes"
+    " FROM published_cell JOIN pattern ON pattern.id = published_cell.pattern_id WHERE month = ?"
+)
 # The pattern comes last: as its number for the writer, who knows the texts, and as text for readers.
 _OUTCOME: Final = (
     "SELECT conflict, application_id, revision, submission, content_hash, month, province, procedure, channel,"
