@@ -1,5 +1,7 @@
 """What publishing a month must do on every store: freeze what a recount up to its offsets gives, and change nothing."""
 
+from collections.abc import Mapping
+from contextlib import closing
 from datetime import UTC, datetime
 
 import pytest
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 
 from domain import load_domain
 from services.scoring.rates.rates import select
-from services.scoring.rates.restatement import restatements
+from services.scoring.rates.restatement import PublicationSummary, Restatement, restatements
 from services.scoring.rollup.cells import CellKey, Measures
 from services.scoring.store.engines import open_session
 from services.scoring.store.publication import Publication, PublicationError, publish
@@ -16,7 +18,7 @@ from services.scoring.store.reader import StoreReader
 from services.scoring.store.store import Store
 from tests.component.retention_contract import in_month
 from tests.component.store_contract import recounted
-from tests.support.scoring_examples import Positioned, application_id, as_log, outcomes
+from tests.support.scoring_examples import Positioned, as_log, outcomes
 
 AT = datetime(2025, 11, 3, 9, tzinfo=UTC)
 # 1 and 2 of October, 3 of September; later come 4 of October, another outcome of 2, and one of November.
@@ -36,6 +38,21 @@ def published(url: str, month: str = "2025-10") -> Publication:
         return publish(session, month, AT)
     finally:
         session.close()
+
+
+def frozen_cells(url: str, month: str) -> Mapping[CellKey, Measures]:
+    with closing(StoreReader(url)) as reader:
+        return reader.published_cells(month)
+
+
+def restated(url: str, month: str) -> list[Restatement]:
+    with closing(StoreReader(url)) as reader:
+        return restatements(reader.published_cells(month), reader.cells(), load_domain(), month)
+
+
+def publications(url: str) -> list[PublicationSummary]:
+    with closing(StoreReader(url)) as reader:
+        return reader.publications()
 
 
 def recount_up_to(log: list[Positioned], offsets: dict[int, int], month: str) -> dict[CellKey, Measures]:
@@ -59,7 +76,7 @@ class PublicationContract:
         with Store(url) as store:
             store.apply(LOG[len(EARLY) :])
             assert store.snapshot() == recounted(LOG).snapshot()
-        frozen = StoreReader(url).published_cells("2025-10")
+        frozen = frozen_cells(url, "2025-10")
         assert frozen == recount_up_to(LOG, publication.offsets, "2025-10")
         assert sum(measures.n for measures in frozen.values()) == 2
         assert select(recounted(LOG).cells, month="2025-10") != frozen
@@ -75,16 +92,14 @@ class PublicationContract:
             month = data.draw(st.sampled_from(sorted({cell.month for cell in store.snapshot().cells})))
             publication = published(url, month)
             store.apply(log[cut:])
-        assert StoreReader(url).published_cells(month) == recount_up_to(log, publication.offsets, month)
+        assert frozen_cells(url, month) == recount_up_to(log, publication.offsets, month)
 
     def test_what_arrives_later_is_a_restatement(self, url):
         published(url)
-        reader, domain = StoreReader(url), load_domain()
-        frozen = reader.published_cells("2025-10")
-        assert restatements(frozen, reader.cells(), domain, "2025-10") == []
+        assert restated(url, "2025-10") == []
         with Store(url) as store:
             store.apply(LOG[len(EARLY) :])
-        found = {each.province: each for each in restatements(frozen, reader.cells(), domain, "2025-10")}
+        found = {each.province: each for each in restated(url, "2025-10")}
         assert list(found) == ["01", "79"]
         assert (found["01"].published.online, found["01"].restated.online) == (2, 1)
         assert (found["79"].published.applications, found["79"].restated.applications) == (0, 1)
@@ -94,7 +109,7 @@ class PublicationContract:
         first = published(url)
         with pytest.raises(PublicationError, match=r"2025-10 is published since 2025-11-03T09:00:00\+00:00"):
             published(url)
-        (summary,) = StoreReader(url).publications()
+        (summary,) = publications(url)
         assert (summary.month, summary.offsets, summary.applications) == ("2025-10", first.offsets, 2)
 
     @pytest.mark.parametrize(
@@ -104,11 +119,10 @@ class PublicationContract:
     def test_what_cannot_be_published_leaves_nothing_behind(self, url, month, message):
         with pytest.raises(PublicationError, match=message):
             published(url, month)
-        assert StoreReader(url).publications() == []
+        assert publications(url) == []
 
     def test_the_live_store_is_as_before(self, url):
         with Store(url) as store:
             before = store.snapshot()
             published(url)
             assert store.snapshot() == before
-        assert StoreReader(url).application(application_id(1)) is not None
