@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from paperless.cli.narration import Narration
 from paperless.cli.options import (
@@ -36,29 +35,31 @@ from paperless.verification.members import ask_members
 from services.vneid_mock.plan_files import load_plan
 
 _NAME_WIDTH = 12
+# What a person opens: the portal's page, and the documentation of an API.
+_PATHS = {PORTAL: "/", API: "/docs", MOCK: "/docs"}
 
 Members = Annotated[int, typer.Option(help="Intake members that share the partitions.", min=1, max=6)]
 
 
-def up(state: State = DEFAULT_STATE, seed: Seed = 1, plan: Plan = "mild", intake_members: Members = 1) -> None:
+def up(
+    state: State = DEFAULT_STATE, seed: Seed = 1, plan: Plan = "mild", intake_members: Members = 1, lang: Lang = None
+) -> None:
     """Start broker and services as processes of this machine and leave them running.
 
     Example: `paperless up --plan rough`, then `paperless send`, `paperless verify`, `paperless down`
     """
     load_plan(plan)
     options = LocalOptions(state_dir=state, seed=seed, plan=plan, intake_members=intake_members)
-    with Narration(open_terminal()) as narration:
+    terminal = open_terminal(lang)
+    with Narration(terminal) as narration:
         narration.enter(Starting(StateDirectory(state)))
         local = start(options, COMMAND, tell=narration.line)
-    state_now = local.state
-    console = Console(highlight=False)
-    console.print(f"running in {local.directory.path}", soft_wrap=True)
-    for name, url in state_now.endpoints.items():
-        console.print(f"  {name:<12} {url}{'/docs' if name in {API, MOCK, PORTAL} else '/health'}")
-    console.print(f"  broker       {state_now.address}")
-    console.print(
-        "next: paperless submit --persona birth; paperless send; paperless verify; paperless rates; paperless down"
-    )
+    running = local.state
+    terminal.say("system.running", place=local.directory.path)
+    for name, url in running.endpoints.items():
+        terminal.line(f"  {name:<{_NAME_WIDTH}} {url}{_PATHS.get(name, '/health')}")
+    terminal.line(f"  {'broker':<{_NAME_WIDTH}} {running.address} ({running.broker})")
+    terminal.say("system.next")
 
 
 def status(
@@ -108,10 +109,13 @@ async def _asked(urls: Mapping[str, str]) -> dict[str, Any]:
         return await ask_members(client, urls)
 
 
-def down(state: State = DEFAULT_STATE) -> None:
+def down(state: State = DEFAULT_STATE, lang: Lang = None) -> None:
     """Stop the system of a state directory; nothing is left running.
 
     Example: `paperless down`
     """
-    stopped = stop(state)
-    Console(highlight=False).print(f"stopped {', '.join(stopped)}" if stopped else "nothing was running")
+    stopped, terminal = stop(state), open_terminal(lang)
+    if stopped:
+        terminal.say("system.stopped", parts=list(stopped))
+    else:
+        terminal.say("system.nothing")
