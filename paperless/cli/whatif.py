@@ -34,6 +34,9 @@ AsList = Annotated[bool, typer.Option("--list", help="Only list the levers: rang
 Uncertain = Annotated[
     bool, typer.Option("--uncertainty", help="Also go through the accepted draws of the assumed values (5-95 %).")
 ]
+Pictures = Annotated[
+    Path | None, typer.Option(help="Folder for pictures (SVG) and a page with them (HTML); with --target.")
+]
 Costs = Annotated[Path | None, typer.Option(help="A file of your own in place of lever_costs.csv.")]
 Cache = Annotated[Path, typer.Option(help="Folder that keeps drawn days.")]
 
@@ -47,6 +50,7 @@ def whatif(
     plan: Plan = "mild",
     seeds: Seeds = None,
     uncertainty: Uncertain = False,
+    pictures: Pictures = None,
     json: AsJson = False,
     listed: AsList = False,
     costs: Costs = None,
@@ -62,11 +66,14 @@ def whatif(
     Example: `paperless whatif --lever fee_online=1 --lever land_data=0.5 --target 0.8 --province 01`
     """
     # Only here: numpy comes with an extra, and no other command waits for it.
-    from paperless.cli.whatif_output import levers_shown, print_answer  # noqa: PLC0415
-    from paperless.whatif.answer import answer  # noqa: PLC0415
+    from paperless.cli.whatif_output import levers_shown, print_answer, write_pictures  # noqa: PLC0415
+    from paperless.whatif.answer import answer, gains_by_province  # noqa: PLC0415
     from paperless.whatif.levers import load_costs, load_levers  # noqa: PLC0415
+    from paperless.whatif.pictures import pictures_of  # noqa: PLC0415
 
     terminal = open_terminal(lang, wide=wide)
+    if pictures is not None and target is None:
+        raise typer.BadParameter("--pictures shows the way to a target; give --target, too")
     setting = setting_of(lever or [])
     own = load_costs(costs)
     if listed:
@@ -74,10 +81,14 @@ def whatif(
         return
     model = _model(province, scenario, plan, seeds, own, cache)
     found = answer(model, setting, target=target, run_by=authority, uncertain=uncertainty)
+    if pictures is not None:
+        write_pictures(pictures, pictures_of(terminal.texts, found, gains_by_province(model, authority)))
     if json:
         typer.echo(json_module.dumps(found.to_json(), ensure_ascii=False, indent=2).encode())
     else:
         print_answer(terminal, found)
+        if pictures is not None:
+            terminal.say("whatif.pictures", paths=[str(pictures / "whatif.html")])
 
 
 def setting_of(options: Sequence[str]) -> dict[str, float]:

@@ -1,12 +1,14 @@
 """What `paperless whatif` shows: the rates, the levers with their gains, the ways to a target."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from rich.console import RenderableType
 
 from paperless.cli.terminal import Column, Terminal, table
 from paperless.language import Texts
 from paperless.language.texts import NONE
+from paperless.traffic.manifest import ManifestError
 from paperless.whatif.answers import Answer, Compared, LeverRow, TargetAnswer, Way
 from paperless.whatif.levers import BASE, BEST, Levers
 from paperless.whatif.uncertainty import Uncertainty
@@ -134,6 +136,21 @@ def provinces_table(told_in: Texts, found: Answer) -> RenderableType:
         for each in sorted(found.provinces, key=lambda each: -each.province.d1)
     ]
     return table(told_in("whatif.provinces"), columns, rows)
+
+
+def write_pictures(folder: Path, pictures: Mapping[str, str]) -> None:
+    """Write pictures into a folder.
+
+    Raises:
+        ManifestError: they cannot be written.
+
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in pictures.items():
+            (folder / name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ManifestError(f"{folder}: cannot be written ({error.strerror}); choose another folder") from error
 
 
 def levers_shown(told_in: Texts, levers: Levers, costs: Mapping[str, float]) -> list[RenderableType]:

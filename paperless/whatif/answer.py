@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from domain import Authority
 from paperless.fidelity.accepted_draws import read_accepted_draws
 from paperless.whatif.answers import Answer, Compared, LeverRow, ProvinceRate, TargetAnswer, Way
 from paperless.whatif.caveats import Caveat, caveats_of
@@ -143,6 +144,17 @@ def rates_of(model: Model, run_by: Run) -> Rates:
     if weight is None:
         return np.asarray(found.ended.sum(axis=(0, 1)) / np.maximum(found.applications.sum(axis=(0, 1)), 1))
     return (1 - weight) * every["province"] + weight * every["ministry"]
+
+
+def gains_by_province(model: Model, run_by: Run) -> dict[str, list[float]]:
+    """Return, by province, what each lever alone gains there, in points."""
+    found = model.combinations
+    authority: Authority = "ministry" if run_by == "ministry" else "province"
+    gains = {}
+    for code in found.provinces:
+        rates = found.rates([code], authority)
+        gains[code] = [100 * float(rates[1 << bit] - rates[0]) for bit in range(len(found.levers))]
+    return gains
 
 
 def _levers(model: Model, setting: Mapping[str, float], rates: Rates | None) -> list[LeverRow]:

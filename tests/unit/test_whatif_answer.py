@@ -1,7 +1,9 @@
 """The answer to a what-if question: what it says, how it is kept between runs, and how it is asked for."""
 
 import json
+from html import escape
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 from typer.testing import CliRunner
@@ -10,10 +12,12 @@ from domain import DomainError
 from paperless.cli.main import app
 from paperless.cli.whatif import setting_of
 from paperless.fidelity.accepted_draws import read_accepted_draws
-from paperless.whatif.answer import answer
+from paperless.language import texts
+from paperless.whatif.answer import answer, gains_by_province
 from paperless.whatif.answers import Answer
 from paperless.whatif.levers import load_costs, load_levers
 from paperless.whatif.model import Model, load_model
+from paperless.whatif.pictures import pictures_of, waterfall
 from paperless.whatif.uncertainty import Worlds
 
 
@@ -147,3 +151,29 @@ def test_costs_of_ones_own_are_checked(tmp_path: Path):
     (tmp_path / "mine.csv").write_text("name,cost,basis,evidence\nfee_online,1,x,C\n", "utf-8")
     with pytest.raises(DomainError, match="not in both files"):
         load_costs(tmp_path / "mine.csv")
+
+
+@pytest.mark.parametrize("language", ["vi", "en"])
+def test_pictures_ask_nobody_and_name_every_lever(model: Model, asked: Answer, language):
+    drawn = pictures_of(texts(language), asked, gains_by_province(model, "province"))
+    assert set(drawn) == {"tornado.svg", "waterfall.svg", "provinces.svg", "whatif.html"}
+    for name, text in drawn.items():
+        if name.endswith(".svg"):
+            ET.fromstring(text)
+        assert "http" not in text.replace('xmlns="http://www.w3.org/2000/svg"', "")
+    assert all(escape(texts(language).name(row)) in drawn["tornado.svg"] for row in asked.levers)
+    assert all(texts(language).name(each) in drawn["provinces.svg"] for each in asked.provinces)
+    assert all(escape(caveat.vi if language == "vi" else caveat.en) in drawn["whatif.html"] for caveat in asked.caveats)
+
+
+def test_the_waterfall_ends_where_the_way_does(asked: Answer):
+    assert asked.target is not None
+    assert asked.target.smallest is not None
+    drawn = waterfall(texts("en"), asked.target.smallest, 0.1, 0.8, asked.levers)
+    assert texts("en").percent(asked.target.smallest.d1, 1) in drawn
+    assert drawn.count('class="gain"') == len(asked.target.smallest.levers)
+
+
+def test_pictures_without_a_target_are_refused(tmp_path: Path):
+    said = CliRunner().invoke(app, ["whatif", "--pictures", str(tmp_path)])
+    assert said.exit_code == 2
