@@ -52,6 +52,9 @@ WorkingMinutes = Annotated[int, Field(ge=0, le=120_000)]
 
 Channel = Literal["online", "direct", "post"]
 Authority = Literal["ministry", "province"]
+# Left out where it is not known: a record says nothing of it then, as before there was such a field.
+FiledBefore = Annotated[EventTime | None, Field(exclude_if=lambda at: at is None)]
+
 ApplicantAnswer = Literal["upload", "paper", "none"]
 ResultDelivery = Literal["electronic", "post", "counter"]
 Answer = Literal["found", "missing", "mismatch", "refused"]
@@ -75,6 +78,8 @@ class ApplicationSubmitted(Event):
     first paper that data have replaced), `asks_again` (it asks for the first such component once more, and gets the
     applicant's answer), `supplement_minutes` and `handling_minutes` (working minutes) are facts about people and
     offices that the population draws; nothing later draws them again. `fee_paid_online` is null where no fee is due.
+    `filed_before_at` is when the applicant filed for the same procedure before and databases were looked up: what they
+    lacked then was asked to be corrected, and is found once it is worked off.
     """
 
     application_id: ApplicationId
@@ -98,6 +103,7 @@ class ApplicationSubmitted(Event):
     handling_minutes: WorkingMinutes
     submitted_at: EventTime
     asks_again: bool = False
+    filed_before_at: FiledBefore = None
 
 
 class RequestedDocument(Event):
@@ -110,7 +116,8 @@ class RequestedDocument(Event):
 class DocumentsRequested(Event):
     """Intake asks VNeID for data instead of paper (personal data inside).
 
-    `as_of` is the event time of this attempt; `context` is opaque to everyone but intake and must be echoed.
+    `as_of` is the event time of this attempt; `context` is opaque to everyone but intake and must be echoed;
+    `filed_before_at` is the submission's.
     """
 
     application_id: ApplicationId
@@ -122,6 +129,7 @@ class DocumentsRequested(Event):
     as_of: EventTime
     documents: Annotated[tuple[RequestedDocument, ...], Field(min_length=1, max_length=16)]
     context: Annotated[str, StringConstraints(max_length=4096)]
+    filed_before_at: FiledBefore = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +200,7 @@ class CorrectionRequested(Event):
 
     One per submission and component, whatever was asked how often: a function of the submission and the answer. Free of
     personal data: the owner of the database knows from its look-up whose record it is. `requested_at` is the event time
-    of the answer; `worked_off_at` is when the owner, at its capacity, has come to it.
+    of the answer; `worked_off_at` is when the owner, at its capacity, has come to it: in the order of filing.
     """
 
     application_id: ApplicationId

@@ -22,7 +22,8 @@ class CorrectionDesk:
 
     Attributes:
         calendar: the offices' working time.
-        begins: position since when corrections are asked for; no queue is there before.
+        begins_at: since when corrections are asked for; no queue is there before.
+        begins: the same as a position.
         minutes: working minutes of a correction while no queue is in front of it.
         growth: working minutes by which the queue grows in a working minute, 0 where the capacity suffices.
         asks_citizen: whether the citizen is asked to update the data, too.
@@ -30,6 +31,7 @@ class CorrectionDesk:
     """
 
     calendar: WorkingCalendar
+    begins_at: datetime
     begins: int
     minutes: int
     growth: float
@@ -46,6 +48,7 @@ class CorrectionDesk:
         begins = datetime(2025, 1, 1, tzinfo=VN) + timedelta(days=domain.number("correction.queue_begins_day") - 1)
         return CorrectionDesk(
             calendar,
+            begins,
             calendar.position(begins),
             int(domain.number("correction.working_days") * calendar.hours.minutes_per_day),
             max(0.0, 1 / domain.number("correction.capacity") - 1),

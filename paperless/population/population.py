@@ -23,6 +23,7 @@ MINUTES_PER_WORKING_DAY = 480
 MAX_MINUTES = 120_000
 # Applicants are adults: of age on the day, and not older than 80.
 _YOUNGEST, _AGE_RANGE = 18, 63
+LEVEL_2 = 2
 _STEPS = 1024
 _WORD = 1 << 32
 # A plain integer: comparing with an enum member costs three times as much.
@@ -49,10 +50,14 @@ class Population:
         sigma = domain.number("supplement.answer_sigma_log")
         self._supplement = [_minutes(median * factor) for factor in _log_normal(sigma)]
         self._youngest = day.date.year - _YOUNGEST
+        self._files_again = domain.number("correction.files_again_share")
+        self._asked_since = (midnight - domain.correction_desk.begins_at) // timedelta(seconds=1)
 
     def submission(self, arrival: Arrival) -> tuple[bytes, bytes]:
         """Return key (the application id) and value of the record of one arrival."""
         event = self.event(arrival)
+        if self._files_again:
+            self._file_again(event)
         return event["application_id"].encode(), orjson.dumps(event)
 
     def event(self, arrival: Arrival) -> dict[str, Any]:
@@ -90,6 +95,20 @@ class Population:
             # From the other end, so that the two breaches exclude each other and a lever on one leaves the other alone.
             "asks_again": u[10] >= place.asked_again_from,
         }
+
+    def _file_again(self, event: dict[str, Any]) -> None:
+        """Let some have filed for the same procedure before, at any time since corrections are asked for.
+
+        Who may not file online, or does not consent, had nothing looked up.
+        """
+        if not event["consent"] or (event["channel"] == "online" and event["account_level"] < LEVEL_2):
+            return
+        u = draws(self._day.seed, "again", event["dossier_code"])
+        if u[0] < self._files_again and self._asked_since > 0:
+            before = datetime.fromisoformat(event["submitted_at"]) - timedelta(
+                seconds=1 + int(u[1] * self._asked_since)
+            )
+            event["filed_before_at"] = before.isoformat()
 
     def _application_id(self, second: int, number: int, first: float, last: float) -> str:
         """UUIDv7 (RFC 9562): 48 bits of milliseconds, the running number as its counter, 62 drawn bits."""

@@ -45,13 +45,12 @@ class Correction(NamedTuple):
 def corrections_of(decision: Decision, answers: Answers, desk: CorrectionDesk) -> tuple[Correction, ...]:
     """Return the requests that a decision causes; one that knows more causes the same ones and more.
 
+    An owner works them off in the order of filing, which does not depend on how soon its database answers.
+
     Args:
         decision: what was decided by these answers.
         answers: all that is known of the application.
         desk: that of the application's day: when an owner comes to a request, and whom else it is made to.
-
-    Raises:
-        CalendarRangeError: an answer is of a day that the calendar does not know.
 
     """
     corrections = []
@@ -70,7 +69,7 @@ def corrections_of(decision: Decision, answers: Answers, desk: CorrectionDesk) -
                     proof.cause,
                     desk.addressees,
                     requested_at,
-                    desk.worked_off_at(requested_at),
+                    desk.worked_off_at(decision.submitted_at),
                 )
             )
     return tuple(corrections)

@@ -167,19 +167,20 @@ class IntakeHandlers:
 
     def _request(self, submitted: ApplicationSubmitted, attempt: int, slugs: tuple[str, ...], context: str) -> Message:
         application_id = submitted.application_id
-        value = orjson.dumps(
-            {
-                "application_id": application_id,
-                "citizen_number": submitted.citizen_number,
-                "procedure": submitted.procedure,
-                "province": submitted.province,
-                "consent": submitted.consent,
-                "attempt": attempt,
-                "as_of": self._book.as_of(submitted.submitted_at, attempt),
-                "documents": self._book.documents(submitted.procedure, slugs),
-                "context": context,
-            }
-        )
+        request: dict[str, object] = {
+            "application_id": application_id,
+            "citizen_number": submitted.citizen_number,
+            "procedure": submitted.procedure,
+            "province": submitted.province,
+            "consent": submitted.consent,
+            "attempt": attempt,
+            "as_of": self._book.as_of(submitted.submitted_at, attempt),
+            "documents": self._book.documents(submitted.procedure, slugs),
+            "context": context,
+        }
+        if submitted.filed_before_at is not None:
+            request["filed_before_at"] = submitted.filed_before_at
+        value = orjson.dumps(request)
         headers = self._requested(f"{application_id}/requested/{attempt}")
         return (DOCUMENTS_REQUESTED.name, application_id.encode(), value, headers)
 

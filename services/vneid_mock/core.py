@@ -88,11 +88,17 @@ def _known_at(
     registry, plan, seed = vneid
     citizen, consent = subject.citizen_number, subject.consent
     fates = answers_from(plan, seed, subject, [look_up.start for look_up in look_ups])
+    before = subject.filed_before_at
+    corrected = before is not None and registry.worked_off(before, first)
     known: list[_Known] = []
     for look_up, fate in zip(look_ups, fates, strict=True):
         if fate is None or fate > attempt:
             continue
         answer, database, latency = look_up.find(seed, citizen)
+        if corrected and answer != "found":
+            answer = (
+                "found" if look_up.corrected(seed, citizen, (answer, database), registry.corrected_share) else answer
+            )
         # The time of the attempt that brings it, plus its latency in whole seconds, below the time-out.
         at = first + registry.waits[fate][bisect_left(registry.latency_within, latency)]
         known.append(

@@ -6,7 +6,7 @@ document get the same answer in every application, at every attempt and in every
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache, partial
 from math import ceil, log
 from statistics import NormalDist
@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple, NoReturn
 
 from contracts.draws import DRAWS_PER_DIGEST, WORD_SPAN, words
 from contracts.errors import Reject
-from domain import Component, Domain
+from domain import CalendarRangeError, Component, Domain
 
 RegistryAnswer = Literal["found", "missing", "mismatch"]
 # Components by slug, each with the databases that a request names for it; None: those of the domain.
@@ -127,6 +127,10 @@ class _Search(NamedTuple):
     usable_below: float
     mismatch_below: float
 
+    def wrong(self, answer: RegistryAnswer) -> tuple[float, float]:
+        """Return between which words a record of this database is missing, or does not match."""
+        return (self.usable_below, self.mismatch_below) if answer == "mismatch" else (self.mismatch_below, WORD_SPAN)
+
 
 @dataclass(frozen=True, slots=True)
 class LookUp:
@@ -191,6 +195,21 @@ class LookUp:
                 mismatched = mismatched or database
         return ("mismatch", mismatched, latency) if mismatched else ("missing", self.databases[0], latency)
 
+    def corrected(
+        self, seed: int, citizen_number: str, wrong: tuple[RegistryAnswer, str], success_share: float
+    ) -> bool:
+        """Whether a wrong record, given as answer and database, is right once its owner has worked off the correction.
+
+        The draw that made it wrong says that too: the lower part of what is wrong can be corrected. What a database
+        never has cannot (a paper not yet published), nor can what a persona is promised.
+        """
+        answer, database = wrong
+        search = next(search for search in self.searches if search.database == database)
+        if citizen_number in PERSONAS or not search.usable_below:
+            return False
+        low, high = search.wrong(answer)
+        return words(seed, "registry", citizen_number, self.document)[search.draw] < low + success_share * (high - low)
+
 
 def _search(database: str, rate: float, domain: Domain) -> _Search:
     # A rate of 0: it never has the document, such as before its paper was published (a reform); no record is wrong.
@@ -218,6 +237,7 @@ class Registry:
         latency_within: `latency_within[n]` is the chance that a look-up takes at most n + 1 seconds.
         waits: event time from the first attempt to an answer, by the attempt from which it is answered, then by the
             latency in whole seconds less one: a table, because it is read for every component.
+        corrected_share: how many corrections succeed (parameter correction.success_share).
         domain: what it was made of.
         worlds: the registries of other days made so far, by the domain that holds then.
 
@@ -228,6 +248,7 @@ class Registry:
     timeout: timedelta
     latency_within: tuple[float, ...]
     waits: tuple[tuple[timedelta, ...], ...]
+    corrected_share: float
     domain: Domain
     worlds: dict[int, "Registry"] = field(default_factory=dict, init=False, compare=False)
 
@@ -240,6 +261,13 @@ class Registry:
         if registry is None:
             registry = self.worlds[id(world)] = Registry.of(world)
         return registry
+
+    def worked_off(self, asked_at: datetime, at: datetime) -> bool:
+        """Whether corrections asked for at one event time are worked off at another."""
+        try:
+            return self.domain.on(asked_at).correction_desk.worked_off_at(asked_at) <= at
+        except CalendarRangeError:
+            return False
 
     def check_database(self, database: str) -> None:
         """Refuse what is asked of a database that does not exist.
@@ -274,6 +302,7 @@ class Registry:
             timedelta(seconds=timeout_s),
             tuple(latency.cdf(log(second)) for second in seconds[:-1]),
             tuple(tuple(timedelta(seconds=(fate - 1) * timeout_s + second) for second in seconds) for fate in range(4)),
+            domain.number("correction.success_share"),
             domain,
         )
 

@@ -10,6 +10,7 @@ from domain import VN, load_domain
 from services.vneid_mock.faults import FaultPlan
 from services.vneid_mock.registry import PERSONAS, Registry
 
+FIRST_FILED = datetime(2025, 5, 1, tzinfo=VN)
 REGISTRY = Registry.of(load_domain())
 DATABASES = tuple(load_domain().databases)
 PROCEDURES = tuple(
@@ -95,5 +96,8 @@ def requests(draw: st.DrawFn) -> DocumentsRequested:
             "as_of": datetime(2025, 9, 1, tzinfo=VN) + draw(st.timedeltas(timedelta(0), timedelta(days=90))),
             "documents": tuple({"component": one.slug, "databases": one.databases} for one in chosen),
             "context": draw(st.text(max_size=40)),
+            "filed_before_at": draw(
+                st.none() | st.timedeltas(timedelta(0), timedelta(days=200)).map(lambda span: FIRST_FILED + span)
+            ),
         }
     )

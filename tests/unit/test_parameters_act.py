@@ -1,5 +1,7 @@
 """No dead parameter: each one changes what is filed, decided or counted; what is only quoted stands in facts.csv."""
 
+from itertools import islice
+
 import pytest
 
 from domain import Domain, Parameter, load_domain, with_values
@@ -29,7 +31,18 @@ def traces(domain: Domain) -> list[object]:
     records = [Record(*population.submission(arrival)) for arrival in arrivals(day)]
     volumes = [each.applications for scenario in (national, week) for each in simulated_days(scenario, domain, seed=3)]
     foreseen = [oracle.foresee(each, key_partition=0) for each in records]
-    return [volumes, [record.value for record in records], foreseen]
+    return [volumes, [record.value for record in records], foreseen, _filed_again(domain)]
+
+
+def _filed_again(domain: Domain) -> list[object]:
+    """Return what comes of some applications, half of them of people who filed before: usually nobody did."""
+    again = with_values(domain, {"correction.files_again_share": domain.number("correction.files_again_share") or 0.5})
+    (day,) = simulated_days(load_scenario("national-day", again), again, seed=3, applications=APPLICATIONS)
+    population, oracle = Population(day), oracle_for(again, named_plan("calm"), 3)
+    return [
+        oracle.decide(Record(*population.submission(arrival)), key_partition=0)
+        for arrival in islice(arrivals(day), APPLICATIONS // 2)
+    ]
 
 
 @pytest.fixture(scope="module")
