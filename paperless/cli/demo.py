@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+import webbrowser
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,6 +24,7 @@ from paperless.cli.options import (
     Json,
     Kafka,
     Lang,
+    OpenPage,
     Pace,
     ScenarioName,
     State,
@@ -35,7 +37,7 @@ from paperless.cli.options import (
 from paperless.cli.output import clear_json
 from paperless.cli.phases import Running, Starting
 from paperless.cli.send import MANIFEST, named_mock, play, running_mock, say_stopped, summary
-from paperless.cli.signposts import Signposts, signposts
+from paperless.cli.signposts import PAGE, Signposts, signposts
 from paperless.cli.system import Members
 from paperless.cli.terminal import Terminal, open_terminal
 from paperless.cli.verification import check
@@ -71,12 +73,13 @@ MaybePlan = Annotated[
 
 
 class DemoRun(NamedTuple):
-    """What is sent, plan and seed of the mock that answers, the manifest, how long nothing may get on."""
+    """What is sent, seed and plan of the mock, the manifest, how long nothing may get on, whether to open the page."""
 
     plan: DrivePlan
     mock: Mapping[str, Any]
     manifest: Path
     within_s: float
+    open_page: bool
 
 
 def demo(
@@ -85,6 +88,7 @@ def demo(
     pace: Pace = "watch",
     seed: MaybeSeed = None,
     plan: MaybePlan = None,
+    open_page: OpenPage = False,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the system running afterwards.")] = False,
     json: Json = None,
     state: State = DEFAULT_STATE,
@@ -126,14 +130,15 @@ def demo(
             intake_members=intake_members,
             applications=sum(day.applications for day in sending.days()),
         )
-        run = DemoRun(sending, named_mock(options.plan, options.seed), state / MANIFEST, within)
+        run = DemoRun(sending, named_mock(options.plan, options.seed), state / MANIFEST, within, open_page)
         result, posts = _on_own_system(run, options, terminal, keep=keep)
     else:
         system = find_system(state, kafka, api, health)
         mock = running_mock(system)
         check_mock(mock, seed=seed, plan=plan)
         sending = replace(sending, seed=mock["seed"], idempotent_producer=system.idempotent_producer)
-        result, posts = _on_found_system(DemoRun(sending, mock, state / MANIFEST, within), system, state, terminal)
+        run = DemoRun(sending, mock, state / MANIFEST, within, open_page)
+        result, posts = _on_found_system(run, system, state, terminal)
     show(terminal, result, posts, json, kept=keep or kafka is not None)
     raise typer.Exit(0 if result.verdict.ok else 1)
 
@@ -207,6 +212,8 @@ def _play(run: DemoRun, system: System, posts: Signposts, narration: Narration, 
     """Send, wait, verify and ask for the tables; `started` when the system was asked for (monotonic seconds)."""
     start_s = time.monotonic() - started
     posts.show(narration.terminal)
+    if run.open_page and PAGE in posts.places:
+        webbrowser.open(posts.places[PAGE])
     try:
         verdict, timing = asyncio.run(system.watched(_send_and_verify(run, system, narration)))
         with scoring_client.client(system.endpoints[API]) as api:

@@ -115,6 +115,9 @@ def seconds_per_day(pace: str) -> float | None:
     return seconds
 
 
+OpenPage = Annotated[bool, typer.Option("--open", help="Open the page in a browser.")]
+
+
 class System(NamedTuple):
     """Where the parts of a running system answer; `local` where this machine runs it."""
 

@@ -10,6 +10,8 @@ from paperless.cli.options import API, DEFAULT_STATE, MOCK, PORTAL, System
 from paperless.cli.terminal import Terminal
 from runtime.settings import EnvironmentSettings, read_settings
 
+# The place of the page for people.
+PAGE = "page"
 _WIDTH = 11
 
 
@@ -54,9 +56,12 @@ def signposts(system: System, state_dir: Path) -> Signposts:
 
 
 def _places(system: System, shown: ShownSettings, posts: Signposts) -> Iterator[tuple[str, str]]:
+    portal = shown.portal or system.endpoints.get(PORTAL)
+    if portal:
+        yield PAGE, f"{portal}/"
     if logs := shown.logs or (str(system.local.directory.logs) if system.local else None):
         yield "logs", logs
-    if portal := shown.portal or system.endpoints.get(PORTAL):
+    if portal:
         yield "portal", f"{portal}/docs"
     if api := shown.api or system.endpoints.get(API):
         yield "api", f"{api}/docs"

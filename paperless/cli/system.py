@@ -1,6 +1,7 @@
 """`paperless up`, `status` and `down`: the embedded system without traffic."""
 
 import asyncio
+import webbrowser
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ from paperless.cli.options import (
     Health,
     Kafka,
     Lang,
+    OpenPage,
     Plan,
     Seed,
     State,
@@ -42,7 +44,12 @@ Members = Annotated[int, typer.Option(help="Intake members that share the partit
 
 
 def up(
-    state: State = DEFAULT_STATE, seed: Seed = 1, plan: Plan = "mild", intake_members: Members = 1, lang: Lang = None
+    state: State = DEFAULT_STATE,
+    seed: Seed = 1,
+    plan: Plan = "mild",
+    intake_members: Members = 1,
+    open_page: OpenPage = False,
+    lang: Lang = None,
 ) -> None:
     """Start broker and services as processes of this machine and leave them running.
 
@@ -55,11 +62,15 @@ def up(
         narration.enter(Starting(StateDirectory(state)))
         local = start(options, COMMAND, tell=narration.line)
     running = local.state
+    page = f"{running.endpoints[PORTAL]}/"
+    terminal.line(f"{terminal.texts('look.page')}: {page}")
     terminal.say("system.running", place=local.directory.path)
     for name, url in running.endpoints.items():
         terminal.line(f"  {name:<{_NAME_WIDTH}} {url}{_PATHS.get(name, '/health')}")
     terminal.line(f"  {'broker':<{_NAME_WIDTH}} {running.address} ({running.broker})")
     terminal.say("system.next")
+    if open_page:
+        webbrowser.open(page)
 
 
 def status(

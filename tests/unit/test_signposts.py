@@ -45,3 +45,8 @@ def test_who_is_in_a_container_is_told_what_is_typed_outside(tmp_path, monkeypat
         "trạng thái docker compose run --rm demo paperless status",
         "dừng docker compose down",
     ]
+
+
+def test_the_page_comes_first(tmp_path):
+    system = SYSTEM._replace(endpoints={**ENDPOINTS, "portal": "http://portal:8100"})
+    assert next(iter(signposts(system, tmp_path).places.items())) == ("page", "http://portal:8100/")

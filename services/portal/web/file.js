@@ -58,6 +58,11 @@ async function followIt(filed) {
     if (data.decided) announce(`${t("step.decided")}: ${t(`outcome.${data.decided.outcome}`)}`);
     store.changed();
   }, new AbortController().signal);
+  // The outcome may be read before the reply that it rests on.
+  for (let tries = 0; tries < 5 && own.status?.decided && !own.status.decided.presumed && own.status.asking?.questions.some((/** @type {any} */ each) => !each.answer); tries++) {
+    await new Promise((done) => setTimeout(done, 300));
+    own.status = await json(filed.links.status);
+  }
   own.events = (await json(filed.links.events)).events;
 }
 
@@ -114,7 +119,7 @@ function way() {
       status?.received && step("received", t("step.received"), `${time(status.received.at)} · ${status.received.topic}, ${status.received.partition}/${status.received.offset}`),
       asking?.asked.map((/** @type {string} */ at, /** @type {number} */ n) => step(`asked${n}`, t(n ? "step.again" : "step.asked"),
         `${time(at)} · ${t("attempt")} ${n + 1}: ${[...new Set(asking.questions.flatMap((/** @type {any} */ each) => each.databases))].map((slug) => databaseName(String(slug))).join(", ")}`)),
-      asking?.questions.map((/** @type {any} */ each) => step(`q${each.component}`, each.answer ? t("step.answered") : t("step.waiting"),
+      asking?.questions.map((/** @type {any} */ each) => step(`q${each.component}`, t(each.answer ? "step.answered" : status.decided ? "step.unanswered" : "step.waiting"),
         each.answer ? `${component(each.component)}: ${maybe(each.answer)} · ${databaseName(each.database)} · ${t("after")} ${number(each.after_s, lang, 2)} s (${t("attempt")} ${each.attempt})` : component(each.component), each.answer ? each.answer : "wait")),
       [...(status?.set_aside ?? []), ...(status?.refused ? [status.refused] : [])].map((each) => step(each.position, t("step.refused"), `${each.reason}: ${each.detail} (${each.position})`, "missing")),
       status?.decided && step("decided", t("step.decided"), t(`outcome.${status.decided.outcome}`), "decided")),

@@ -36,10 +36,11 @@ function overview() {
     h("section", { class: "cards", "aria-label": t("country") },
       h("div", { class: "card head" },
         h("div", {}, h("h2", {}, t("d1.head")), h("p", { class: "huge", id: "d1" }, rate(country.rates.d1, lang)),
-          h("p", { id: "d1-parts" }, `${number(country.rates.d1[0], lang)} / ${number(country.rates.d1[1], lang)}`), h("p", { class: "muted" }, `${t("runby")}: ${t(`by.${by}`).toLowerCase()}`)),
+          h("p", { id: "d1-parts" }, `${number(country.rates.d1[0], lang)} / ${number(country.rates.d1[1], lang)}`), h("p", { class: "muted" }, `95 %: ${interval(country.rates.d1, lang)}. ${t("runby")}: ${t(`by.${by}`).toLowerCase()}`)),
         h("div", {}, h("h2", {}, t("published")), published
           ? [h("p", { class: "big published" }, percent(published.value, lang), ` [${published.evidence}]`), h("p", { class: "muted" }, `${published.about}, ${published.period_start}–${published.period_end}`)]
           : h("p", { class: "muted" }, t("published.none"))),
+        by === "province" && rates?.country_d1?.value != null && h("p", { class: "mix small" }, `${t("mix")}: `, h("strong", {}, percent(store.tick?.country ?? rates.country_d1.value, lang)), ` (${t("published").toLowerCase()}: `, publishedFigure(rates.country_d1.published), ")"),
         origin(rates?.definitions.d1, published)),
       flowCards(country)),
     h("div", { class: "controls" },

@@ -146,6 +146,7 @@ const TEXTS = {
   "step.again": ["Hỏi lại", "Asked again"],
   "step.answered": ["Trả lời", "Answered"],
   "step.waiting": ["Đang chờ", "Waiting"],
+  "step.unanswered": ["Không có trả lời", "No answer"],
   "step.decided": ["Đã quyết định", "Decided"],
   "step.refused": ["Bị loại", "Set aside"],
   attempt: ["lần", "attempt"],

@@ -1,0 +1,120 @@
+"""Takes the pictures of the page that the documentation shows, from a real run: `python -m tools.screenshots`.
+
+Starts a system of its own, files applications while the page looks on, and writes docs/pictures/. Needs Chromium:
+`apt-get install chromium fonts-noto-core`, or its path in CHROMIUM.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from runtime.command_line import CommandError, run
+
+TARGET = Path(__file__).resolve().parent.parent / "docs/pictures"
+APPLICATIONS, PACE = 20_000, "40"
+# Of what `PACE` says, so that the first picture is taken while applications come in.
+LOOK_AFTER_MS, REST_MS = 27_000, 12_000
+
+
+class Picture(NamedTuple):
+    """A view, how it is looked at, and what to click before."""
+
+    name: str
+    query: str
+    width: int
+    height: int
+    dark: bool = False
+    click: str = ""
+    wait: str = "main"
+
+
+PICTURES = (
+    Picture("live-dark-phone", "?lang=vi", 390, 1000, dark=True, wait=".tile .value"),
+    Picture("faults", "?lang=en&view=faults", 1280, 620, dark=True, wait="#in-force"),
+)
+
+
+def paperless(*words: str) -> None:
+    """Run a command of the project.
+
+    Raises:
+        CommandError: it fails; with what it said.
+
+    """
+    done = subprocess.run([sys.executable, "-m", "paperless", *words], capture_output=True, text=True, check=False)  # noqa: S603  our own command
+    if done.returncode:
+        raise CommandError(f"paperless {words[0]}: {done.stderr or done.stdout}")
+
+
+@contextmanager
+def system() -> Iterator[tuple[Path, str]]:
+    """A system of our own: where its state is, and its page."""
+    with tempfile.TemporaryDirectory() as folder:
+        state = Path(folder) / "run"
+        paperless("up", "--state", str(state))
+        try:
+            endpoints: dict[str, str] = json.loads((state / "state.json").read_text("utf-8"))["endpoints"]
+            yield state, endpoints["portal"]
+        finally:
+            paperless("down", "--state", str(state))
+
+
+def play(page: Page, state: Path) -> None:
+    """File the applications while the page looks on, and take its picture."""
+    words = ["send", "--state", str(state), "--applications", str(APPLICATIONS), "--pace", PACE]
+    sending = subprocess.Popen([sys.executable, "-m", "paperless", *words], stdout=subprocess.DEVNULL)  # noqa: S603  our own command
+    page.wait_for_timeout(LOOK_AFTER_MS)
+    shoot(page, "live")
+    if sending.wait():
+        raise CommandError("the applications could not be filed")
+    page.wait_for_timeout(REST_MS)
+
+
+def take(browser: Browser, url: str, picture: Picture) -> None:
+    """Write one picture."""
+    look: Any = {"color_scheme": "dark" if picture.dark else "light", "timezone_id": "Asia/Ho_Chi_Minh"}
+    page = browser.new_context(viewport={"width": picture.width, "height": picture.height}, **look).new_page()
+    page.goto(f"{url}/{picture.query}")
+    page.wait_for_selector("header .stream:not(.still)")
+    if picture.click:
+        page.click(picture.click)
+    page.wait_for_selector(picture.wait)
+    page.wait_for_timeout(2_500)
+    shoot(page, picture.name)
+    page.context.close()
+
+
+def shoot(page: Page, name: str) -> None:
+    """Write what a page shows; as JPEG, a third of the bytes."""
+    target = TARGET / f"{name}.jpg"
+    page.screenshot(path=target, type="jpeg", quality=66)
+    print(f"{target.name}: {target.stat().st_size // 1000} kB")
+
+
+def main() -> None:
+    """Take all pictures."""
+    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    if chromium is None:
+        raise CommandError("no Chromium; on Debian and Ubuntu: apt-get install chromium fonts-noto-core")
+    TARGET.mkdir(parents=True, exist_ok=True)
+    with system() as (state, url), sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1280, "height": 1060}, timezone_id="Asia/Ho_Chi_Minh")
+        page.goto(f"{url}/?lang=en")
+        play(page, state)
+        for picture in PICTURES:
+            take(browser, url, picture)
+        browser.close()
+
+
+if __name__ == "__main__":
+    run(main)
