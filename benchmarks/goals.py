@@ -35,4 +35,9 @@ GOALS = {
     "idle_ms_p50": Goal("<", 40),
     "growth_5m": Goal("≤", 1.15),
     "rss_mb_max": Goal("≤", 300),
+    "whatif_ms": Goal("≤", 10),
+    "whatif_all_combinations_s": Goal("≤", 1),
+    "whatif_draws_s": Goal("≤", 3),
+    "whatif_build_s": Goal("≤", 5),
+    "whatif_load_s": Goal("≤", 0.1),
 }

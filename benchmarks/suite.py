@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks import growth, hop, intake, latency, oracle, stacks
+from benchmarks import growth, hop, intake, latency, oracle, stacks, whatif
 from benchmarks.results import Figure
 from benchmarks.rounds import in_fresh_process, ratios
 from benchmarks.variants import VariantError
@@ -104,6 +104,11 @@ def _intake(options: Options, keys: Sequence[str]) -> Figures:
 def _oracle(options: Options, keys: Sequence[str]) -> Figures:
     rates = oracle.measure(options.size(oracle.APPLICATIONS), options.few(options.rounds))
     return {key: Figure(rates, PLAN, {}) for key in keys}
+
+
+def _whatif(options: Options, keys: Sequence[str]) -> Figures:
+    times = whatif.measure(12_000 if options.quick else None, options.few(options.rounds))
+    return {key: Figure(times[key], PLAN, {"levers": whatif.LEVERS}) for key in keys}
 
 
 APPLICATIONS = 1_000_000
@@ -224,6 +229,17 @@ SUITE = (
         measure=_intake,
     ),
     Benchmark(keys={"oracle_per_s": "oracle in process, applications per second of CPU"}, minutes=0.5, measure=_oracle),
+    Benchmark(
+        keys={
+            "whatif_ms": "what-if: a setting of all levers over a national day, CPU, ms",
+            "whatif_all_combinations_s": "what-if: every combination of 16 levers for every province, CPU, s",
+            "whatif_draws_s": "what-if: 200 accepted draws of the assumed values, CPU, s",
+            "whatif_build_s": "what-if: the draws of a national day made, CPU, s",
+            "whatif_load_s": "what-if: the same read from the cache, CPU, s",
+        },
+        minutes=0.5,
+        measure=_whatif,
+    ),
     Benchmark(
         keys={"flow_per_s": "whole flow, 1 M applications, embedded, drained and verified, applications/s"},
         minutes=12,

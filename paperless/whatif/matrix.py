@@ -32,7 +32,7 @@ DRAWN: Final = tuple(APPLICATION_DRAWS.values())
 
 
 class Proof(NamedTuple):
-    """Of one component of a procedure, by row of its block: whether it is needed, whether databases answer, draws.
+    """Of one component of a procedure, by row of its block: whether it is needed, whether it is answered by VNeID too.
 
     `own` is the draw of need and answer; `registry` has a draw for each database, in the order of look-up.
     """

@@ -79,8 +79,8 @@ def changed_procedure(procedure: Procedure, moved: Moved) -> Procedure:
 
 def _component(component: Component, moved: Moved, fallback: object) -> Component:
     rates = list(component.usable_rates)
-    for place, database in enumerate(component.databases):
-        for lever, value in moved:
+    for lever, value in moved:
+        for place, database in enumerate(component.databases) if lever.databases else ():
             if lever.cleans(database):
                 rates[place] = nearer(rates[place], 1.0, value)
     uploads = fallback is not None and component.fallback == "original"
