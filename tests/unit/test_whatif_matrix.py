@@ -1,7 +1,7 @@
 """Every lever setting, over the matrix: what the oracle decides, application by application."""
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import cache
 
 import numpy as np
@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.events import ApplicationSubmitted
-from domain import DomainError, Procedure, load_domain
+from domain import DomainError, Procedure, load_domain, with_values
 from paperless.population.arrivals import SimulatedDay
 from paperless.population.scenario import load_scenario, simulated_days
 from paperless.population.shares import Shares
@@ -133,6 +133,12 @@ def test_stored_draws_of_another_day_are_refused():
         assembled(day_of(), kept)
 
 
+def test_who_files_again_is_not_known_to_the_matrix():
+    domain = with_values(DOMAIN, {"correction.files_again_share": 0.1})
+    with pytest.raises(ValueError, match="files again"):
+        stored([replace(day_of(), domain=domain)], named_plan("mild"), ATTEMPTS)
+
+
 def test_a_share_of_one_holds_for_every_word():
     assert all(int(column.max()) < ALL for column in evaluator_of().matrix.columns.values())
 
@@ -196,6 +202,6 @@ def test_the_matrix_knows_all_that_rules_population_and_procedures_look_at():
         *("application_id", "dossier_code", "citizen_number", "account_level", "province", "commune"),
         *("home_province", "procedure", "authority", "channel", "assisted", "consent", "components"),
         *("fee_paid_online", "electronic_result", "result_delivery", "asks_anyway", "supplement_minutes"),
-        *("handling_minutes", "submitted_at", "asks_again"),
+        *("handling_minutes", "submitted_at", "asks_again", "filed_before_at"),
     }
     assert "limit_value" in {field.name for field in fields(Procedure)}
