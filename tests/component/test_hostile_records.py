@@ -30,7 +30,7 @@ EXIT_FATAL = 78
 WITHOUT_LIMIT = {"dead_letter_max_run": 1_000_000, "dead_letter_max_share": 1.0}
 # Of each topic; after a fifth of them memory is measured for the first time. HOSTILE_RECORDS=10000 asks for more than a
 # run of all tests has time for.
-RECORDS, RECORDS_ON_KAFKA = (int(os.environ.get("HOSTILE_RECORDS", usual)) for usual in ("800", "3000"))
+RECORDS, RECORDS_ON_KAFKA = (int(os.environ.get("HOSTILE_RECORDS", usual)) for usual in ("800", "1500"))
 MAX_GROWTH = 15_000_000
 WITHIN_S = 60
 
