@@ -77,6 +77,8 @@ class _Reader:
     """Draws the applications of one day."""
 
     def __init__(self, day: SimulatedDay, plan: FaultPlan, attempts: int) -> None:
+        if day.domain.number("correction.files_again_share"):
+            raise ValueError("correction.files_again_share is above 0: who finds corrected data is not drawn here")
         self._day, self._plan, self._attempts = day, plan, attempts
         self._date = day.date.isoformat()
         self._population = Population(day)

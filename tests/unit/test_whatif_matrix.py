@@ -205,3 +205,10 @@ def test_the_matrix_knows_all_that_rules_population_and_procedures_look_at():
         *("handling_minutes", "submitted_at", "asks_again", "filed_before_at"),
     }
     assert "limit_value" in {field.name for field in fields(Procedure)}
+
+
+def test_a_day_on_which_people_file_again_is_refused():
+    """What is corrected is found then, which the matrix does not draw: nobody files again unless a run supposes so."""
+    day = replace(day_of(), domain=with_values(DOMAIN, {"correction.files_again_share": 0.05}))
+    with pytest.raises(ValueError, match=r"correction\.files_again_share"):
+        matrix_of([day], named_plan("calm"), ATTEMPTS)
