@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from paperless.cli.options import Lang, Plan, ScenarioName, Wide
-from paperless.cli.terminal import open_terminal
+from paperless.cli.options import API, DEFAULT_STATE, Api, Lang, Plan, ScenarioName, State, Wide, find_system
+from paperless.cli.terminal import Terminal, open_terminal
 from paperless.population.scenario import DEFAULT_SCENARIO
+from paperless.verification.scoring_client import LIVE_STORE, ask, client
 
 if TYPE_CHECKING:
     from paperless.whatif.model import Model
+    from paperless.whatif.rates import Run
+
+# Of the plan for 2025, read as D1 (domain/README.md, section 4).
+USUAL_TARGET = 0.8
 
 Lever = Annotated[
     list[str] | None,
@@ -30,6 +35,12 @@ Authority = Annotated[
 ]
 Seeds = Annotated[int | None, typer.Option(help="How many seeds to pool, from 1 on.", min=1, max=100)]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
+Live = Annotated[
+    bool,
+    typer.Option(
+        "--live", help="Of a running system's store, nothing simulated: reasons lifted instead of levers moved."
+    ),
+]
 AsList = Annotated[bool, typer.Option("--list", help="Only list the levers: range, source, mark, cost.")]
 Uncertain = Annotated[
     bool, typer.Option("--uncertainty", help="Also go through the accepted draws of the assumed values (5-95 %).")
@@ -53,6 +64,9 @@ def whatif(
     pictures: Pictures = None,
     json: AsJson = False,
     listed: AsList = False,
+    live: Live = False,
+    state: State = DEFAULT_STATE,
+    api: Api = None,
     costs: Costs = None,
     cache: Cache = Path("build/whatif"),
     lang: Lang = None,
@@ -79,16 +93,41 @@ def whatif(
     if listed:
         terminal.show(*levers_shown(terminal.texts, load_levers(), own))
         return
+    if live:
+        address = find_system(state, None, api, None).url(API, "--api URL")
+        _tell_reasons(terminal, address, target, province, authority, json=json)
+        return
     model = _model(province, scenario, plan, seeds, own, cache)
     found = answer(model, setting, target=target, run_by=authority, uncertain=uncertainty)
     if pictures is not None:
         write_pictures(pictures, pictures_of(terminal.texts, found, gains_by_province(model, authority)))
     if json:
-        typer.echo(json_module.dumps(found.to_json(), ensure_ascii=False, indent=2).encode())
+        _write_json(found.to_json())
     else:
         print_answer(terminal, found)
         if pictures is not None:
             terminal.say("whatif.pictures", paths=[str(pictures / "whatif.html")])
+
+
+def _write_json(value: Mapping[str, object]) -> None:
+    typer.echo(json_module.dumps(value, ensure_ascii=False, indent=2).encode())
+
+
+def _tell_reasons(
+    terminal: Terminal, url: str, target: float | None, province: str | None, authority: "Run", *, json: bool
+) -> None:
+    """Tell which reasons, lifted together, would bring a running system to a target."""
+    from paperless.cli.whatif_output import print_reasons  # noqa: PLC0415  as above
+    from paperless.whatif.reasons import reason_answer  # noqa: PLC0415
+
+    with client(url) as api:
+        cells = ask(api, LIVE_STORE).snapshot.cells
+    wanted = USUAL_TARGET if target is None else target
+    found = reason_answer(cells, target=wanted, province=province, run_by=authority)
+    if json:
+        _write_json(found.to_json())
+    else:
+        print_reasons(terminal, found)
 
 
 def setting_of(options: Sequence[str]) -> dict[str, float]:

@@ -11,6 +11,7 @@ from paperless.language.texts import NONE
 from paperless.traffic.manifest import ManifestError
 from paperless.whatif.answers import Answer, Compared, LeverRow, TargetAnswer, Way
 from paperless.whatif.levers import BASE, BEST, Levers
+from paperless.whatif.reasons import ReasonAnswer
 from paperless.whatif.uncertainty import Uncertainty
 
 NAME_WIDTH, BEST_WIDTH, OWNER_WIDTH, SOURCE_WIDTH = 32, 44, 24, 50
@@ -136,6 +137,31 @@ def provinces_table(told_in: Texts, found: Answer) -> RenderableType:
         for each in sorted(found.provinces, key=lambda each: -each.province.d1)
     ]
     return table(told_in("whatif.provinces"), columns, rows)
+
+
+def print_reasons(terminal: Terminal, found: ReasonAnswer) -> None:
+    """Print which reasons stand in the way of a running system, and the fewest that reach the target."""
+    told_in = terminal.texts
+    run = told_in(f"whatif.run_{found.run_by}")
+    terminal.say("whatif.live", run=run, d1=told_in.percent(found.d1), applications=found.applications, style="bold")
+    wanted, names = told_in.percent(found.target, 0), {each.name: told_in.name(each) for each in found.reasons}
+    if found.smallest is None:
+        terminal.say("whatif.nothing_lifts", target=wanted)
+    else:
+        terminal.say(
+            "whatif.lifted", target=wanted, count=len(found.smallest.levers), d1=told_in.percent(found.smallest.d1)
+        )
+        for number, (reason, rate) in enumerate(zip(found.smallest.levers, found.smallest.steps, strict=True), start=1):
+            terminal.line(f"  {told_in('whatif.step', number=number, lever=names[reason], d1=told_in.percent(rate))}")
+    columns = [
+        Column(told_in("whatif.reason"), number=False),
+        *[Column(told_in(f"whatif.{name}")) for name in ("alone", "shapley")],
+    ]
+    rows = [
+        [told_in.name(each), told_in.number(each.alone, 1), told_in.number(each.shapley, 1)] for each in found.reasons
+    ]
+    terminal.show(table(told_in("whatif.reasons"), columns, rows))
+    terminal.say("whatif.live_caveat")
 
 
 def write_pictures(folder: Path, pictures: Mapping[str, str]) -> None:

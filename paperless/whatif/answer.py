@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from domain import Authority
 from paperless.fidelity.accepted_draws import read_accepted_draws
-from paperless.whatif.answers import Answer, Compared, LeverRow, ProvinceRate, TargetAnswer, Way
+from paperless.whatif.answers import Answer, Compared, LeverRow, ProvinceRate, TargetAnswer, way_of
 from paperless.whatif.caveats import Caveat, caveats_of
-from paperless.whatif.combinations import AUTHORITIES, Chosen, Rates, best_sequence, cheapest, shapley, smallest
+from paperless.whatif.combinations import AUTHORITIES, Rates, cheapest, shapley, smallest
 from paperless.whatif.levers import BASE, BEST, Lever, Setting
 from paperless.whatif.model import Model
 from paperless.whatif.rates import RUNS, Run
@@ -198,16 +198,9 @@ def _target(model: Model, rates: Rates, target: float) -> TargetAnswer:
     certification = found.mask([name for name in model.levers if name.startswith("certification")])
     return TargetAnswer(
         target,
-        _way(model, rates, smallest(found, rates, target, costs)),
-        _way(model, rates, cheapest(found, rates, target, costs)),
+        way_of(found, rates, smallest(found, rates, target, costs)),
+        way_of(found, rates, cheapest(found, rates, target, costs)),
         float(rates.max()),
         float(rates[full & ~procedures]),
         float(rates[full & ~certification]),
     )
-
-
-def _way(model: Model, rates: Rates, chosen: Chosen | None) -> Way | None:
-    if chosen is None:
-        return None
-    steps = best_sequence(model.combinations, rates, chosen.levers)
-    return Way(tuple([step.lever for step in steps]), chosen.rate, chosen.cost, tuple([step.rate for step in steps]))

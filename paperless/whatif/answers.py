@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from paperless.whatif.caveats import Caveat
+from paperless.whatif.combinations import Chosen, Combinations, Rates, best_sequence
 from paperless.whatif.rates import Run
 from paperless.whatif.uncertainty import Uncertainty
 
@@ -100,3 +101,11 @@ class Answer:
     def to_json(self) -> dict[str, Any]:
         """Return the answer as plain values."""
         return asdict(self)
+
+
+def way_of(found: Combinations, rates: Rates, chosen: Chosen | None) -> Way | None:
+    """Return a set of levers as a way, None where there is none."""
+    if chosen is None:
+        return None
+    steps = best_sequence(found, rates, chosen.levers)
+    return Way(tuple([step.lever for step in steps]), chosen.rate, chosen.cost, tuple([step.rate for step in steps]))
