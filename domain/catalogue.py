@@ -26,6 +26,9 @@ from domain.models import (
 )
 from domain.reforms import Reform, applied
 
+# Whose worlds are remembered by day; the calendar has 730, but an event time may be any.
+MOST_DAYS = 2_048
+
 
 @dataclass(frozen=True)
 class Domain:
@@ -57,6 +60,11 @@ class Domain:
         A day without any, such as `BASE_DAY`, gives this domain itself. A world has no reforms left to hold. `day` may
         be an event time of Vietnam; every world is made once.
         """
+        world = self._days.get(day.toordinal())
+        return self._world(day) if world is None else world
+
+    def _world(self, day: date) -> "Domain":
+        """Make the world of a day, or find that of an earlier day with the same steps."""
         place = bisect_right(self._turns, day.toordinal())
         world = self._worlds.get(place)
         if world is None:
@@ -64,6 +72,9 @@ class Domain:
             world = self._worlds[place] = applied(self, steps) if steps else self
             # Holidays and office hours are the same on every day (`domain.reforms.LASTING`), and dear to work out.
             vars(world)["calendar"] = self.calendar
+        if len(self._days) >= MOST_DAYS:
+            self._days.clear()
+        self._days[day.toordinal()] = world
         return world
 
     def number(self, name: str) -> float:
@@ -164,6 +175,11 @@ class Domain:
     def _turns(self) -> tuple[int, ...]:
         """Return the days, as ordinals, on which another set of steps begins to hold."""
         return tuple(sorted({turn for each in self.reforms.values() for step in each.steps for turn in step.turns}))
+
+    @cached_property
+    def _days(self) -> dict[int, "Domain"]:
+        """Worlds by the day's ordinal: asked several times for every application."""
+        return {}
 
     @cached_property
     def _worlds(self) -> dict[int, "Domain"]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from domain import BASE_DAY, VN, Domain, Reform, Step, applied, load_domain
+from domain.catalogue import MOST_DAYS
 from paperless.fidelity.tally import Tallies, oracle_for, tallies_of
 from paperless.population.arrivals import SimulatedDay, arrivals
 from paperless.population.population import Population
@@ -145,3 +146,10 @@ def test_a_rate_of_its_own_is_not_moved_by_the_database():
     (population,) = [step for _, step in STEPS if step.key == "dat_dai"]
     world = applied(DOMAIN, [replace(population, key="dan_cu", how="set", value=0.5)])
     assert world.procedures["1.004222"].components["cho_o_hop_phap"] == lodging
+
+
+def test_days_beyond_the_calendar_are_not_remembered_for_ever():
+    domain = replace(DOMAIN)
+    worlds = [domain.on(date.fromordinal(1 + 97 * number)) for number in range(MOST_DAYS + 100)]
+    assert len(vars(domain)["_days"]) <= MOST_DAYS
+    assert len({id(world) for world in worlds}) <= len(TURNS) + 1
