@@ -34,8 +34,6 @@ def stored(days: Sequence[SimulatedDay], plan: FaultPlan, attempts: int) -> Stor
             among the draws.
 
     """
-    if days[0].domain.number("correction.files_again_share"):
-        raise ValueError("what-if knows nobody who files again; play with correction.files_again_share = 0")
     procedures = days[0].procedures
     places = {code: place for place, code in enumerate(days[0].shares)}
     groups = [[array("I") for _ in places] for _ in procedures]

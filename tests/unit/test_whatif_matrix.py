@@ -133,12 +133,6 @@ def test_stored_draws_of_another_day_are_refused():
         assembled(day_of(), kept)
 
 
-def test_who_files_again_is_not_known_to_the_matrix():
-    domain = with_values(DOMAIN, {"correction.files_again_share": 0.1})
-    with pytest.raises(ValueError, match="files again"):
-        stored([replace(day_of(), domain=domain)], named_plan("mild"), ATTEMPTS)
-
-
 def test_a_share_of_one_holds_for_every_word():
     assert all(int(column.max()) < ALL for column in evaluator_of().matrix.columns.values())
 
