@@ -60,6 +60,7 @@ ResultDelivery = Literal["electronic", "post", "counter"]
 Answer = Literal["found", "missing", "mismatch", "refused"]
 Source = Literal["data", "upload", "paper", "none", "form"]
 Cause = Literal["missing", "mismatch", "refused", "unreachable", "no_database", "asked_anyway", "asked_again"]
+Ending = Literal["withdrawn", "refused"]
 Addressee = Literal["owner", "citizen"]
 Outcome = Literal["end_to_end", "partly_online", "on_paper", "stopped", "rejected"]
 
@@ -79,7 +80,9 @@ class ApplicationSubmitted(Event):
     applicant's answer), `supplement_minutes` and `handling_minutes` (working minutes) are facts about people and
     offices that the population draws; nothing later draws them again. `fee_paid_online` is null where no fee is due.
     `filed_before_at` is when the applicant filed for the same procedure before and databases were looked up: what they
-    lacked then was asked to be corrected, and is found once it is worked off.
+    lacked then was asked to be corrected, and is found once it is worked off. `asks_twice`: whoever is asked for
+    something is asked a second time, where one full request is allowed, and takes as long again. `ending`: a complete
+    dossier comes to no result, since the applicant takes it back or the office refuses it on its merits.
     """
 
     application_id: ApplicationId
@@ -104,6 +107,8 @@ class ApplicationSubmitted(Event):
     submitted_at: EventTime
     asks_again: bool = False
     filed_before_at: FiledBefore = None
+    asks_twice: Annotated[bool, Field(exclude_if=lambda twice: not twice)] = False
+    ending: Annotated[Ending | None, Field(exclude_if=lambda ending: ending is None)] = None
 
 
 class RequestedDocument(Event):

@@ -70,7 +70,8 @@ class SubmissionCheck:
         """Refuse a submission that could be decided only outside the calendar."""
         calendar = self.domain.calendar
         days = procedure.limit_value if procedure.limit_unit == "working_day" else 2
-        length = submitted.supplement_minutes + submitted.handling_minutes + days * MINUTES_PER_WORKING_DAY
+        supplement = submitted.supplement_minutes * (1 + submitted.asks_twice)
+        length = supplement + submitted.handling_minutes + days * MINUTES_PER_WORKING_DAY
         ordinary = length <= ORDINARY_MINUTES and submitted.submitted_at < self.surely_in_calendar
         if ordinary and submitted.submitted_at.year >= calendar.first_day.year:
             return

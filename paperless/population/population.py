@@ -24,6 +24,13 @@ MAX_MINUTES = 120_000
 # Applicants are adults: of age on the day, and not older than 80.
 _YOUNGEST, _AGE_RANGE = 18, 63
 LEVEL_2 = 2
+# Shares of which nothing is known; 0 unless a run supposes another one.
+SUPPOSED = (
+    "correction.files_again_share",
+    "supplement.second_request_share",
+    "handling.refused_share",
+    "handling.withdrawn_share",
+)
 _STEPS = 1024
 _WORD = 1 << 32
 # A plain integer: comparing with an enum member costs three times as much.
@@ -50,14 +57,15 @@ class Population:
         sigma = domain.number("supplement.answer_sigma_log")
         self._supplement = [_minutes(median * factor) for factor in _log_normal(sigma)]
         self._youngest = day.date.year - _YOUNGEST
-        self._files_again = domain.number("correction.files_again_share")
+        shares = tuple(map(domain.number, SUPPOSED))
+        self._supposed = shares if any(shares) else ()
         self._asked_since = (midnight - domain.correction_desk.begins_at) // timedelta(seconds=1)
 
     def submission(self, arrival: Arrival) -> tuple[bytes, bytes]:
         """Return key (the application id) and value of the record of one arrival."""
         event = self.event(arrival)
-        if self._files_again:
-            self._file_again(event)
+        if self._supposed:
+            self._suppose(event)
         return event["application_id"].encode(), orjson.dumps(event)
 
     def event(self, arrival: Arrival) -> dict[str, Any]:
@@ -96,19 +104,22 @@ class Population:
             "asks_again": u[10] >= place.asked_again_from,
         }
 
-    def _file_again(self, event: dict[str, Any]) -> None:
-        """Let some have filed for the same procedure before, at any time since corrections are asked for.
+    def _suppose(self, event: dict[str, Any]) -> None:
+        """Add what only a run that supposes so knows of: who files again, who is asked twice, what has no result.
 
-        Who may not file online, or does not consent, had nothing looked up.
+        Who filed for the same procedure before did so at any time since corrections are asked for; of whom may not file
+        online, or does not consent, nothing was looked up then.
         """
-        if not event["consent"] or (event["channel"] == "online" and event["account_level"] < LEVEL_2):
-            return
-        u = draws(self._day.seed, "again", event["dossier_code"])
-        if u[0] < self._files_again and self._asked_since > 0:
-            before = datetime.fromisoformat(event["submitted_at"]) - timedelta(
-                seconds=1 + int(u[1] * self._asked_since)
-            )
-            event["filed_before_at"] = before.isoformat()
+        again, twice, refused, withdrawn = self._supposed
+        u = draws(self._day.seed, "supposed", event["dossier_code"])
+        looked_up = event["consent"] and (event["channel"] != "online" or event["account_level"] >= LEVEL_2)
+        if u[0] < again and looked_up and self._asked_since > 0:
+            span = timedelta(seconds=1 + int(u[1] * self._asked_since))
+            event["filed_before_at"] = (datetime.fromisoformat(event["submitted_at"]) - span).isoformat()
+        if u[2] < twice:
+            event["asks_twice"] = True
+        if u[3] < refused + withdrawn:
+            event["ending"] = "refused" if u[3] < refused else "withdrawn"
 
     def _application_id(self, second: int, number: int, first: float, last: float) -> str:
         """UUIDv7 (RFC 9562): 48 bits of milliseconds, the running number as its counter, 62 drawn bits."""

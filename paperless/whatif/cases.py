@@ -32,6 +32,10 @@ def case(kind: Kind, code: int) -> Case:
     at_filing = Case(channel, level, kind.service_level)
     refused = any(rule.at_filing and rule.applies(at_filing) for rule in RULES)
     components = 0 if refused else code >> COMPONENTS_BIT
+    unanswered, on_paper, original, irreplaceable, asked_anyway = [
+        bool(components >> bit & 1) for bit in range(len(COMPONENT_FLAGS))
+    ]
+    # No day is drawn on which complete dossiers end without a result.
     return Case(
         channel,
         level,
@@ -42,7 +46,11 @@ def case(kind: Kind, code: int) -> Case:
         kind.electronic_result_due,
         bool(code >> ELECTRONIC_BIT & 1),
         DELIVERIES[min(code >> DELIVERY_BIT & 0b11, len(DELIVERIES) - 1)],
-        *[bool(components >> bit & 1) for bit in range(len(COMPONENT_FLAGS))],
+        unanswered,
+        on_paper,
+        original,
+        irreplaceable,
+        asked_anyway,
     )
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from contracts.draws import words
 from domain import Component, Procedure
 from paperless.population.arrivals import Arrival, SimulatedDay, arrivals
-from paperless.population.population import Population
+from paperless.population.population import SUPPOSED, Population
 from paperless.whatif.matrix import COLUMNS, DRAWN, MOST, Matrix, Stored, Words, assembled
 from services.vneid_mock.faults import FaultPlan, Subject, answers_from, deliveries
 from services.vneid_mock.registry import LookUp
@@ -75,8 +75,8 @@ class _Reader:
     """Draws the applications of one day."""
 
     def __init__(self, day: SimulatedDay, plan: FaultPlan, attempts: int) -> None:
-        if day.domain.number("correction.files_again_share"):
-            raise ValueError("correction.files_again_share is above 0: who finds corrected data is not drawn here")
+        if supposed := [name for name in SUPPOSED if day.domain.number(name)]:
+            raise ValueError(f"{', '.join(supposed)} above 0: what a run supposes is not drawn here")
         self._day, self._plan, self._attempts = day, plan, attempts
         self._date = day.date.isoformat()
         self._population = Population(day)

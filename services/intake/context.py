@@ -10,13 +10,16 @@ from hashlib import blake2b
 from hmac import compare_digest
 from typing import NamedTuple
 
-from contracts.events import ApplicantAnswer, ApplicationSubmitted, Authority, Channel, ResultDelivery
+from contracts.events import ApplicantAnswer, ApplicationSubmitted, Authority, Channel, Ending, ResultDelivery
 
 CONTEXT_VERSION = "2"
+# Of an application that ends without a result, or is asked twice: an older member says that it cannot read it.
+UNUSUAL_VERSION = "3"
 _CHANNELS: Mapping[str, Channel] = {"o": "online", "d": "direct", "p": "post"}
 _ANSWERS: Mapping[str, ApplicantAnswer] = {"u": "upload", "p": "paper", "n": "none"}
 _DELIVERIES: Mapping[str, ResultDelivery] = {"e": "electronic", "p": "post", "c": "counter"}
 _AUTHORITIES: Mapping[str, Authority] = {"m": "ministry", "p": "province"}
+_ENDINGS: Mapping[str, Ending | None] = {"-": None, "w": "withdrawn", "r": "refused"}
 _FEES: Mapping[str, bool | None] = {"-": None, "1": True, "0": False}
 
 
@@ -49,6 +52,8 @@ class SubmissionFacts(NamedTuple):
     supplement_minutes: int
     handling_minutes: int
     components: tuple[tuple[str, ApplicantAnswer], ...]
+    asks_twice: bool = False
+    ending: Ending | None = None
 
 
 def facts_of(submitted: ApplicationSubmitted, submission: str) -> SubmissionFacts:
@@ -72,6 +77,8 @@ def facts_of(submitted: ApplicationSubmitted, submission: str) -> SubmissionFact
         submitted.supplement_minutes,
         submitted.handling_minutes,
         tuple(submitted.components.items()),
+        submitted.asks_twice,
+        submitted.ending,
     )
 
 
@@ -83,9 +90,12 @@ def seal(facts: SubmissionFacts, key: bytes) -> str:
         f"{'01'[facts.electronic_result]}{facts.result_delivery[0]}{'01'[facts.asks_anyway]}"
         f"{'01'[facts.asks_again]}"
     )
+    version = CONTEXT_VERSION
+    if facts.asks_twice or facts.ending is not None:
+        version, codes = UNUSUAL_VERSION, f"{codes}{'01'[facts.asks_twice]}{(facts.ending or '-')[0]}"
     components = ";".join([f"{slug}={answer[0]}" for slug, answer in facts.components])
     body = (
-        f"{CONTEXT_VERSION},{facts.submission},{facts.submitted_at.isoformat()},{facts.province},{facts.commune},"
+        f"{version},{facts.submission},{facts.submitted_at.isoformat()},{facts.province},{facts.commune},"
         f"{facts.procedure},{codes},{facts.supplement_minutes},{facts.handling_minutes},{components}"
     )
     return f"{body}.{_digest(body, facts.application_id, key)}"
@@ -132,12 +142,18 @@ def _read(body: str, application_id: str) -> SubmissionFacts:
         _DELIVERIES[codes[6]],
         codes[7] == "1",
         # Version 1 ends here: nobody was asked again.
-        codes[8:] == "1",
+        codes[8:9] == "1",
         int(supplement),
         int(handling),
         tuple([(slug, _ANSWERS[answer]) for slug, _, answer in pairs]),
+        codes[9:10] == "1",
+        _ENDINGS[codes[10:] or "-"],
     )
 
 
 # Contexts of the previous version stay readable while a rolling upgrade has both in flight.
-_READERS: Mapping[str, Callable[[str, str], SubmissionFacts]] = {"1": _read, CONTEXT_VERSION: _read}
+_READERS: Mapping[str, Callable[[str, str], SubmissionFacts]] = {
+    "1": _read,
+    CONTEXT_VERSION: _read,
+    UNUSUAL_VERSION: _read,
+}

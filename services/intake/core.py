@@ -24,12 +24,14 @@ from contracts.events import (
 )
 from contracts.records import Keyed, decode_event
 from contracts.submissions import MINUTES_PER_WORKING_DAY, SubmissionCheck
-from domain import CorrectionDesk, Domain, ServiceLevel, WorkingCalendar
+from domain import CorrectionDesk, Domain, Procedure, ServiceLevel, WorkingCalendar
 from services.intake.context import SubmissionFacts
 from services.intake.rules import RULES, RULES_VERSION, Answers, Case, Rule, case_of, judge, proofs_of
 
 # A day of the country has some 8,000, of 1.5 KB each; over millions of applications ever rarer ones come.
 MOST_JUDGEMENTS = 16_384
+# The rules by which a complete dossier ends without a result.
+ENDINGS = frozenset({"refused_on_merits", "withdrawn"})
 
 
 class Decision(NamedTuple):
@@ -207,7 +209,10 @@ def decide(facts: SubmissionFacts, answers: Answers, book: RuleBook) -> Decision
     book = book.on(facts.submitted_at)
     answered, presumed, components, outcome, reasons = _judgement(facts, answers, book)
     looked_up_at = _looked_up_at(facts, [answers[slug].at for slug in answered], book, presumed=presumed)
-    due_at, decided_at, index_due_at = _due_and_decided(facts, components, outcome, looked_up_at, book)
+    # Who takes a complete dossier back, or is refused on its merits, has had it handled until then.
+    handled = facts.ending is not None and not ENDINGS.isdisjoint(reasons)
+    times = _due_and_decided(facts, components, "partly_online" if handled else outcome, looked_up_at, book)
+    due_at, decided_at, index_due_at = times
     return Decision(
         facts.application_id,
         len(answered),
@@ -246,6 +251,7 @@ def _judgement(facts: SubmissionFacts, answers: Answers, book: RuleBook) -> Judg
         facts.asks_anyway,
         facts.asks_again,
         facts.components,
+        facts.ending,
         said,
     )
     judgement = book.judgements.get(alike)
@@ -262,6 +268,8 @@ def _judged(facts: SubmissionFacts, answers: Answers, book: RuleBook) -> Judgeme
     slugs = look_ups(facts, book)
     known = {slug: answers[slug] for slug in slugs if slug in answers}
     proofs = () if refused else proofs_of(facts, known, procedure)
+    if refused:
+        facts = facts._replace(ending=None)
     outcome, reasons = book.judge(case_of(facts, procedure, proofs))
     return tuple(known), len(known) < len(slugs), proofs, outcome, reasons
 
@@ -304,9 +312,31 @@ def _due_and_decided(
         decided_at = _ended(calendar, start, book.wait_minutes)
     else:
         complete = calendar.accepted(start + facts.supplement_minutes, online="paper" not in asked)
+        if facts.asks_twice:
+            return _asked_twice(facts, complete, calendar, procedure, book.check_minutes, online="paper" not in asked)
         decided_at = _ended(calendar, complete, facts.handling_minutes)
     index_due_at = calendar.end_at(calendar.position(due_at) + complete - start)
     return calendar.due_at(complete, procedure.limit_value, procedure.limit_unit), decided_at, index_due_at
+
+
+def _asked_twice(
+    facts: SubmissionFacts,
+    answered: int,
+    calendar: WorkingCalendar,
+    procedure: Procedure,
+    check_minutes: int,
+    *,
+    online: bool,
+) -> tuple[datetime, datetime, datetime]:
+    """Return the same of an application that is asked for more once it has answered; `answered` is that position.
+
+    By law one full request is allowed (NĐ 61/2018 Art. 15.3, 17.2), and the limit starts again when the dossier is
+    complete at last (Art. 19.4). For index component 2.1 more than one request is overdue: due is what was complete
+    with the first answer, which was looked through before something else was asked for.
+    """
+    complete = calendar.accepted(answered + check_minutes + facts.supplement_minutes, online=online)
+    due_at = calendar.due_at(complete, procedure.limit_value, procedure.limit_unit)
+    return due_at, _ended(calendar, complete, facts.handling_minutes), calendar.end_at(answered)
 
 
 def _ended(calendar: WorkingCalendar, start: int, minutes: int) -> datetime:

@@ -12,6 +12,7 @@ from contracts.events import (
     Channel,
     DecidedComponent,
     DocumentAnswer,
+    Ending,
     Outcome,
     ResultDelivery,
     Source,
@@ -19,7 +20,7 @@ from contracts.events import (
 from domain import Component, Procedure, ServiceLevel
 from services.intake.context import SubmissionFacts
 
-RULES_VERSION = 2
+RULES_VERSION = 3
 LEVEL_2 = 2
 
 
@@ -30,10 +31,11 @@ Answers = Mapping[str, DocumentAnswer]
 class Case(NamedTuple):
     """What the rules look at, and nothing else: few values, so that equal cases are judged once.
 
-    `fee_due`, `electronic_result_due`, `presence_required` and `service_level` are the procedure's. The last five tell
-    of the components: one asked for was not answered, was answered on paper, came as the paper original that nothing
-    else replaces, cannot be replaced at all, was taken on paper although data had it. A component that is asked for
-    again although data had it is one asked for: what is uploaded leaves the application end to end.
+    `fee_due`, `electronic_result_due`, `presence_required` and `service_level` are the procedure's. The last six tell
+    how it ends. Of the components: one asked for was not answered, was answered on paper, came as the paper original
+    that nothing else replaces, cannot be replaced at all, was taken on paper although data had it. A component that is
+    asked for again although data had it is one asked for: what is uploaded leaves the application end to end. `ending`:
+    the complete dossier comes to no result.
     """
 
     channel: Channel
@@ -50,6 +52,7 @@ class Case(NamedTuple):
     original: bool = False
     irreplaceable: bool = False
     asked_anyway: bool = False
+    ending: Ending | None = None
 
 
 class Rule(NamedTuple):
@@ -87,10 +90,22 @@ RULES: tuple[Rule, ...] = (
         "components.csv fallback=none: retry, then refuse online",
     ),
     Rule(
+        "refused_on_merits",
+        "rejected",
+        lambda case: case.ending == "refused",
+        "NĐ 61/2018/NĐ-CP Art. 19: refused in writing, with the reason, within the limit; TrangThaiHoSo state 3",
+    ),
+    Rule(
         "supplement_not_answered",
         "stopped",
         lambda case: case.unanswered,
         "NĐ 61/2018/NĐ-CP Art. 17.2: one full request; without an answer the dossier is stopped (state 8)",
+    ),
+    Rule(
+        "withdrawn",
+        "stopped",
+        lambda case: case.ending == "withdrawn",
+        "domain/README.md §7: the applicant takes the dossier back (TrangThaiHoSo state 7); finished for index 2.1",
     ),
     Rule(
         "filed_in_person",
@@ -249,4 +264,6 @@ def case_of(facts: SubmissionFacts, procedure: Procedure, proofs: tuple[DecidedC
         original,
         irreplaceable,
         asked_anyway,
+        # What is not complete does not come so far.
+        None if unanswered or irreplaceable else facts.ending,
     )

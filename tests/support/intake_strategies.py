@@ -6,7 +6,15 @@ from typing import Any, get_args
 
 from hypothesis import strategies as st
 
-from contracts.events import Answer, ApplicantAnswer, ApplicationSubmitted, Channel, DocumentAnswer, ResultDelivery
+from contracts.events import (
+    Answer,
+    ApplicantAnswer,
+    ApplicationSubmitted,
+    Channel,
+    DocumentAnswer,
+    Ending,
+    ResultDelivery,
+)
 from domain import VN, Procedure, load_domain
 from services.intake.context import SubmissionFacts
 from tests.support.intake_examples import submission
@@ -52,6 +60,8 @@ def submissions(draw: st.DrawFn) -> ApplicationSubmitted:
         "result_delivery": draw(st.sampled_from(get_args(ResultDelivery))),
         "asks_anyway": draw(st.booleans()),
         "asks_again": draw(st.booleans()),
+        "asks_twice": draw(st.booleans()),
+        "ending": draw(st.none() | st.sampled_from(get_args(Ending))),
         "supplement_minutes": draw(minutes),
         "handling_minutes": draw(minutes),
         "submitted_at": draw(event_times),

@@ -101,6 +101,8 @@ def test_every_fact_is_covered_by_the_digest():
         supplement_minutes=1,
         handling_minutes=1,
         components=(("giay_chung_sinh", "paper"),),
+        asks_twice=True,
+        ending="withdrawn",
     )
     for name in set(SubmissionFacts._fields) - {"application_id"}:
         changed = sealed._replace(**{name: getattr(others, name)})
@@ -123,8 +125,16 @@ def test_the_previous_versions_context_stays_readable():
 def test_a_version_is_read_by_its_own_reader(monkeypatch):
     monkeypatch.setattr(module, "CONTEXT_VERSION", "0")
     context = seal(facts(), KEY)
-    with pytest.raises(ContextError, match=rf"version '0' is not readable \(readable: 1, {CONTEXT_VERSION}\)"):
+    with pytest.raises(ContextError, match=rf"version '0' is not readable \(readable: 1, {CONTEXT_VERSION}, 3\)"):
         unseal(context, APPLICATION_ID, KEY)
     older = facts()._replace(assisted=True)
     monkeypatch.setattr(module, "_READERS", {**module._READERS, "0": lambda body, application_id: older})
     assert unseal(context, APPLICATION_ID, KEY) == older
+
+
+@pytest.mark.parametrize(("asks_twice", "ending"), [(True, None), (False, "withdrawn"), (True, "refused")])
+def test_what_is_unusual_has_a_version_that_an_older_member_refuses(asks_twice, ending):
+    unusual = facts()._replace(asks_twice=asks_twice, ending=ending)
+    context = seal(unusual, KEY)
+    assert (context[0], seal(facts(), KEY)[0]) == ("3", "2")
+    assert unseal(context, APPLICATION_ID, KEY) == unusual

@@ -146,3 +146,20 @@ def test_some_file_again_when_a_run_supposes_so():
     people = Population(usual)
     without = [event.model_copy(update={"filed_before_at": None}).model_dump_json().encode() for event in events]
     assert without == [people.submission(arrival)[1] for arrival in arrivals(usual)]
+
+
+def test_a_run_may_suppose_refusals_withdrawals_and_second_requests():
+    shares = {"handling.refused_share": 0.05, "handling.withdrawn_share": 0.02, "supplement.second_request_share": 0.1}
+    domain = with_values(load_domain(), shares)
+    [day] = simulated_days(load_scenario("national-day", domain), domain, seed=3, applications=6_000)
+    population = Population(day)
+    values = [population.submission(arrival)[1] for arrival in arrivals(day)]
+    events = [ApplicationSubmitted.model_validate_json(value) for value in values]
+    assert [event.model_dump_json().encode() for event in events] == values
+    counts = [
+        sum(event.ending == "refused" for event in events),
+        sum(event.ending == "withdrawn" for event in events),
+        sum(event.asks_twice for event in events),
+    ]
+    assert [count / len(events) for count in counts] == pytest.approx(list(shares.values()), abs=0.012)
+    assert not any(event.filed_before_at for event in events)

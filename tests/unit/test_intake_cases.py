@@ -16,7 +16,7 @@ from domain.models import LimitUnit
 from services.intake import core, rules
 from services.intake.context import SubmissionFacts
 from services.intake.core import RuleBook, decide
-from services.intake.rules import PRECEDENCE, RULES, Answers, Rule, proofs_of
+from services.intake.rules import PRECEDENCE, RULES, Answers, Rule, case_of, proofs_of
 from tests.support.intake_examples import BOOK, CASES, Case
 
 
@@ -277,6 +277,21 @@ def the_index_clock_does_not_wait(timing: TimingRule) -> TimingRule:
     return mutant
 
 
+def nobody_is_asked_twice(timing: TimingRule) -> TimingRule:
+    def mutant(facts: SubmissionFacts, *rest: object) -> Times:
+        return timing(facts._replace(asks_twice=False), *rest)
+
+    return mutant
+
+
+def a_second_request_is_not_overdue(timing: TimingRule) -> TimingRule:
+    def mutant(facts: SubmissionFacts, *rest: object) -> Times:
+        due_at, decided_at, index_due_at = timing(facts, *rest)
+        return due_at, decided_at, due_at if facts.asks_twice else index_due_at
+
+    return mutant
+
+
 def nothing_ends_before_handling(timing: TimingRule) -> TimingRule:
     def mutant(facts: SubmissionFacts, components: Proofs, _: Outcome, *rest: object) -> Times:
         return timing(facts, components, "end_to_end", *rest)
@@ -294,12 +309,33 @@ def nothing_ends_before_handling(timing: TimingRule) -> TimingRule:
         a_stopped_case_keeps_its_due_date,
         the_index_clock_is_the_legal_one,
         the_index_clock_does_not_wait,
+        nobody_is_asked_twice,
+        a_second_request_is_not_overdue,
         nothing_ends_before_handling,
     ],
     ids=lambda mutate: mutate.__name__,
 )
 def test_another_timing_fails_a_case(monkeypatch, mutate):
     monkeypatch.setattr(core, "_due_and_decided", mutate(core._due_and_decided))
+    assert list(all_differences())
+
+
+@pytest.mark.parametrize("ending", sorted(core.ENDINGS))
+def test_a_complete_dossier_is_handled_before_it_ends(monkeypatch, ending):
+    monkeypatch.setattr(core, "ENDINGS", core.ENDINGS - {ending})
+    assert list(all_differences())
+
+
+def test_only_a_complete_dossier_is_taken_back_or_refused_on_its_merits(monkeypatch):
+    def mutant(facts: SubmissionFacts, procedure: Procedure, proofs: Proofs) -> rules.Case:
+        return case_of(facts, procedure, proofs)._replace(ending=facts.ending)
+
+    monkeypatch.setattr(core, "case_of", mutant)
+    assert list(all_differences())
+
+
+def test_who_is_refused_at_filing_has_no_dossier_to_take_back(monkeypatch):
+    monkeypatch.setattr(SubmissionFacts, "_replace", lambda facts, **_: facts)
     assert list(all_differences())
 
 

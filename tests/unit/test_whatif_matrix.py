@@ -1,5 +1,6 @@
 """Every lever setting, over the matrix: what the oracle decides, application by application."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from functools import cache
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from contracts.events import ApplicationSubmitted
 from domain import DomainError, Procedure, load_domain, with_values
 from paperless.population.arrivals import SimulatedDay
+from paperless.population.population import SUPPOSED
 from paperless.population.scenario import load_scenario, simulated_days
 from paperless.population.shares import Shares
 from paperless.whatif.drawing import matrix_of, stored
@@ -184,7 +186,7 @@ def test_the_matrix_knows_all_that_rules_population_and_procedures_look_at():
     assert Case._fields == (
         *("channel", "account_level", "service_level", "presence_required", "fee_due", "fee_paid_online"),
         *("electronic_result_due", "electronic_result", "result_delivery", "unanswered", "on_paper", "original"),
-        *("irreplaceable", "asked_anyway"),
+        *("irreplaceable", "asked_anyway", "ending"),
     )
     assert set(Shares.model_fields) - {"assisted_share", "elsewhere_share", "level2_share"} == {
         *("online_share", "postal_share", "level1_online_share", "refused_consent_share", "paper_taken_share"),
@@ -196,13 +198,14 @@ def test_the_matrix_knows_all_that_rules_population_and_procedures_look_at():
         *("application_id", "dossier_code", "citizen_number", "account_level", "province", "commune"),
         *("home_province", "procedure", "authority", "channel", "assisted", "consent", "components"),
         *("fee_paid_online", "electronic_result", "result_delivery", "asks_anyway", "supplement_minutes"),
-        *("handling_minutes", "submitted_at", "asks_again", "filed_before_at"),
+        *("handling_minutes", "submitted_at", "asks_again", "filed_before_at", "asks_twice", "ending"),
     }
     assert "limit_value" in {field.name for field in fields(Procedure)}
 
 
-def test_a_day_on_which_people_file_again_is_refused():
-    """What is corrected is found then, which the matrix does not draw: nobody files again unless a run supposes so."""
-    day = replace(day_of(), domain=with_values(DOMAIN, {"correction.files_again_share": 0.05}))
-    with pytest.raises(ValueError, match=r"correction\.files_again_share"):
+@pytest.mark.parametrize("name", SUPPOSED)
+def test_what_only_a_run_supposes_is_refused(name: str):
+    """The matrix does not draw who files again, is asked twice, or comes to no result: nobody does, unless supposed."""
+    day = replace(day_of(), domain=with_values(DOMAIN, {name: 0.01}))
+    with pytest.raises(ValueError, match=re.escape(name)):
         matrix_of([day], named_plan("calm"), ATTEMPTS)
