@@ -5,6 +5,7 @@ import random
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from paperless.language import texts
 from services.scoring.rates.rates import rate
@@ -101,3 +102,32 @@ def test_the_map_shows_the_chosen_figure_with_a_twin_in_words(open_page: OpenPag
     label = shown(tile.get_attribute("aria-label"))
     assert label.startswith("Ho Chi Minh: ")
     assert abs(float(label.split(": ")[1].split(" %")[0].split()[-1]) - float(value)) <= 0.05
+
+
+@pytest.mark.parametrize("province", ["", "79"])
+def test_what_lifting_gives_is_what_paperless_why_says(open_page: OpenPage, system: RunningSystem, province):
+    words = ("--province", province) if province else ()
+    why = json.loads(system.command("why", "--json", *words))
+    page = open_page(f"?lang=en&view=whatif{f'&province={province}' if province else ''}")
+    result = page.locator("#then")
+    result.wait_for()
+    told = [((row["reason"],), row) for row in why["reasons"]] + [(row["reasons"], row) for row in why["pairs"]]
+    for reasons, row in told:
+        for reason in reasons:
+            page.locator(f"input[name='{reason}']").check()
+        d1 = row["d1_if_lifted"]
+        expected = texts("en").percent(d1["numerator"] / d1["denominator"])
+        expect(result).to_have_text(f"{'≤ ' if row['upper_bound'] else ''}{expected}")
+        assert f"lift={','.join(reasons)}".replace(",", "%2C") in page.url
+        page.get_by_role("button", name="Reset to today").click()
+        expect(page.locator("input:checked")).to_have_count(0)
+
+
+def test_a_link_restores_what_was_lifted_and_the_smallest_set_reaches_the_goal(open_page: OpenPage):
+    page = open_page("?lang=en&view=whatif&lift=filed_in_person,original_required")
+    page.locator("#then").wait_for()
+    checked = page.locator("input:checked").evaluate_all("all => all.map(each => each.name).sort()")
+    assert checked == ["filed_in_person", "original_required"]
+    page.get_by_role("link", name="Choose this set").click()
+    expect(page.locator("input:checked")).to_have_count(page.locator("#smallest li").count())
+    assert float(shown(page.locator("#then").text_content()).removesuffix(" %").removeprefix("≤ ")) >= 80

@@ -41,7 +41,7 @@ PATHS = [(port, "GET", path) for port in PORTS for path in ("/health", "/metrics
     *(("vneid_mock", method, "/plan") for method in ("GET", "PUT", "PATCH")),
     ("vneid_mock", "POST", "/plan/reset"),
     *(("vneid_mock", "GET", path) for path in ("/plans", "/plan/schema", "/docs", "/openapi.json")),
-    *(("scoring_api", "GET", path) for path in ("/rates", "/why", "/reading", "/docs", "/openapi.json")),
+    *(("scoring_api", "GET", path) for path in ("/rates", "/why", "/why/sets", "/reading", "/docs", "/openapi.json")),
 ]
 WITH_PAGES = ("portal", "scoring_api", "vneid_mock")
 SCRIPT = "/static-offline-docs/swagger-ui-bundle.js"

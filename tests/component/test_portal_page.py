@@ -119,6 +119,8 @@ async def test_tables_are_passed_on_with_their_query_and_form(portal, world):
     world.decide(3)
     table = (await portal.get("/scoring/rates?authority=province")).json()
     assert table["total"]["rates"]["d1"]["denominator"] == 3
+    sets = (await portal.get("/scoring/why/sets?province=01")).json()
+    assert (sets["applications"], sets["end_to_end"], sets["sets"]) == (3, 3, [])
     assert (await portal.get("/scoring/why?province=01&format=csv")).headers["content-type"].startswith("text/csv")
     assert problem(await portal.get("/scoring/rates/00"), 404)
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from domain import load_domain
 from services.intake.rules import RULES
-from services.scoring.rates.why import COMPONENT_REASONS, REASON_NAMES, why_table
+from services.scoring.rates.why import COMPONENT_REASONS, REASON_NAMES, reason_sets, why_table
 from services.scoring.rollup.outcome import ApplicationOutcome
 from services.scoring.rollup.rollup import Rollup
 from tests.support.scoring_examples import RESIDENCE, component, decided, outcomes, partition
@@ -45,6 +45,20 @@ def test_a_refusal_at_filing_gives_only_an_upper_bound():
         "no_level_2_account": True,
         "fee_not_paid_online": False,
     }
+
+
+def test_every_set_of_reasons_is_counted_once():
+    rollup = Rollup()
+    reasons = ((), ("filed_by_post",), ("presence_required", "filed_by_post"), ("filed_by_post",))
+    filed = [decided(1), *(stopped_by(number, *each) for number, each in enumerate(reasons[1:], 2))]
+    rollup.apply_all([(partition(outcome), outcome) for outcome in filed])
+    counted = reason_sets(rollup.cells, authority="all")
+    assert (counted.applications, counted.end_to_end) == (4, 1)
+    assert [(each.reasons, each.applications) for each in counted.sets] == [
+        (("filed_by_post",), 2),
+        (("filed_by_post", "presence_required"), 1),
+    ]
+    assert counted.names["filed_by_post"] == REASON_NAMES["filed_by_post"]
 
 
 def test_a_missing_record_is_charged_to_its_database():

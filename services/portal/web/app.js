@@ -9,15 +9,17 @@ import { data } from "./data.js";
 import { faults, readPlan } from "./faults.js";
 import { file } from "./file.js";
 import { live } from "./live.js";
+import { whatif } from "./whatif.js";
 
 /** @type {Record<string, () => any>} */
-const VIEWS = { live, file, faults, data };
+const VIEWS = { live, whatif, file, faults, data };
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
 /** The addresses of tables that this view asks for. @returns {Set<string>} */
 function shown() {
   const { view, province, by } = state();
   if (view === "live") return new Set(province ? [`/scoring/rates/${province}`, `/scoring/why?province=${province}`] : [`/scoring/rates?authority=${by}`, `/scoring/why?authority=${by}`]);
+  if (view === "whatif") return new Set([`/scoring/why/sets?${province ? `province=${province}` : "authority=province"}`]);
   return new Set(["/scoring/rates?authority=province"]);
 }
 
@@ -28,7 +30,7 @@ function page() {
     h("a", { class: "skip", href: "#main" }, t("skip")),
     h("header", {},
       h("p", { class: "title" }, h("strong", {}, t("title")), h("span", {}, ` – ${t("subtitle")}`)),
-      h("nav", { "aria-label": t("nav.label") }, Object.keys(VIEWS).map((name) => h("a", { href: address({ view: name === "live" ? null : name, province: null }), "aria-current": name === view ? "page" : null }, t(`nav.${name}`)))),
+      h("nav", { "aria-label": t("nav.label") }, Object.keys(VIEWS).map((name) => h("a", { href: address({ view: name === "live" ? null : name, province: null, lift: null }), "aria-current": name === view ? "page" : null }, t(`nav.${name}`)))),
       h("div", { class: "buttons" },
         h("a", { class: "button", href: address({ lang: lang === "vi" ? "en" : "vi" }), lang: lang === "vi" ? "en" : "vi", hreflang: lang === "vi" ? "en" : "vi" }, lang === "vi" ? "English" : "Tiếng Việt"),
         h("a", { class: "button", href: address({ theme: isDark ? "light" : "dark" }) }, t(isDark ? "theme.light" : "theme.dark")),

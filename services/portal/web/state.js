@@ -1,6 +1,6 @@
 // What is shown is in the address, so that a link restores it.
 
-/** @typedef {{view: string, lang: "vi" | "en", theme: string, province: string, figure: string, by: string, sort: string, persona: string}} State */
+/** @typedef {{view: string, lang: "vi" | "en", theme: string, province: string, figure: string, by: string, sort: string, persona: string, lift: string[]}} State */
 const VIEWS = ["live", "whatif", "file", "faults", "data"];
 const FIGURES = ["d1", "d2", "paperless", "online", "on_time", "presumed"];
 const AUTHORITIES = ["province", "ministry", "all"];
@@ -21,6 +21,7 @@ export function state() {
     by: among(query.get("by"), AUTHORITIES),
     sort: among(query.get("sort"), ["rank", "name", "applications"]),
     persona: query.get("persona") ?? "",
+    lift: (query.get("lift") ?? "").split(",").filter(Boolean),
   };
 }
 

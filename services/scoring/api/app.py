@@ -22,7 +22,7 @@ from runtime.logs import configure
 from runtime.metrics import Metric, Metrics
 from runtime.settings import read_settings
 from services.scoring.api import problems as api_problems
-from services.scoring.api.routes import applications, index, operations, snapshots, tables
+from services.scoring.api.routes import applications, index, operations, sets_of_reasons, snapshots, tables
 from services.scoring.api.settings import ScoringApiSettings
 from services.scoring.store.reader import StoreReader
 
@@ -60,8 +60,9 @@ def create_app(
         description="Every rate has its numerator and denominator; see `definitions`. Times carry the offset +07:00.",
     )
     api_problems.install(app)
-    for router in (tables(reader, known), index(reader, known), applications(reader, known), snapshots(reader)):
-        app.include_router(router, **guarded(tokens))
+    for routes in (tables, sets_of_reasons, index, applications):
+        app.include_router(routes(reader, known), **guarded(tokens))
+    app.include_router(snapshots(reader), **guarded(tokens))
     app.include_router(operations(reader, metrics), responses=problems(*HOST_REFUSALS))
     app.add_middleware(HostGuard, allowed_hosts=allowed_hosts)
 

@@ -19,7 +19,7 @@ from services.scoring.rates.definitions import AuthorityFilter
 from services.scoring.rates.index766 import IndexTable, index_table
 from services.scoring.rates.rates import ProvinceRates, RatesTable, province_rates, rates_table
 from services.scoring.rates.restatement import PublicationSummary, PublishedMonth, restatements
-from services.scoring.rates.why import WhyTable, why_table
+from services.scoring.rates.why import ReasonSets, WhyTable, reason_sets, why_table
 from services.scoring.store.errors import StoreError
 from services.scoring.store.reader import StoreReader
 
@@ -60,6 +60,13 @@ class IndexQuery(BaseModel):
 
 
 class WhyQuery(RatesQuery):
+    province: Annotated[ProvinceCode | None, Query(description="Province code.", examples=["01"])] = None
+
+
+class SetsQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    authority: AuthorityFilter = "province"
     province: Annotated[ProvinceCode | None, Query(description="Province code.", examples=["01"])] = None
 
 
@@ -109,6 +116,19 @@ def tables(reader: StoreReader, domain: Domain) -> APIRouter:
             procedure=query.procedure,
         )
         return _csv(why_csv(table)) if _wants_csv(request, query) else table
+
+    return router
+
+
+def sets_of_reasons(reader: StoreReader, domain: Domain) -> APIRouter:
+    """Return the route from which follows what lifting any reasons together would give."""
+    router = APIRouter(tags=["tables"], responses=UNPROCESSABLE | UNAVAILABLE)
+
+    @router.get("/why/sets")
+    def sets(query: Annotated[SetsQuery, Query()]) -> ReasonSets:
+        """How many applications have which set of reasons."""
+        check_province(domain, query.province, HTTPStatus.UNPROCESSABLE_ENTITY)
+        return reason_sets(reader.cells(), province=query.province, authority=query.authority)
 
     return router
 

@@ -136,6 +136,31 @@ class WhyTable:
     databases: list[DatabaseRow]
 
 
+@dataclass(frozen=True, slots=True)
+class ReasonSet:
+    """Applications that did not end end to end for exactly these reasons."""
+
+    reasons: tuple[str, ...]
+    applications: int
+    upper_bound: bool
+    """Some were refused before any look-up: not all of them would get through."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonSets:
+    """Every set of reasons: whoever lifts some adds up the sets that these hold, and has D1 exactly."""
+
+    __pydantic_config__ = DESCRIBED
+
+    province: str | None
+    authority: AuthorityFilter
+    applications: int
+    end_to_end: int
+    names: dict[str, tuple[str, str]]
+    """Of each reason: Vietnamese, English."""
+    sets: list[ReasonSet]
+
+
 class _Case(NamedTuple):
     """All applications of one pattern and procedure."""
 
@@ -187,6 +212,21 @@ def why_table(
         pairs=_pair_rows(cases, end_to_end, total),
         components=_component_rows(cases, domain),
         databases=_database_rows(cases, domain),
+    )
+
+
+def reason_sets(cells: Cells, *, province: str | None = None, authority: AuthorityFilter = "province") -> ReasonSets:
+    """Return how many of the selected applications have which set of reasons, the most frequent first."""
+    cases = _cases(select(cells, province=province, authority=authority))
+    sets, refused = _reason_sets(cases)
+    rows = [ReasonSet(tuple(sorted(reasons)), n, reasons in refused) for reasons, n in sets.items()]
+    return ReasonSets(
+        province=province,
+        authority=authority,
+        applications=sum(case.n for case in cases),
+        end_to_end=sum(case.n for case in cases if case.ended_end_to_end),
+        names={reason: reason_names(reason) for reason in sorted({each for reasons in sets for each in reasons})},
+        sets=sorted(rows, key=lambda row: (-row.applications, row.reasons)),
     )
 
 
