@@ -18,6 +18,7 @@ from services.portal.tables import Tables
 
 EVERY_S: Final = 1.0
 HEARTBEAT_S: Final = 5.0
+LOOK_UP_S: Final = 1.0
 POINTS_KEPT: Final = 900
 MARKS_KEPT: Final = 100
 STREAM_FOR_S: Final = 3600.0
@@ -90,9 +91,9 @@ class Live:
             self.listening -= 1
 
     async def _wait(self) -> None:
-        # The end of the process is asked for, since nothing announces it.
+        # The end of the process is asked for, since nothing announces it: within the grace time, and seldom.
         with suppress(TimeoutError):
-            async with asyncio.timeout(0.25), self._changed:
+            async with asyncio.timeout(LOOK_UP_S), self._changed:
                 await self._changed.wait()
 
     async def _keep_asking(self) -> None:

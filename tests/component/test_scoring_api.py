@@ -252,6 +252,7 @@ def test_every_answer_in_the_documentation_is_described(api):
         "/rates",
         "/rates/{province}",
         "/why",
+        "/why/sets",
         "/applications/{application_id}",
         "/health",
         "/metrics",
