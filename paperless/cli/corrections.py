@@ -44,7 +44,7 @@ def corrections(
     """
     clear_json(json)
     terminal = open_terminal(lang, wide=wide)
-    log = asyncio.run(_read(find_system(state, kafka, None, None).broker))
+    log = asyncio.run(read_corrections(find_system(state, kafka, None, None).broker))
     at = day.date() if day else log.last_day()
     if at is None:
         terminal.say("corrections.none")
@@ -55,7 +55,8 @@ def corrections(
     write_json(json, backlog_json(rows, at))
 
 
-async def _read(access: KafkaAccess) -> CorrectionLog:
+async def read_corrections(access: KafkaAccess) -> CorrectionLog:
+    """Return what the log says of corrections."""
     topic = CORRECTIONS_REQUESTED.name
     async with LogReader(access) as reader:
         partitions = await reader.partitions(topic)

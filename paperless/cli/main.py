@@ -21,6 +21,7 @@ from paperless.cli import (
     load,
     preflight,
     replay,
+    report,
     secrets,
     send,
     submit,
@@ -99,6 +100,7 @@ app.command()(replay.replay)
 app.add_typer(dlq.app, name="dlq", help="Dead letters: refused records listed, looked at, repaired, replayed, dropped.")
 app.command()(tables.rates)
 app.command()(tables.why)
+app.command()(report.report)
 app.command()(whatif.whatif)
 app.command()(corrections.corrections)
 app.command()(index.index)

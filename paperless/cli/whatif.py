@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from paperless.cli.options import API, DEFAULT_STATE, Api, Lang, Plan, ScenarioName, State, Wide, find_system
+from paperless.cli.options import API, DEFAULT_STATE, Api, Lang, Plan, ScenarioName, State, Wide, a_number, find_system
 from paperless.cli.terminal import Terminal, open_terminal
 from paperless.population.scenario import DEFAULT_SCENARIO
 from paperless.verification.scoring_client import LIVE_STORE, ask, client
@@ -26,7 +26,8 @@ Lever = Annotated[
     ),
 ]
 Target = Annotated[
-    float | None, typer.Option(help="Which levers reach this D1 (0..1): fewest, and cheapest.", min=0, max=1)
+    float | None,
+    typer.Option(help="Which levers reach this D1 (0..1): fewest, and cheapest.", min=0, max=1, callback=a_number),
 ]
 Province = Annotated[str | None, typer.Option(help="Province code, for example 01; ten days are pooled.")]
 Authority = Annotated[
