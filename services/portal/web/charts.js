@@ -64,7 +64,9 @@ export function legend(figure) {
 /** What switches are set to. @param {Record<string, any>} changes @param {number} [most] how many are named */
 export function markText(changes, most = Infinity) {
   const { lang } = state();
-  const parts = Object.entries(changes).flatMap(([name, value]) => {
+  // What tells most stands first: the list of a mark is cut.
+  const first = ["overrides", "unreachable", "name"], rank = (/** @type {string} */ name) => first.indexOf(name);
+  const parts = Object.entries(changes).sort(([one], [other]) => rank(other) - rank(one)).flatMap(([name, value]) => {
     if (name === "name") return [`${t("faults.plan")} ${value}`];
     if (name === "unreachable") return Object.entries(value).map(([slug, share]) => `${databaseName(slug)}: ${t("unreachable").toLowerCase()} ${percent(Number(share), lang, 0)}`);
     if (name === "overrides") return value.length ? value.map((/** @type {any} */ each) => `${provinceName(each.match.province ?? "") || databaseName(each.match.database ?? "")}: ${percent(each.set.never_answer_share ?? 0, lang, 0)}`) : [`${t("faults.place")}: ${t("grade.0")}`];
