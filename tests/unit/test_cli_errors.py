@@ -8,6 +8,8 @@ import pytest
 import typer
 
 from paperless.cli.main import app
+from paperless.local.broker_kinds import embedded_kind
+from paperless.local.memory import memory_needed
 from tests.support.cli_runs import Ended, Paperless, paperless_in
 
 NOBODY = "127.0.0.1:1"
@@ -68,7 +70,8 @@ def test_a_pace_that_is_none_is_a_usage_error(paperless, tmp_path, pace):
 
 def test_too_many_applications_for_memory_say_how_many_fit(paperless, tmp_path):
     line = one_sentence(paperless("demo", "--applications", 2_000_000_000))
-    assert "2,000,000,000 applications need about 6000.6 GB" in line
+    needed = memory_needed(2_000_000_000, embedded_kind()) / 1e9
+    assert f"2,000,000,000 applications need about {needed:.1f} GB" in line
     assert "play at most" in line
     assert nothing_started(tmp_path)
 
