@@ -4,6 +4,7 @@
 checked, which it says; 1 faults, they are listed. Nothing of it is shipped, and the page is served as it is written.
 """
 
+import argparse
 import shutil
 import subprocess
 from pathlib import Path
@@ -19,6 +20,7 @@ CLEAN, FAULTS = 0, 1
 
 def check() -> int:
     """Return the exit code."""
+    argparse.ArgumentParser(prog="python -m tools.page_types", description=str(__doc__)).parse_args()
     npm = ("npm", "exec", "--yes", f"--package={PACKAGE}", "--")
     command = CHECK if shutil.which("tsc") else (*npm, *CHECK) if shutil.which("npm") else ()
     if not command:

@@ -4,6 +4,7 @@ Starts a system of its own, files applications while the page looks on, and writ
 `apt-get install chromium fonts-noto-core`, or its path in CHROMIUM.
 """
 
+import argparse
 import json
 import os
 import shutil
@@ -102,6 +103,7 @@ def shoot(page: Page, name: str) -> None:
 
 def main() -> None:
     """Take all pictures."""
+    argparse.ArgumentParser(prog="python -m tools.screenshots", description=str(__doc__)).parse_args()
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
     if chromium is None:
         raise CommandError("no Chromium; on Debian and Ubuntu: apt-get install chromium fonts-noto-core")
