@@ -49,7 +49,9 @@ def page_routes(parts: PartsOfSystem, live: Live) -> APIRouter:
 
     @router.get("/scoring/{path:path}")
     async def table(request: Request, path: str) -> Response:
-        if path.partition("/")[0] not in PASSED_ON:
+        first, *rest = path.split("/")
+        # A client of HTTP resolves dots: `rates/../store` would be another table.
+        if first not in PASSED_ON or not {".", ".."}.isdisjoint(rest):
             raise HTTPException(404, f"/scoring/{path}: the page asks for {', '.join(sorted(PASSED_ON))}")
         accept = request.headers.get("accept", "application/json")
         return passed("the scoring API", await live.tables.get(f"/{path}", request.url.query, accept))
