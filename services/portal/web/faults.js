@@ -5,7 +5,7 @@ import { NONE, percent } from "./format.js";
 import { markText } from "./charts.js";
 import { address, state } from "./state.js";
 import { databaseName, nameOf, provinceName, store } from "./store.js";
-import { t } from "./texts.js";
+import { or, t } from "./texts.js";
 
 /** @type {{state: any, plans: any[], refusal: string, busy: boolean, asked: boolean, province: string}} */
 const own = { state: null, plans: [], refusal: "", busy: false, asked: false, province: "01" };
@@ -65,7 +65,7 @@ export function faults() {
       own.refusal && h("p", { class: "bad", role: "alert" }, own.refusal),
       h("p", { class: "row" }, h("button", { type: "button", disabled: own.busy, onclick: () => ask("POST", "/mock/plan/reset") }, t("faults.reset")), h("a", { class: "button", href: address({ view: null }) }, t("faults.see")))),
     h("section", {}, h("h2", {}, t("faults.packaged")), h("div", { class: "row" }, own.plans.map((each) => h("button", { type: "button", "data-key": each.name, disabled: own.busy, "aria-pressed": String(same(each, plan)), onclick: () => ask("PUT", "/mock/plan", { name: each.name }) }, each.name))),
-      h("ul", { class: "small muted" }, own.plans.map((each) => h("li", {}, h("strong", {}, each.name), `: ${each.sentence}`)))),
+      h("ul", { class: "small muted" }, own.plans.map((each) => h("li", {}, h("strong", {}, each.name), `: ${or(`plan.${each.name}`, each.sentence)}`)))),
     h("section", {}, h("h2", {}, t("faults.switches")), SWITCHES.map(([name, field, grades, beside]) =>
       grade(name, t(`switch.${name}`), t(`switch.${name}.note`), plan[field], grades, (share) => ask("PATCH", "/mock/plan", { ...(share ? beside : {}), [field]: share })))),
     h("section", {}, h("h2", {}, t("faults.databases")), h("p", { class: "muted small" }, t("faults.databases.note")), store.facts.databases.map((/** @type {any} */ each) =>
@@ -101,4 +101,4 @@ const overrides = (plan, code, share) => [...plan.overrides.filter((/** @type {a
 /** @param {any} packaged @param {any} plan */
 const same = (packaged, plan) => JSON.stringify(sorted(packaged)) === JSON.stringify(sorted(plan));
 /** @param {any} plan */
-const sorted = (plan) => Object.entries(plan).filter(([name]) => name !== "unreachable" || true).map(([name, value]) => [name, typeof value === "object" && value && !Array.isArray(value) ? Object.entries(value).filter(([, share]) => share).sort() : value]);
+const sorted = (plan) => Object.entries(plan).map(([name, value]) => [name, typeof value === "object" && value && !Array.isArray(value) ? Object.entries(value).filter(([, share]) => share).sort() : value]);

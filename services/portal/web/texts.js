@@ -197,6 +197,10 @@ const TEXTS = {
   "faults.hand": ["lần đổi bằng tay", "changes by hand"],
   "faults.warn": ["Đổi bằng tay giữa chừng thì không thể đoán trước lượt chạy từ seed nữa: `paperless verify` khi ấy so với đếm lại.", "A change by hand while records flow makes the run unpredictable from its seed: `paperless verify` then compares with the recount."],
   "faults.packaged": ["Kế hoạch có sẵn", "Packaged plans"],
+  // In English the plan's own sentence is shown.
+  "plan.calm": ["VNeID luôn trả lời, ngay lập tức và một lần: để đo độ trễ và xem đường đi của một hồ sơ.", ""],
+  "plan.mild": ["Một ngày bình thường: đa số trả lời đến ngay, một số phải hỏi lại, đôi khi Kafka gửi lặp.", ""],
+  "plan.rough": ["Một ngày quá tải: nhiều lần hỏi lại, trả lời bị mất hoặc lặp, cơ sở dữ liệu đất đai hỏng một phần.", ""],
   "faults.reset": ["Đặt lại kế hoạch lúc khởi động", "Back to the plan of the start"],
   "faults.changed": ["Kế hoạch sự cố đã đổi", "The fault plan has changed"],
   "faults.switches": ["Các công tắc", "Switches"],
@@ -258,5 +262,7 @@ export function t(key) {
   if (!found) throw new Error(`no text ${key}`);
   return found[state().lang === "vi" ? 0 : 1];
 }
+/** The text, or another where there is none. @param {string} key @param {string} other */
+export const or = (key, other) => (TEXTS[key] && t(key)) || other;
 /** The text, or what was asked for where there is none. @param {string} key */
 export const maybe = (key) => (TEXTS[key] ? t(key) : key.slice(key.indexOf(".") + 1));
