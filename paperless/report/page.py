@@ -1,13 +1,15 @@
 """The report as one HTML page that asks nobody for anything. Pure: what it shows is what the scoring API answered."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from html import escape
 from typing import Final, NamedTuple
 
 from domain import Domain
 from paperless.language import Texts
 from paperless.language.texts import NONE
+from paperless.report.levers import Levers, levers_section
 from paperless.report.map import tile_map
+from paperless.report.markup import heading, note, table
 from paperless.verification.correction_backlog import OwnerBacklog
 from services.scoring.rates.definitions import Published
 from services.scoring.rates.index766 import IndexTable
@@ -36,7 +38,7 @@ class Facts(NamedTuple):
     """What a month's report shows; parts that nobody has are None or empty.
 
     `ranking` is that by Decision 766, `published` the month as it was frozen, `backlog` what owners of databases
-    were asked to correct.
+    were asked to correct; `levers` what a simulated day says of the way to the target.
     """
 
     month: str
@@ -46,6 +48,7 @@ class Facts(NamedTuple):
     ranking: IndexTable | None
     published: PublishedMonth | None
     backlog: Sequence[OwnerBacklog]
+    levers: Levers | None = None
 
 
 def page(texts: Texts, facts: Facts) -> str:
@@ -62,18 +65,15 @@ def page(texts: Texts, facts: Facts) -> str:
 def _sections(texts: Texts, facts: Facts) -> list[str]:
     return [
         _headlines(texts, facts.rates),
-        _heading(texts, "monthly.map") + tile_map(texts, facts.rates, facts.domain),
+        heading(texts("monthly.map")) + tile_map(texts, facts.rates, facts.domain),
         _ranking(texts, facts.rates, facts.ranking),
         _why(texts, facts.why),
+        levers_section(texts, facts.levers) if facts.levers else note(texts("monthly.levers")),
         _breaches(texts, facts.rates),
         _backlog(texts, facts.backlog, facts.domain),
         _restatements(texts, facts.published),
         _method(texts, facts.rates),
     ]
-
-
-def _heading(texts: Texts, key: str) -> str:
-    return f"<h2>{escape(texts(key))}</h2>"
 
 
 def _headlines(texts: Texts, rates: RatesTable) -> str:
@@ -85,7 +85,7 @@ def _headlines(texts: Texts, rates: RatesTable) -> str:
     heads.append(_box(texts, texts("monthly.papers_avoided"), texts.number(total.papers_avoided), None))
     heads.append(_head(texts, texts("rates.online"), total.rates["online"], total.published.get("online")))
     heads.append(_head(texts, texts("rates.on_time"), total.rates["on_time"], total.published.get("on_time")))
-    return _heading(texts, "monthly.headlines") + f'<div class="heads">{"".join(heads)}</div>'
+    return heading(texts("monthly.headlines")) + f'<div class="heads">{"".join(heads)}</div>'
 
 
 def _head(texts: Texts, name: str, rate: Rate, published: Published | None) -> str:
@@ -118,7 +118,7 @@ def _ranking(texts: Texts, rates: RatesTable, index: IndexTable | None) -> str:
         rows.append([texts.name(row), rank, texts.number(row.applications), *shares, points, moved])
     names = [texts(f"rates.{name}") for name in ("rank", "decided", "d1", "d2", "paperless", "online", "on_time")]
     heads = [texts("rates.province"), *names, texts("monthly.index"), texts("monthly.moved")]
-    return _heading(texts, "monthly.ranking") + _table(heads, rows) + _note(texts("monthly.ranking_note"))
+    return heading(texts("monthly.ranking")) + table(heads, rows) + note(texts("monthly.ranking_note"))
 
 
 def _why(texts: Texts, why: WhyTable) -> str:
@@ -137,8 +137,8 @@ def _why(texts: Texts, why: WhyTable) -> str:
         [" + ".join(names.get(each, each) for each in pair.reasons), percent(texts, pair.d1_if_lifted)]
         for pair in why.pairs
     ]
-    both = _table([texts("why.both_lifted"), texts("why.lifted")], pairs)
-    return _heading(texts, "why.reasons") + _table(heads, rows) + both + _note(texts("monthly.levers"))
+    both = table([texts("why.both_lifted"), texts("why.lifted")], pairs)
+    return heading(texts("why.reasons")) + table(heads, rows) + both + note(texts("monthly.reasons_note"))
 
 
 def _breaches(texts: Texts, rates: RatesTable) -> str:
@@ -147,7 +147,7 @@ def _breaches(texts: Texts, rates: RatesTable) -> str:
         for row in [rates.total, *_most_breaches(rates.rows)]
     ]
     heads = [texts("rates.province"), texts("monthly.components"), texts("monthly.share")]
-    return _heading(texts, "monthly.breaches") + _table(heads, rows)
+    return heading(texts("monthly.breaches")) + table(heads, rows)
 
 
 def _most_breaches(rows: Sequence[RateRow], shown: int = 5) -> list[RateRow]:
@@ -166,13 +166,13 @@ def _backlog(texts: Texts, backlog: Sequence[OwnerBacklog], domain: Domain) -> s
             [f"{name} ({owner})", *[texts.number(each) for each in (row.requested, row.worked_off, row.backlog)]]
         )
     heads = [texts(f"corrections.{name}") for name in ("database", "requested", "worked_off", "backlog")]
-    return _heading(texts, "monthly.backlog") + _table(heads, rows)
+    return heading(texts("monthly.backlog")) + table(heads, rows)
 
 
 def _restatements(texts: Texts, published: PublishedMonth | None) -> str:
     if published is None:
-        return _heading(texts, "monthly.restatements") + _note(texts("monthly.not_published"))
-    frozen = _note(texts("monthly.frozen", at=published.publication.published_at))
+        return heading(texts("monthly.restatements")) + note(texts("monthly.not_published"))
+    frozen = note(texts("monthly.frozen", at=published.publication.published_at))
     rows = [
         [
             texts.name(row),
@@ -183,7 +183,7 @@ def _restatements(texts: Texts, published: PublishedMonth | None) -> str:
         for row in published.restatements
     ]
     heads = [texts("rates.province"), texts("monthly.as_published"), texts("monthly.restated"), texts("monthly.points")]
-    return _heading(texts, "monthly.restatements") + frozen + (_table(heads, rows) if rows else "")
+    return heading(texts("monthly.restatements")) + frozen + (table(heads, rows) if rows else "")
 
 
 def _method(texts: Texts, rates: RatesTable) -> str:
@@ -199,20 +199,4 @@ def _method(texts: Texts, rates: RatesTable) -> str:
     ]
     sources = {figure.source for row in [rates.total, *rates.by_authority] for figure in row.published.values()}
     lines = [*told, texts("monthly.sources", sources="; ".join(sorted(sources)))]
-    return _heading(texts, "monthly.method") + "".join(f'<p class="note">{escape(line)}</p>' for line in lines)
-
-
-def _note(text: str) -> str:
-    return f'<p class="note">{escape(text)}</p>'
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table whose first column is of names."""
-    return f"<table><thead>{_row('th', heads)}</thead><tbody>{''.join(_row('td', row) for row in rows)}</tbody></table>"
-
-
-def _row(tag: str, cells: Sequence[str]) -> str:
-    kinds = [' class="name"', *[""] * (len(cells) - 1)]
-    return (
-        f"<tr>{''.join(f'<{tag}{kind}>{escape(cell)}</{tag}>' for kind, cell in zip(kinds, cells, strict=True))}</tr>"
-    )
+    return heading(texts("monthly.method")) + "".join(f'<p class="note">{escape(line)}</p>' for line in lines)

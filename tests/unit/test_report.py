@@ -9,6 +9,7 @@ import pytest
 from domain import load_domain
 from paperless.language import texts
 from paperless.population.scenario import load_scenario, simulated_days
+from paperless.report.levers import LeverGain, Levers, LeverStep
 from paperless.report.page import Facts, page, percent
 from paperless.verification.correction_backlog import OwnerBacklog
 from paperless.whatif.terms import World
@@ -85,6 +86,23 @@ def test_what_arrived_later_stands_as_a_restatement(facts: Facts):
     assert facts.published.restatements
     assert "2025-11-03T08:00:00+07:00" in shown
     assert "not published yet" in unescape(page(texts("en"), facts._replace(published=None)))
+
+
+@pytest.mark.parametrize("language", ["vi", "en"])
+def test_the_way_to_the_target_is_told_as_simulated(facts: Facts, language):
+    told_in = texts(language)
+    gains = [LeverGain(f"đòn bẩy {number}", f"lever {number}", 0.5, float(number), "C") for number in range(12)]
+    way = [LeverStep("nộp <trực tuyến>", "filing <online>", 0.4), LeverStep("phí", "fees", 0.81)]
+    levers = Levers(0.8, 0.166, way, gains, 0.99, 0.302)
+    shown = unescape(page(told_in, facts._replace(levers=levers)))
+    assert "filing <online>: 40.00 %" in shown or "nộp <trực tuyến>: 40,00 %" in shown
+    assert told_in.percent(0.302) in shown
+    # The largest of them.
+    assert told_in.name(gains[11]) in shown
+    assert told_in.name(gains[0]) not in shown
+    assert told_in("monthly.levers_note") in shown
+    unreached = unescape(page(told_in, facts._replace(levers=levers._replace(way=(), ceiling=0.7))))
+    assert told_in("whatif.unreachable", target=told_in.percent(0.8, 0), ceiling=told_in.percent(0.7)) in unreached
 
 
 def test_the_backlog_of_corrections_is_by_owner(facts: Facts):
