@@ -120,6 +120,7 @@ $(VENV)/bin/python:
 # The broker is built beside the installation, which mostly waits for the network; where it cannot be, Tansu stays.
 $(VENV)/.run: $(VENV)/bin/python requirements/run.txt pyproject.toml $(wildcard $(KFAKE)/*.*)
 	@$(PYTHON) $(KFAKE)/__main__.py --into $(VENV)/bin/paperless-kfake & broker=$$!; trap 'wait $$broker || true' EXIT; \
+	  echo "installing what the lock names"; \
 	  $(INSTALL) --require-hashes -r requirements/run.txt; \
 	  $(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
