@@ -61,7 +61,7 @@ APACHE_KAFKA: Final = Capabilities(idempotent_producer=True, end_offsets_reliabl
 KFAKE: Final = BrokerKind(
     name="kfake",
     capabilities=Capabilities(idempotent_producer=True, end_offsets_reliable=True),
-    bytes_per_application=5_300,
+    bytes_per_application=6_000,
     command=_kfake,
 )
 TANSU: Final = BrokerKind(
