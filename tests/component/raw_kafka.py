@@ -158,7 +158,7 @@ class RawConnection:
 
 
 class Joined(NamedTuple):
-    """A join's answer; `members` are the subscriptions that only the leader is given."""
+    """A join's answer; `members` are the subscriptions, by name, that only the leader is given; they have no order."""
 
     error: int
     generation: int
@@ -202,7 +202,8 @@ class GroupMember:
                 [("range", self.subscription)],
             )
         )
-        return Joined(*(getattr(answer, field) for field in answer.SCHEMA.names[1:]))
+        joined = Joined(*(getattr(answer, field) for field in answer.SCHEMA.names[1:]))
+        return joined._replace(members=sorted(joined.members))
 
     async def take_name(self) -> None:
         """Be given a member id, and not join with it yet."""
