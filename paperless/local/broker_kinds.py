@@ -42,8 +42,13 @@ class BrokerKind:
     command: Callable[[str], list[str]]
 
 
+def kfake_is_built() -> bool:
+    """Whether kfake can be started here."""
+    return os.access(KFAKE_BINARY, os.X_OK)
+
+
 def _kfake(address: str) -> list[str]:
-    if not os.access(KFAKE_BINARY, os.X_OK):
+    if not kfake_is_built():
         raise BrokerBinaryError(
             f"the embedded broker kfake is not at {KFAKE_BINARY}; build it with `python -m paperless.local.kfake`,"
             f" or leave {CHOICE} unset to use the one that is there"
@@ -82,7 +87,7 @@ def embedded_kind(environment: Mapping[str, str] = os.environ) -> BrokerKind:
     """
     name = environment.get(CHOICE)
     if not name:
-        return KFAKE if os.access(KFAKE_BINARY, os.X_OK) else TANSU
+        return KFAKE if kfake_is_built() else TANSU
     if name not in KINDS:
         raise BrokerBinaryError(f"{CHOICE}={name}: no embedded broker has this name; there are {', '.join(KINDS)}")
     return KINDS[name]

@@ -1,7 +1,6 @@
 """What the embedded broker does and does not do, as the services and the driver rely on it."""
 
 import asyncio
-import os
 import platform
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -12,9 +11,10 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from paperless.local.broker import EmbeddedBroker
-from paperless.local.broker_kinds import KFAKE, KFAKE_BINARY, KINDS, tansu_binary
+from paperless.local.broker_kinds import KINDS, tansu_binary
 from paperless.local.errors import BrokerError, UnsupportedPlatformError
 from paperless.local.ports import Ports
+from tests.support.brokers import need_broker
 
 PARTITIONS = 6
 WITHIN_S = 20
@@ -22,8 +22,7 @@ WITHIN_S = 20
 
 @pytest.fixture(scope="module", params=KINDS.values(), ids=list(KINDS))
 def broker(request, tmp_path_factory) -> Iterator[EmbeddedBroker]:
-    if request.param is KFAKE and not os.access(KFAKE_BINARY, os.X_OK):
-        pytest.skip(f"{KFAKE_BINARY} was not built, see `python -m paperless.local.kfake`")
+    need_broker(request.param)
     log = tmp_path_factory.mktemp("broker") / "broker.log"
     broker = EmbeddedBroker(Ports().take("broker"), log, request.param)
     asyncio.run(broker.start())

@@ -1,7 +1,6 @@
 """What the simulated Kafka claims holds for Apache Kafka, and, but for known gaps, for the embedded brokers."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from paperless.local.broker import EmbeddedBroker
-from paperless.local.broker_kinds import KFAKE, KFAKE_BINARY, TANSU, BrokerKind
+from paperless.local.broker_kinds import KFAKE, TANSU, BrokerKind
 from paperless.local.ports import Ports
 from tests.cluster.draws import Draws
 from tests.cluster.kafka import KafkaCluster
@@ -18,6 +17,7 @@ from tests.cluster.simulated_loop import SimulatedLoop, simulated_time
 from tests.component.group_contract import ClientsContract, CommitContract, GroupContract, JoinContract, LossContract
 from tests.component.kafka_under_test import Backend, KafkaUnderTest, RunningBroker, Simulation
 from tests.component.log_contract import LogContract
+from tests.support.brokers import need_broker
 
 NO_PRODUCER_IDS = "no producer ids, and no transactions: capabilities.idempotent_producer is False"
 NO_CHECKS = "a commit's generation and the group's state are not asked for"
@@ -80,8 +80,7 @@ def _running(kind: BrokerKind, folder: Path) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def kfake_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """One broker for all of its tests."""
-    if not os.access(KFAKE_BINARY, os.X_OK):
-        pytest.skip(f"{KFAKE_BINARY} was not built, see `python -m paperless.local.kfake`")
+    need_broker(KFAKE)
     with _running(KFAKE, tmp_path_factory.mktemp("kfake")) as address:
         yield address
 
