@@ -54,6 +54,8 @@ Channel = Literal["online", "direct", "post"]
 Authority = Literal["ministry", "province"]
 # Left out where it is not known: a record says nothing of it then, as before there was such a field.
 FiledBefore = Annotated[EventTime | None, Field(exclude_if=lambda at: at is None)]
+# Left out where nothing is refused, as before there was such a field.
+ConsentRefused = Annotated[tuple[Slug, ...], Field(max_length=16, exclude_if=lambda slugs: not slugs)]
 
 ApplicantAnswer = Literal["upload", "paper", "none"]
 ResultDelivery = Literal["electronic", "post", "counter"]
@@ -79,6 +81,7 @@ class ApplicationSubmitted(Event):
     first paper that data have replaced), `asks_again` (it asks for the first such component once more, and gets the
     applicant's answer), `supplement_minutes` and `handling_minutes` (working minutes) are facts about people and
     offices that the population draws; nothing later draws them again. `fee_paid_online` is null where no fee is due.
+    `consent_refused` names components of which the applicant lets no data be looked up; `consent` false refuses all.
     `filed_before_at` is when the applicant filed for the same procedure before and databases were looked up: what they
     lacked then was asked to be corrected, and is found once it is worked off. `asks_twice`: whoever is asked for
     something is asked a second time, where one full request is allowed, and takes as long again. `ending`: a complete
@@ -106,6 +109,7 @@ class ApplicationSubmitted(Event):
     handling_minutes: WorkingMinutes
     submitted_at: EventTime
     asks_again: bool = False
+    consent_refused: ConsentRefused = ()
     filed_before_at: FiledBefore = None
     asks_twice: Annotated[bool, Field(exclude_if=lambda twice: not twice)] = False
     ending: Annotated[Ending | None, Field(exclude_if=lambda ending: ending is None)] = None
@@ -122,7 +126,7 @@ class DocumentsRequested(Event):
     """Intake asks VNeID for data instead of paper (personal data inside).
 
     `as_of` is the event time of this attempt; `context` is opaque to everyone but intake and must be echoed;
-    `filed_before_at` is the submission's.
+    `consent`, `consent_refused` and `filed_before_at` are the submission's.
     """
 
     application_id: ApplicationId
@@ -134,6 +138,7 @@ class DocumentsRequested(Event):
     as_of: EventTime
     documents: Annotated[tuple[RequestedDocument, ...], Field(min_length=1, max_length=16)]
     context: Annotated[str, StringConstraints(max_length=4096)]
+    consent_refused: ConsentRefused = ()
     filed_before_at: FiledBefore = None
 
 

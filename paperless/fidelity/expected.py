@@ -1,12 +1,13 @@
 """The expected end-to-end rate (D1) of each procedure in each province, worked out instead of simulated.
 
 A second writing of population, registry and rules as chances: an application ends end to end if it is filed online, by
-a procedure that can be, and everything it needs holds. All these are drawn apart, so the chance is a product. Two
+a procedure that can be, and everything it needs holds. All these are drawn apart, so the chance is a product. Three
 things are left out, being far below what a day of the country shows: two components of one application share a draw
-where they are proved by the same paper, and replies to all attempts are silent together.
+where they are proved by the same paper, replies to all attempts are silent together, and consent is refused for one
+component of an application at a time.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import NamedTuple
 
@@ -66,19 +67,18 @@ class Expected:
 
     def _papers(self, procedure: Procedure, shares: Shares) -> float:
         """Return the chance that no component comes on paper, is left open or cannot be replaced."""
-        proofs, consent, silent = self._proofs[procedure.code], 1 - shares.refused_consent_share, shares.no_answer_share
+        consent, silent = 1 - shares.refused_consent_share, shares.no_answer_share
+        proofs = [proof._replace(found=consent * proof.found) for proof in self._proofs[procedure.code]]
         anyway = shares.paper_taken_share if procedure.in_list_25 else shares.paper_taken_other_share
         again = shares.asked_again_share
 
         def papers(upload: float) -> float:
-            asked = prod([1 - proof.needed * (1 - _else(proof, upload)) for proof in proofs])
             data = prod([1 - proof.needed * (1 - proof.found) * (1 - _else(proof, upload)) for proof in proofs])
             # The office that takes paper anyway finds nothing to take where no component came from data.
             none = prod(
                 [1 - proof.needed + proof.needed * (1 - proof.found) * _else(proof, upload) for proof in proofs]
             )
-            by_data = (1 - anyway - again) * data + anyway * none + again * _asked_again(proofs, upload)
-            return consent * by_data + (1 - consent) * asked
+            return (1 - anyway - again) * data + anyway * none + again * _asked_again(proofs, upload)
 
         return (1 - silent) * papers(1 - shares.paper_answer_share) + silent * papers(0.0)
 
@@ -88,7 +88,7 @@ def _else(proof: _Proof, upload: float) -> float:
     return (upload if proof.replaceable else 1.0) if proof.fallback == "upload" else 0.0
 
 
-def _asked_again(proofs: tuple[_Proof, ...], upload: float) -> float:
+def _asked_again(proofs: Sequence[_Proof], upload: float) -> float:
     """Return the chance where the first component that data prove, and an upload or paper could, is asked for again."""
     before, after = 1.0, 0.0
     for proof in proofs:

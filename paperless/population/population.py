@@ -5,6 +5,7 @@ from a plain dict. Tests prove that it is byte for byte what the event's own mod
 """
 
 from bisect import bisect_right
+from collections.abc import Container, Iterable
 from datetime import date, datetime, timedelta
 from itertools import accumulate
 from math import exp
@@ -32,6 +33,8 @@ SUPPOSED = (
     "handling.withdrawn_share",
 )
 _STEPS = 1024
+# One draw of consent serves the 16 components that a procedure has at most: each reads it from another start.
+_CONSENT_STEP = 1 / DRAWS_PER_DIGEST
 _WORD = 1 << 32
 # A plain integer: comparing with an enum member costs three times as much.
 _ASSISTED = int(Mode.ASSISTED)
@@ -77,7 +80,7 @@ class Population:
         online = mode <= _ASSISTED
         home = self._home(u[2], place.province, shares.elsewhere_share)
         electronic = procedure.electronic_result and u[7] < shares.electronic_result_share
-        return {
+        event: dict[str, Any] = {
             "application_id": self._application_id(second, number, u[14], u[15]),
             "dossier_code": f"{place.code_prefix}{number:04d}",
             "citizen_number": self._citizen_number(home, u[3], u[4], u[5]),
@@ -89,7 +92,7 @@ class Population:
             "authority": procedure.authority,
             "channel": _CHANNELS[mode],
             "assisted": mode == _ASSISTED,
-            "consent": u[1] >= shares.refused_consent_share,
+            "consent": True,
             "components": self._components(place, procedure, number, u[13], online=online),
             "fee_paid_online": (online and u[6] < shares.online_payment_share) if procedure.fee else None,
             "electronic_result": electronic,
@@ -103,16 +106,21 @@ class Population:
             # From the other end, so that the two breaches exclude each other and a lever on one leaves the other alone.
             "asks_again": u[10] >= place.asked_again_from,
         }
+        if u[1] % _CONSENT_STEP < shares.refused_consent_share:
+            refused = _refused(procedure.proofs, event["components"], u[1], shares.refused_consent_share)
+            if refused:
+                event["consent_refused"] = refused
+        return event
 
     def _suppose(self, event: dict[str, Any]) -> None:
         """Add what only a run that supposes so knows of: who files again, who is asked twice, what has no result.
 
         Who filed for the same procedure before did so at any time since corrections are asked for; of whom may not file
-        online, or does not consent, nothing was looked up then.
+        online, nothing was looked up then.
         """
         again, twice, refused, withdrawn = self._supposed
         u = draws(self._day.seed, "supposed", event["dossier_code"])
-        looked_up = event["consent"] and (event["channel"] != "online" or event["account_level"] >= LEVEL_2)
+        looked_up = event["channel"] != "online" or event["account_level"] >= LEVEL_2
         if u[0] < again and looked_up and self._asked_since > 0:
             span = timedelta(seconds=1 + int(u[1] * self._asked_since))
             event["filed_before_at"] = (datetime.fromisoformat(event["submitted_at"]) - span).isoformat()
@@ -280,6 +288,20 @@ def _account_level(u: float, shares: Shares, *, online: bool) -> int:
     level2 = max(shares.level2_share - shares.online_share, 0.0) / without if without else 0.0
     # Of those without level 2 half have level 1: assumed, and no rule tells 0 from 1.
     return 2 if u < level2 else 1 if u < (1 + level2) / 2 else 0
+
+
+def _refused(
+    proofs: Iterable[tuple[str, float, bool, bool]], needed: Container[str], u: float, share: float
+) -> list[str]:
+    """Return the needed components, of those that databases know, for which consent is refused.
+
+    Each is refused with the chance `share`, and while that is at most a sixteenth, never two of one application.
+    """
+    return [
+        slug
+        for position, (slug, _, known, _) in enumerate(proofs)
+        if known and slug in needed and (u - position * _CONSENT_STEP) % 1 < share
+    ]
 
 
 def _delivery(paper: float, drawn: float, shares: Shares, by_post: float, *, electronic: bool) -> str:

@@ -15,7 +15,7 @@ from paperless.whatif.cases import (
     PAID_BIT,
     Codes,
 )
-from paperless.whatif.matrix import Block, Flags, Matrix, Proof, Words
+from paperless.whatif.matrix import MOST, Block, Flags, Matrix, Proof, Words
 from paperless.whatif.terms import Filing, Papers, Payment, ProofTerms, Result
 
 
@@ -81,14 +81,16 @@ def paper_codes(rows: Rows, terms: Papers, online: Flags) -> Codes:
     if not proofs:
         return np.zeros(len(online), dtype=np.uint16)
     walk = _Walk(rows, terms, online)
-    for proof, proof_terms in zip(proofs, terms.proofs, strict=True):
-        walk.take(proof, proof_terms)
+    for position, (proof, proof_terms) in enumerate(zip(proofs, terms.proofs, strict=True)):
+        walk.take(position, proof, proof_terms)
     codes = np.zeros(len(online), dtype=np.uint16)
     for name, flags in walk.flags.items():
         codes |= _bits(flags, _BITS[name])
     return codes
 
 
+# 16 starts in 2**32 words.
+_CONSENT_SHIFT: Final = 28
 _BITS: Final = {name: bit for bit, name in enumerate(COMPONENT_FLAGS, start=COMPONENTS_BIT)}
 
 
@@ -101,20 +103,20 @@ class _Walk:
 
     def __init__(self, rows: Rows, terms: Papers, online: Flags) -> None:
         self._rows, self._online = rows, online
-        self._consents = ~rows.below("consent", terms.refused)
+        self._consent, self._refused = rows.columns["consent"], rows.each(terms.refused)
         self._silent = rows.below("silence", terms.silent)
         self._anyway = rows.below("breach", terms.anyway)
         self._again = ~rows.below("breach", terms.again_from)
         self.flags: dict[str, Flags] = {}
 
-    def take(self, proof: Proof, terms: ProofTerms) -> None:
+    def take(self, position: int, proof: Proof, terms: ProofTerms) -> None:
         """Take the next component."""
         asked = proof.needed
         if terms.found:
             found = proof.registry[0] < terms.found[0]
             for draws, limit in zip(proof.registry[1:], terms.found[1:], strict=True):
                 found |= draws < limit
-            by_data = proof.answered & self._consents & found
+            by_data = proof.answered & self._consents(position) & found
             anyway = by_data & self._anyway
             self._anyway = self._anyway & ~anyway
             self._add("asked_anyway", anyway)
@@ -124,6 +126,11 @@ class _Walk:
                 self._again = self._again & ~again
                 asked |= again
         self._ask(asked, proof, terms)
+
+    def _consents(self, position: int) -> Flags:
+        """Who lets the component be looked up: each reads the draw from a start of its own (`Population`)."""
+        words: Words = np.minimum(self._consent - np.uint32(position << _CONSENT_SHIFT), np.uint32(MOST))
+        return words >= self._refused
 
     def _ask(self, asked: Flags, proof: Proof, terms: ProofTerms) -> None:
         """Say how those who are asked answer: see `Population` for what they would do, `_asked` for what counts."""

@@ -55,7 +55,10 @@ class ProofTerms(NamedTuple):
 
 
 class Papers(NamedTuple):
-    """By province: who refuses consent, answers no request, meets an office that takes paper anyway or asks again."""
+    """By province: who refuses consent, answers no request, meets an office that takes paper anyway or asks again.
+
+    Consent is refused component by component: below the threshold lies the draw read from the component's own start.
+    """
 
     proofs: tuple[ProofTerms, ...]
     refused: Words

@@ -178,6 +178,8 @@ class IntakeHandlers:
             "documents": self._book.documents(submitted.procedure, slugs),
             "context": context,
         }
+        if submitted.consent_refused:
+            request["consent_refused"] = submitted.consent_refused
         if submitted.filed_before_at is not None:
             request["filed_before_at"] = submitted.filed_before_at
         value = orjson.dumps(request)

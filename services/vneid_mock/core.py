@@ -86,7 +86,7 @@ def _known_at(
 ) -> list[_Known]:
     """Return what is known at an attempt; `first` is the event time of the first one."""
     registry, plan, seed = vneid
-    citizen, consent = subject.citizen_number, subject.consent
+    citizen, consent, refused = subject.citizen_number, subject.consent, subject.consent_refused
     fates = answers_from(plan, seed, subject, [look_up.start for look_up in look_ups])
     before = subject.filed_before_at
     corrected = before is not None and registry.worked_off(before, first)
@@ -101,9 +101,10 @@ def _known_at(
             )
         # The time of the attempt that brings it, plus its latency in whole seconds, below the time-out.
         at = first + registry.waits[fate][bisect_left(registry.latency_within, latency)]
-        known.append(
-            (look_up.slug, answer, database, at) if consent else (look_up.slug, "refused", look_up.databases[0], at)
-        )
+        if consent and look_up.slug not in refused:
+            known.append((look_up.slug, answer, database, at))
+        else:
+            known.append((look_up.slug, "refused", look_up.databases[0], at))
     return known
 
 

@@ -55,6 +55,7 @@ def submissions(draw: st.DrawFn) -> ApplicationSubmitted:
         "assisted": draw(st.booleans()),
         "consent": draw(st.booleans()),
         "components": draw(_components(procedure)),
+        "consent_refused": tuple(draw(st.lists(st.sampled_from(tuple(procedure.components)), max_size=2))),
         "fee_paid_online": draw(st.none() | st.booleans()),
         "electronic_result": draw(st.booleans()),
         "result_delivery": draw(st.sampled_from(get_args(ResultDelivery))),

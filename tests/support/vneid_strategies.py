@@ -92,6 +92,7 @@ def requests(draw: st.DrawFn) -> DocumentsRequested:
             "procedure": procedure.code,
             "province": draw(provinces),
             "consent": draw(st.booleans()),
+            "consent_refused": tuple(draw(st.lists(st.sampled_from([one.slug for one in chosen]), max_size=2))),
             "attempt": 1,
             "as_of": datetime(2025, 9, 1, tzinfo=VN) + draw(st.timedeltas(timedelta(0), timedelta(days=90))),
             "documents": tuple({"component": one.slug, "databases": one.databases} for one in chosen),

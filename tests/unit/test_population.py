@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date, datetime
 from math import sqrt
@@ -139,9 +139,41 @@ def test_people_without_an_account_come_to_the_counter(filed: list[dict[str, Any
     assert levels[0] + levels[1] > levels[2]
 
 
-def test_hardly_anybody_refuses_consent(filed: list[dict[str, Any]]):
-    expected = DOMAIN.number("account.refused_consent_share")
-    assert_share(sum(1 for event in filed if not event["consent"]), len(filed), expected)
+def looked_up(event: dict[str, Any]) -> list[str]:
+    components = DOMAIN.procedures[event["procedure"]].components
+    return [slug for slug in event["components"] if components[slug].replaceable]
+
+
+def test_consent_is_refused_component_by_component_and_hardly_ever(filed: list[dict[str, Any]]):
+    assert all(event["consent"] for event in filed)
+    assert all({*event.get("consent_refused", ())} <= {*looked_up(event)} for event in filed)
+    refused = [len(event["consent_refused"]) for event in filed if "consent_refused" in event]
+    assert set(refused) == {1}
+    assert_share(len(refused), sum(map(len, map(looked_up, filed))), DOMAIN.number("account.refused_consent_share"))
+
+
+@pytest.mark.parametrize("share", [0.01, 0.3])
+def test_every_component_is_refused_by_the_same_share(share: float):
+    """Also where it is so large that some refuse several."""
+    events = list(people_of(day_of({"refused_consent_share": share}, applications=20_000)).values())
+    known, refused = (
+        Counter((event["procedure"], slug) for event in events for slug in slugs(event))
+        for slugs in (looked_up, lambda event: event.get("consent_refused", ()))
+    )
+    common = [key for key, count in known.items() if count >= 500]
+    assert len(common) > 10
+    for key in common:
+        assert_share(refused[key], known[key], share)
+
+
+def test_a_larger_share_refuses_what_a_smaller_one_does():
+    less, more = (people_of(day_of({"refused_consent_share": share}, applications=5_000)) for share in (0.02, 0.2))
+    refused, still_refused = (
+        {(code, slug) for code, event in people.items() for slug in event.get("consent_refused", ())}
+        for people in (less, more)
+    )
+    assert refused
+    assert refused <= still_refused
 
 
 def test_paper_filers_bring_what_no_database_knows(filed: list[dict[str, Any]]):
@@ -313,13 +345,14 @@ def test_no_office_both_takes_paper_and_asks_again(filed: list[dict[str, Any]]):
 
 
 @pytest.mark.parametrize(
-    ("share", "field", "value"),
-    [("refused_consent_share", "consent", False), ("asked_again_share", "asks_again", True)],
+    ("share", "holds"),
+    [
+        ("refused_consent_share", lambda event: event.get("consent_refused", []) == looked_up(event)),
+        ("asked_again_share", lambda event: event["asks_again"]),
+    ],
 )
-def test_an_overridden_share_holds_in_every_province(share: str, field: str, value: bool):
-    day = day_of({share: 1.0}, applications=500)
-    population = Population(day)
-    assert all(json.loads(filed)[field] is value for _, filed in map(population.submission, arrivals(day)))
+def test_an_overridden_share_holds_in_every_province(share: str, holds: Callable[[dict[str, Any]], bool]):
+    assert all(holds(event) for event in people_of(day_of({share: 1.0}, applications=500)).values())
 
 
 # --- draws that do not move ---------------------------------------------------------------------------------------

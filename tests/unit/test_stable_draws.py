@@ -24,7 +24,7 @@ MOVED: Mapping[str, set[str]] = {
     "assisted_share": {"assisted", "submitted_at", "application_id"},
     "level2_share": {"account_level"},
     "level1_online_share": {"account_level"},
-    "refused_consent_share": {"consent"},
+    "refused_consent_share": {"consent_refused"},
     "elsewhere_share": {"home_province", "citizen_number"},
     "paper_taken_share": {"asks_anyway"},
     "paper_taken_other_share": {"asks_anyway"},
@@ -73,7 +73,8 @@ def moved(before: Submissions, after: Submissions) -> dict[tuple[str, int], set[
     """Return which fields of which submissions differ."""
     assert before.keys() == after.keys()
     differing = {
-        key: {name for name, value in filed.items() if after[key][name] != value} for key, filed in before.items()
+        key: {name for name in filed.keys() | after[key].keys() if after[key].get(name) != filed.get(name)}
+        for key, filed in before.items()
     }
     return {key: names for key, names in differing.items() if names}
 

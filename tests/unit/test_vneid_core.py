@@ -122,6 +122,22 @@ def test_without_consent_every_answer_is_a_refusal(request_, plan, seed):
         assert (one.answer, one.database) == ("refused", databases[one.component])
 
 
+@given(requests(), plans(), seeds)
+def test_consent_refused_for_a_component_leaves_the_others_as_they_are(request_, plan, seed):
+    slug, first = request_.documents[0].component, request_.documents[0].databases[0]
+    usual = request_.model_copy(update={"consent": True, "consent_refused": ()})
+    given_, refused = (
+        {one.component: one for one in answers(again(each, 3), plan, seed)}
+        for each in (usual, usual.model_copy(update={"consent_refused": (slug,)}))
+    )
+    assert refused.keys() == given_.keys()
+    assert {key: one for key, one in refused.items() if key != slug} == {
+        key: one for key, one in given_.items() if key != slug
+    }
+    if slug in refused:
+        assert (refused[slug].answer, refused[slug].database) == ("refused", first)
+
+
 def test_a_late_answer_is_dated_one_time_out_later():
     late = FaultPlan(name="late", late_answer_share=1.0)
     ordinary = request_of(citizen_number="001099000001")

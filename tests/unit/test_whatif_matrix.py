@@ -198,7 +198,15 @@ def test_the_matrix_knows_all_that_rules_population_and_procedures_look_at():
         *("application_id", "dossier_code", "citizen_number", "account_level", "province", "commune"),
         *("home_province", "procedure", "authority", "channel", "assisted", "consent", "components"),
         *("fee_paid_online", "electronic_result", "result_delivery", "asks_anyway", "supplement_minutes"),
-        *("handling_minutes", "submitted_at", "asks_again", "filed_before_at", "asks_twice", "ending"),
+        *(
+            "handling_minutes",
+            "submitted_at",
+            "asks_again",
+            "consent_refused",
+            "filed_before_at",
+            "asks_twice",
+            "ending",
+        ),
     }
     assert "limit_value" in {field.name for field in fields(Procedure)}
 
