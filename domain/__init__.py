@@ -1,6 +1,6 @@
 """The administrative facts: provinces, procedures, components, databases, working calendar.
 
-``load_domain()`` gives the packaged facts, loaded once per process; ``load(folder)`` reads others.
+``load_domain()`` gives the facts that this process works with, loaded once; ``load(folder)`` reads others.
 """
 
 from domain.calendar import VN, CalendarRangeError, OfficeHours, WorkingCalendar
@@ -8,7 +8,7 @@ from domain.catalogue import Domain
 from domain.changes import PROFILED, with_values
 from domain.corrections import CorrectionDesk
 from domain.errors import DomainError
-from domain.loading import accepted_draws_text, load, load_domain
+from domain.loading import FOLDER_VARIABLE, accepted_draws_text, load, load_domain, packaged_facts
 from domain.models import (
     Authority,
     Commune,
@@ -32,11 +32,13 @@ from domain.models import (
     ServiceLevel,
     Target,
 )
-from domain.reforms import BASE_DAY, Reform, Step, applied
+from domain.reforms import BASE_DAY, SUPPOSED, Reform, Step, applied
 
 __all__ = [
     "BASE_DAY",
+    "FOLDER_VARIABLE",
     "PROFILED",
+    "SUPPOSED",
     "VN",
     "Authority",
     "CalendarRangeError",
@@ -71,5 +73,6 @@ __all__ = [
     "applied",
     "load",
     "load_domain",
+    "packaged_facts",
     "with_values",
 ]

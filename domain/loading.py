@@ -1,8 +1,10 @@
 """From a folder of CSV files to a ``Domain``; plain csv, because five processes pay for it."""
 
+import os
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from types import MappingProxyType
 
 from domain.catalogue import Domain
@@ -24,11 +26,20 @@ from domain.readers import (
 from domain.reform_files import read_reforms
 from domain.tables import Folder
 
+# Names a folder with other facts than the packaged ones; all processes of a system must be given the same.
+FOLDER_VARIABLE = "PAPERLESS_DOMAIN"
+
 
 @cache
 def load_domain() -> Domain:
-    """The packaged facts, loaded once per process."""
-    return load()
+    """The facts that this process works with, loaded once: the packaged ones, or those of `PAPERLESS_DOMAIN`."""
+    folder = os.environ.get(FOLDER_VARIABLE)
+    return load(Path(folder) if folder else None)
+
+
+def packaged_facts() -> Folder:
+    """The folder of the packaged data files."""
+    return files("domain") / "data"
 
 
 def accepted_draws_text() -> str:
@@ -42,7 +53,7 @@ def load(folder: Folder | None = None) -> Domain:
     Raises ``DomainError`` with file, row and field for whatever is broken: types, ranges,
     duplicate keys, references between files, commune counts, sums of weights, steps of reforms.
     """
-    folder = folder if folder is not None else files("domain") / "data"
+    folder = folder if folder is not None else packaged_facts()
     pairs = read_provinces(folder)
     provinces = MappingProxyType({province.code: province for _, province in pairs})
     databases = read_databases(folder)

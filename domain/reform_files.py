@@ -1,12 +1,12 @@
 """Readers of reforms.csv and reform_steps.csv; every failure names file, row and field."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, get_args
 
 from domain.errors import near_match
-from domain.models import Evidence
-from domain.reforms import BASE_DAY, FIELDS, HOWS, LASTING, Reform, Step, Table, Value
+from domain.models import Component, Evidence
+from domain.reforms import BASE_DAY, FIELDS, HOWS, LASTING, SUPPOSED, Reform, Step, Table, Value
 from domain.tables import Folder, Row, by_key, read_rows
 
 if TYPE_CHECKING:
@@ -71,19 +71,27 @@ def _step(row: Row, domain: "Domain") -> Step:
 
 
 def _key(row: Row, table: Table, domain: "Domain") -> str:
-    key = row.text("key")
-    known: Mapping[Table, tuple[str, ...]] = {
-        "parameter": tuple(name for name in domain.parameters if not name.startswith(LASTING)),
-        "procedure": tuple(domain.procedures),
-        "component": tuple(
-            f"{code}/{slug}" for code, procedure in domain.procedures.items() for slug in procedure.components
-        ),
-        "database": tuple(domain.databases),
-        "paper": tuple(domain.papers),
-    }
-    if key not in known[table]:
-        row.fail("key", f"{key!r} is no {table} that may change by day", near_match(key, known[table]))
+    key, known = row.text("key"), tuple(_KEYS[table](domain))
+    if key not in known:
+        row.fail("key", f"{key!r} is no {table} that may change by day", near_match(key, known))
     return key
+
+
+def _components(domain: "Domain") -> Iterator[tuple[str, Component]]:
+    for code, procedure in domain.procedures.items():
+        for slug, component in procedure.components.items():
+            yield f"{code}/{slug}", component
+
+
+# What a step's key may be.
+_KEYS: Mapping[Table, Callable[["Domain"], Iterable[str]]] = MappingProxyType({
+    "parameter": lambda domain: [name for name in domain.parameters if not name.startswith(LASTING)],
+    "procedure": lambda domain: domain.procedures,
+    "component": lambda domain: [key for key, _ in _components(domain)],
+    "look_up": lambda domain: [f"{key}/{slug}" for key, each in _components(domain) for slug in each.databases],
+    "database": lambda domain: domain.databases,
+    "paper": lambda domain: domain.papers,
+})  # fmt: skip
 
 
 def _value(row: Row, kind: type[float] | type[bool] | tuple[str, ...]) -> Value:
@@ -95,7 +103,7 @@ def _value(row: Row, kind: type[float] | type[bool] | tuple[str, ...]) -> Value:
 def _check_days(row: Row, step: Step) -> None:
     if step.start is not None and step.end is not None and step.end < step.start:
         row.fail("until", f"{step.end} is before {step.start}", "correct from or until")
-    if step.holds(BASE_DAY):
+    if step.holds(BASE_DAY) and row.cells["reform"] != SUPPOSED:
         field = "until" if step.start is None else "from"
         row.fail(field, f"holds on {BASE_DAY}, the day that the other files describe", "write its value there instead")
 

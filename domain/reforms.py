@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
 # The world that parameters.csv, procedures.csv and their companions describe: no step holds on it.
 BASE_DAY = date(2025, 10, 8)
+# The reform that a run supposes, in a folder of its own (`paperless whatif --play`): it may hold on any day.
+SUPPOSED = "what-if"
 
-Table = Literal["parameter", "procedure", "component", "database", "paper"]
+Table = Literal["parameter", "procedure", "component", "look_up", "database", "paper"]
 How = Literal["set", "add", "times"]
 Value = float | bool | str
 HOWS: tuple[How, ...] = get_args(How)
@@ -36,6 +38,7 @@ FIELDS: Mapping[Table, Mapping[str, type[float] | type[bool] | tuple[str, ...]]]
         "service_level": get_args(ServiceLevel),
     },
     "component": {"needed_rate": float, "fallback": get_args(Fallback)},
+    "look_up": {"usable_rate": float},
     "database": {"usable_rate": float},
     "paper": {"needed_rate": float, "usable_rate": float},
 })  # fmt: skip
@@ -47,8 +50,9 @@ LASTING = ("lookup.", "office.", "intake.")
 class Step:
     """One difference: from ``start`` to ``end`` (inclusive; None: without end) a field is set, added to or multiplied.
 
-    ``key`` is a parameter's name, a procedure's code, `code/slug` of a component, or the slug of a database or paper;
-    the latter two stand for every component that is looked up there, or is that paper. ``low`` and ``high`` bound the
+    ``key`` is a parameter's name, a procedure's code, `code/slug` of a component, `code/slug/database` of its look-up
+    there, or the slug of a database or paper; the latter two stand for every component that is looked up there, or is
+    that paper. ``low`` and ``high`` bound the
     value where it is assumed. ``row`` is that of reform_steps.csv.
     """
 
@@ -119,6 +123,18 @@ def _component(domain: "Domain", step: Step) -> "Domain":
     return with_components(domain, chosen, partial(_needed, step))
 
 
+def _look_up(domain: "Domain", step: Step) -> "Domain":
+    """Move how often one component is found in one database."""
+    code, slug, database = step.key.split("/")
+
+    def changed(each: Component) -> Component:
+        pairs = zip(each.databases, each.usable_rates, strict=True)
+        rates = [_share(step, rate) if name == database else rate for name, rate in pairs]
+        return replace(each, usable_rates=tuple(rates))
+
+    return with_components(domain, lambda each: each.procedure == code and each.slug == slug, changed)
+
+
 def _database(domain: "Domain", step: Step) -> "Domain":
     """Move the database's own rate; a component with a rate of its own for it (usable_override) keeps that."""
     before = domain.databases[step.key]
@@ -165,6 +181,7 @@ _APPLY: Mapping[Table, Callable[["Domain", Step], "Domain"]] = MappingProxyType(
     "parameter": _parameter,
     "procedure": _procedure,
     "component": _component,
+    "look_up": _look_up,
     "database": _database,
     "paper": _paper,
 })  # fmt: skip

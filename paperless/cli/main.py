@@ -31,6 +31,7 @@ from paperless.cli import (
     verification,
     whatif,
 )
+from paperless.cli.whatif_levers import CommandWithLevers
 from paperless.dead_letters.errors import DeadLetterError
 from paperless.http_client import CertificateError
 from paperless.local.errors import LocalSystemError
@@ -101,7 +102,7 @@ app.add_typer(dlq.app, name="dlq", help="Dead letters: refused records listed, l
 app.command()(tables.rates)
 app.command()(tables.why)
 app.command()(report.report)
-app.command()(whatif.whatif)
+app.command(cls=CommandWithLevers)(whatif.whatif)
 app.command()(corrections.corrections)
 app.command()(index.index)
 app.command()(index.publish)

@@ -7,12 +7,28 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from paperless.cli.options import API, DEFAULT_STATE, Api, Lang, Plan, ScenarioName, State, Wide, a_number, find_system
+from paperless.cli.options import (
+    API,
+    DEFAULT_STATE,
+    Api,
+    Applications,
+    Lang,
+    Plan,
+    ScenarioName,
+    State,
+    Wide,
+    a_number,
+    find_system,
+)
 from paperless.cli.terminal import Terminal, open_terminal
+from paperless.cli.whatif_levers import levers_shown
 from paperless.population.scenario import DEFAULT_SCENARIO
 from paperless.verification.scoring_client import LIVE_STORE, ask, client
+from paperless.whatif.levers import load_costs, load_levers
 
 if TYPE_CHECKING:
+    from paperless.cli.whatif_played import Rehearsal
+    from paperless.whatif.answers import Answer
     from paperless.whatif.model import Model
     from paperless.whatif.rates import Run
 
@@ -49,6 +65,14 @@ Uncertain = Annotated[
 Pictures = Annotated[
     Path | None, typer.Option(help="Folder for pictures (SVG) and a page with them (HTML); with --target.")
 ]
+Play = Annotated[
+    bool,
+    typer.Option(
+        "--play",
+        help="Also play the setting through the real services, on a system of its own, application by application;"
+        " by default 2,000 of them. Exits 1 if any of them comes out otherwise.",
+    ),
+]
 Costs = Annotated[Path | None, typer.Option(help="A file of your own in place of lever_costs.csv.")]
 Cache = Annotated[Path, typer.Option(help="Folder that keeps drawn days.")]
 
@@ -61,6 +85,8 @@ def whatif(
     scenario: ScenarioName = DEFAULT_SCENARIO,
     plan: Plan = "mild",
     seeds: Seeds = None,
+    applications: Applications = None,
+    play: Play = False,
     uncertainty: Uncertain = False,
     pictures: Pictures = None,
     json: AsJson = False,
@@ -76,38 +102,62 @@ def whatif(
     """Answer what D1 would be if some conditions were better: exactly, application by application.
 
     Every application keeps its draws, so a setting differs from today in what the levers move and in nothing else.
-    `--list` tells every lever with range, source and evidence mark.
+    The levers, with range, evidence mark and source, stand below; `--list` says what holds at their best.
 
     Example: `paperless whatif --lever fee_online=1 --lever land_data=0.5 --target 0.8 --province 01`
+
+    Example: `paperless whatif --lever land_data=1 --lever commune_originals=1 --play`
     """
     # Only here: numpy comes with an extra, and no other command waits for it.
-    from paperless.cli.whatif_output import levers_shown, print_answer, write_pictures  # noqa: PLC0415
-    from paperless.whatif.answer import answer, gains_by_province  # noqa: PLC0415
-    from paperless.whatif.levers import load_costs, load_levers  # noqa: PLC0415
-    from paperless.whatif.pictures import pictures_of  # noqa: PLC0415
+    from paperless.cli.whatif_played import USUAL_APPLICATIONS, rehearse  # noqa: PLC0415
+    from paperless.whatif.answer import answer  # noqa: PLC0415
 
     terminal = open_terminal(lang, wide=wide)
+    if play:
+        seeds, applications = _one_day(seeds), applications or USUAL_APPLICATIONS
     if pictures is not None and target is None:
         raise typer.BadParameter("--pictures shows the way to a target; give --target, too")
     setting = setting_of(lever or [])
     own = load_costs(costs)
     if listed:
-        terminal.show(*levers_shown(terminal.texts, load_levers(), own))
+        terminal.show(levers_shown(terminal.texts, load_levers(), own))
         return
     if live:
-        address = find_system(state, None, api, None).url(API, "--api URL")
-        _tell_reasons(terminal, address, target, province, authority, json=json)
+        _tell_reasons(
+            terminal, find_system(state, None, api, None).url(API, "--api URL"), target, province, authority, json=json
+        )
         return
-    model = _model(province, scenario, plan, seeds, own, cache)
+    model = _model(province, scenario, plan, seeds, applications, own, None if play else cache)
     found = answer(model, setting, target=target, run_by=authority, uncertain=uncertainty)
     if pictures is not None:
-        write_pictures(pictures, pictures_of(terminal.texts, found, gains_by_province(model, authority)))
+        _draw(terminal, model, found, pictures)
+    rehearsal = rehearse(model, setting, plan, cache / "played") if play else None
+    _tell(terminal, found, rehearsal, pictures, json=json)
+    if rehearsal is not None and not rehearsal.ok:
+        raise typer.Exit(1)
+
+
+def _draw(terminal: Terminal, model: "Model", found: "Answer", folder: Path) -> None:
+    from paperless.cli.whatif_output import write_pictures  # noqa: PLC0415  as above
+    from paperless.whatif.answer import gains_by_province  # noqa: PLC0415
+    from paperless.whatif.pictures import pictures_of  # noqa: PLC0415
+
+    write_pictures(folder, pictures_of(terminal.texts, found, gains_by_province(model, found.run_by)))
+
+
+def _tell(
+    terminal: Terminal, found: "Answer", rehearsal: "Rehearsal | None", pictures: Path | None, *, json: bool
+) -> None:
+    from paperless.cli.whatif_output import print_answer, print_rehearsal  # noqa: PLC0415  as above
+
     if json:
-        _write_json(found.to_json())
-    else:
-        print_answer(terminal, found)
-        if pictures is not None:
-            terminal.say("whatif.pictures", paths=[str(pictures / "whatif.html")])
+        _write_json(found.to_json() | ({"played": rehearsal.to_json()} if rehearsal else {}))
+        return
+    print_answer(terminal, found, by_province=rehearsal is None)
+    if rehearsal is not None:
+        print_rehearsal(terminal, rehearsal)
+    if pictures is not None:
+        terminal.say("whatif.pictures", paths=[str(pictures / "whatif.html")])
 
 
 def _write_json(value: Mapping[str, object]) -> None:
@@ -151,10 +201,30 @@ def setting_of(options: Sequence[str]) -> dict[str, float]:
     return setting
 
 
+def _one_day(seeds: int | None) -> int:
+    """Return how many days are played: one. Raises ``typer.BadParameter`` where several are asked for."""
+    if seeds not in {None, 1}:
+        raise typer.BadParameter("--play plays one day, that of seed 1; leave --seeds out")
+    return 1
+
+
 def _model(
-    province: str | None, scenario: str, plan: str, seeds: int | None, costs: Mapping[str, float], cache: Path
+    province: str | None,
+    scenario: str,
+    plan: str,
+    seeds: int | None,
+    applications: int | None,
+    costs: Mapping[str, float],
+    cache: Path | None,
 ) -> "Model":
     from paperless.whatif.model import load_model  # noqa: PLC0415  as above
 
-    drawn = range(1, seeds + 1) if seeds else None
-    return load_model(province=province, scenario=scenario, plan=plan, seeds=drawn, costs=costs, cache=cache)
+    return load_model(
+        province=province,
+        scenario=scenario,
+        plan=plan,
+        seeds=range(1, seeds + 1) if seeds else None,
+        applications=applications,
+        costs=costs,
+        cache=cache,
+    )

@@ -6,19 +6,19 @@ from pathlib import Path
 from rich.console import RenderableType
 
 from paperless.cli.terminal import Column, Terminal, table
+from paperless.cli.whatif_played import Rehearsal
 from paperless.language import Texts
 from paperless.language.texts import NONE
 from paperless.traffic.manifest import ManifestError
 from paperless.whatif.answers import Answer, Compared, LeverRow, TargetAnswer, Way
-from paperless.whatif.levers import BASE, BEST, Levers
 from paperless.whatif.reasons import ReasonAnswer
 from paperless.whatif.uncertainty import Uncertainty
 
-NAME_WIDTH, BEST_WIDTH, OWNER_WIDTH, SOURCE_WIDTH = 32, 44, 24, 50
+NAME_WIDTH = 32
 
 
-def print_answer(terminal: Terminal, found: Answer) -> None:
-    """Print an answer; what it hangs on comes last."""
+def print_answer(terminal: Terminal, found: Answer, *, by_province: bool = True) -> None:
+    """Print an answer; what it hangs on comes last. A small sample says nothing `by_province`."""
     told_in = terminal.texts
     place = next(
         (told_in.name(each) for each in found.provinces if each.code == found.place), told_in("whatif.country")
@@ -34,7 +34,7 @@ def print_answer(terminal: Terminal, found: Answer) -> None:
         terminal.show(gains_table(told_in, found.levers))
     if found.uncertainty is not None:
         _print_uncertainty(terminal, found.uncertainty)
-    elif found.place is None and found.setting and found.target is None:
+    elif by_province and found.place is None and found.setting and found.target is None:
         terminal.show(provinces_table(told_in, found))
     for caveat in found.caveats:
         terminal.line(f"- {caveat.vi if told_in.language == 'vi' else caveat.en}")
@@ -179,26 +179,24 @@ def write_pictures(folder: Path, pictures: Mapping[str, str]) -> None:
         raise ManifestError(f"{folder}: cannot be written ({error.strerror}); choose another folder") from error
 
 
-def levers_shown(told_in: Texts, levers: Levers, costs: Mapping[str, float]) -> list[RenderableType]:
-    """Return the list of the levers."""
+def print_rehearsal(terminal: Terminal, found: Rehearsal) -> None:
+    """Print what came of settings that were played: outcomes beside the predicted ones, and what differs."""
+    told_in = terminal.texts
     columns = [
-        Column(told_in("whatif.lever"), number=False),
-        *[Column(told_in(f"whatif.{name}")) for name in ("value", "mark", "cost")],
-        Column(told_in("whatif.best"), number=False, width=BEST_WIDTH),
-        Column(told_in("whatif.owner"), number=False, width=OWNER_WIDTH, wide=True),
-        Column(told_in("whatif.source"), number=False, width=SOURCE_WIDTH, wide=True),
+        Column(told_in("whatif.outcome"), number=False),
+        *[Column(told_in(f"whatif.{name}")) for name in ("predicted", "services")],
     ]
-    place = 0 if told_in.language == "vi" else 1
-    rows = [
-        [
-            lever.name,
-            f"{BASE:g}, {BEST:g}" if lever.whole else f"{BASE:g}–{BEST:g}",
-            lever.evidence,
-            told_in.number(costs[lever.name]),
-            lever.bests[place],
-            lever.owners[place],
-            lever.source,
+    for played in found.played:
+        key = "whatif.played_equal" if played.equal else "whatif.played_differs"
+        terminal.say(key, applications=played.applications, differing=played.differing, style="bold")
+        rows = [
+            [told_in(f"outcome.{outcome}"), told_in.number(count.predicted), told_in.number(count.services)]
+            for outcome, count in played.outcomes.items()
         ]
-        for lever in levers.values()
-    ]
-    return [table(told_in("whatif.levers"), columns, rows)]
+        terminal.show(table(told_in("whatif.outcomes"), columns, rows))
+        for each in played.differences:
+            decided = [each.predicted, *([each.services] if each.services else [])]
+            said = [f"{one.outcome} ({', '.join(one.reasons) or NONE})" for one in decided]
+            terminal.say("whatif.difference", name=each.application_id, predicted=said[0], services=(*said, NONE)[1])
+    if not found.verified:
+        terminal.say("whatif.not_verified")

@@ -16,14 +16,16 @@ from runtime.settings import LOOPBACK
 ROOT = Path(__file__).parents[2]
 # A killed member's partitions rest for as long; Tansu lets a member join after half of it.
 SESSION_TIMEOUT_MS = 3_000
+# As the facts call it (`domain.loading`), of which this room knows nothing.
+FACTS_VARIABLE = "PAPERLESS_DOMAIN"
 
 
 class LocalOptions(BaseModel):
     """How to run the system on this machine.
 
     `ports` asks for certain ports by process name (`broker`, `portal`, `intake`, `vneid_mock`, `scoring`,
-    `scoring_api`); the
-    others are chosen free. `applications`: how many the broker's memory must hold; 0 skips that check.
+    `scoring_api`); the others are chosen free. `applications`: how many the broker's memory must hold; 0 skips that
+    check. `facts`: a folder of data files that the services read instead of the packaged ones.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -35,6 +37,7 @@ class LocalOptions(BaseModel):
     log_level: str = "INFO"
     ports: Mapping[str, int] = {}
     applications: int = Field(default=0, ge=0)
+    facts: Path | None = None
     ready_within_s: float = Field(default=60, gt=0, le=3_600)
     grace_s: float = Field(default=10, gt=0, le=3_600)
 
@@ -115,6 +118,8 @@ def _service(inputs: LayoutInputs, name: str, module: str, prefix: str, own: Map
     if inputs.options.static_members:
         settings["GROUP_INSTANCE_ID"] = name
     env = {f"{prefix}_{key}": value for key, value in {**settings, **own}.items()}
+    if inputs.options.facts:
+        env[FACTS_VARIABLE] = str(inputs.options.facts.resolve())
     return ServiceSpec(name=name, argv=module_command(module), port=port, env=env)
 
 

@@ -168,16 +168,20 @@ def _uuid7() -> str:
 
 
 @contextmanager
-def system_in_processes(folder: Path) -> Iterator[PaperlessSystem]:
+def system_in_processes(folder: Path, *, facts: Path | None = None) -> Iterator[PaperlessSystem]:
     """Run what `paperless up` runs: the embedded broker, SQLite and the services, as processes of this machine.
 
     It ends with the block, and with this process however that ends. Enter it in the main thread.
+
+    Args:
+        folder: of its state.
+        facts: a folder of data files that the services read instead of the packaged ones.
 
     Raises:
         LocalSystemError: it does not become ready.
 
     """
-    options = LocalOptions(state_dir=folder, seed=SEED, plan=PLAN, ready_within_s=READY_WITHIN_S)
+    options = LocalOptions(state_dir=folder, seed=SEED, plan=PLAN, ready_within_s=READY_WITHIN_S, facts=facts)
     system = start(options, COMMAND, ends_with_us=True)
     try:
         state = system.state

@@ -7,13 +7,14 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from multiprocessing import active_children, get_context
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
 from aiokafka.errors import KafkaError
 
 from contracts.topics import APPLICATIONS_DECIDED, APPLICATIONS_SUBMITTED, CORRECTIONS_REQUESTED, LOG_IDENTITY
-from domain import load_domain
+from domain import load, load_domain
 from paperless.language import Message, message
 from paperless.verification.backlog import Backlog
 from paperless.verification.checkers import (
@@ -53,15 +54,19 @@ IDENTITY_WITHIN_S = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunParameters:
-    """What the oracle must know of a run: the mock's plan and seed, and intake's attempt limit."""
+    """What the oracle must know of a run: the mock's plan and seed, intake's attempt limit, and whose facts.
+
+    `facts` is the folder of data files that the services have, None for those of this process.
+    """
 
     plan: Mapping[str, Any]
     seed: int
     attempts: int = 3
+    facts: Path | None = None
 
     def oracle(self, partitions: int) -> Oracle:
-        """Return the oracle over the packaged domain."""
-        domain, plan = load_domain(), plan_of(dict(self.plan), "manifest")
+        """Return the oracle over these facts."""
+        domain, plan = load(self.facts) if self.facts else load_domain(), plan_of(dict(self.plan), "manifest")
         vneid = Vneid(Registry.of(domain), plan, self.seed)
         return Oracle(RuleBook.of(domain, self.attempts), vneid, partitions)
 
