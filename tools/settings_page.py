@@ -6,6 +6,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
+from paperless.planner.settings import PlannerSettings
 from runtime.settings import SECRETS
 from services.intake.settings import IntakeSettings
 from services.portal.settings import PortalSettings
@@ -19,6 +20,7 @@ SETTINGS: tuple[type[BaseSettings], ...] = (
     VneidSettings,
     ScoringSettings,
     ScoringApiSettings,
+    PlannerSettings,
 )
 HEAD = """\
 # Settings

@@ -24,8 +24,8 @@ class LocalOptions(BaseModel):
     """How to run the system on this machine.
 
     `ports` asks for certain ports by process name (`broker`, `portal`, `intake`, `vneid_mock`, `scoring`,
-    `scoring_api`); the others are chosen free. `applications`: how many the broker's memory must hold; 0 skips that
-    check. `facts`: a folder of data files that the services read instead of the packaged ones.
+    `scoring_api`, `planner`); the others are chosen free. `applications`: how many the broker's memory must hold; 0
+    skips that check. `facts`: a folder of data files that the services read instead of the packaged ones.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -72,7 +72,7 @@ Layout = Callable[[LayoutInputs], tuple[ServiceSpec, ...]]
 
 
 def services(inputs: LayoutInputs) -> tuple[ServiceSpec, ...]:
-    """The portal, intake (one or more members), the VNeID mock, scoring's consumer and its API, in starting order."""
+    """Portal, intake (one or more members), VNeID mock, scoring's consumer and its API, planner, in starting order."""
     options = inputs.options
     store = {"STORE": inputs.store_url}
     mock = {"SEED": str(options.seed), "PLAN": options.plan}
@@ -85,17 +85,19 @@ def services(inputs: LayoutInputs) -> tuple[ServiceSpec, ...]:
         _service(inputs, "scoring", "services.scoring", "SCORING", store),
     )
     api = _service(inputs, "scoring_api", "services.scoring.api", "SCORING_API", store)
+    planner = _service(inputs, "planner", "paperless.planner", "PLANNER", {})
     seen = {
         "SCORING_API": api.url,
+        "PLANNER_URL": planner.url,
         "MOCK": next(each.url for each in consumers if each.name == "vneid_mock"),
         "SERVICES": " ".join(f"{each.name}={each.url}" for each in consumers),
     }
-    return (_service(inputs, "portal", "services.portal", "PORTAL", seen), *consumers, api)
+    return (_service(inputs, "portal", "services.portal", "PORTAL", seen), *consumers, api, planner)
 
 
 def service_names(options: LocalOptions) -> tuple[str, ...]:
     """The names of these services, which are known before anything runs."""
-    return ("portal", *_members(options), "vneid_mock", "scoring", "scoring_api")
+    return ("portal", *_members(options), "vneid_mock", "scoring", "scoring_api", "planner")
 
 
 def _members(options: LocalOptions) -> list[str]:

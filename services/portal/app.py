@@ -111,6 +111,7 @@ def parts_of(settings: PortalSettings) -> PartsOfSystem:
     return PartsOfSystem(
         Part("the scoring API", settings.scoring_api, token=settings.scoring_api_token, within_s=within_s),
         Part("the VNeID mock", settings.mock, token=settings.mock_token, within_s=within_s),
+        Part("the planner", settings.planner_url, within_s=within_s),
         tuple(Part(name, url, within_s=within_s) for name, url in named.items()),
     )
 

@@ -109,18 +109,19 @@ class Part:
 
 
 class PartsOfSystem(NamedTuple):
-    """Whom the page asks: the scoring API, the control API of the VNeID mock, and the metrics of the services."""
+    """Whom the page asks: scoring's API, the control API of the VNeID mock, the planner, the services' metrics."""
 
     scoring: Part
     mock: Part
+    planner: Part
     services: tuple[Part, ...] = ()
 
     @classmethod
     def nowhere(cls) -> Self:
         """Return parts that have no address."""
-        return cls(Part("the scoring API", ""), Part("the VNeID mock", ""))
+        return cls(Part("the scoring API", ""), Part("the VNeID mock", ""), Part("the planner", ""))
 
     async def close(self) -> None:
         """Close all connections."""
-        for part in (self.scoring, self.mock, *self.services):
+        for part in (self.scoring, self.mock, self.planner, *self.services):
             await part.close()

@@ -1,4 +1,4 @@
-"""What the page gets through the portal: its own files, the tables, the fault plan, and the stream of ticks."""
+"""What the page gets through the portal: its files, tables, what-if answers, the fault plan, the stream of ticks."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, StreamingResponse
 from runtime.http_body import read_body
 from runtime.problems import problem
 from services.portal.live import Live
-from services.portal.parts import Answer, PartAwayError, PartsOfSystem
+from services.portal.parts import Answer, Part, PartAwayError, PartsOfSystem
 
 # Nothing from elsewhere, nothing inline: what a page shows of an application can never become code.
 POLICY: Final = (
@@ -29,6 +29,7 @@ MEDIA_TYPES: Final = {
 }
 # First segments of the scoring API's paths that the page may ask for; not the whole store, which is for verify.
 PASSED_ON: Final = frozenset({"rates", "why", "applications", "publications", "index"})
+QUESTIONS: Final = frozenset({"levers", "answer", "target", "uncertainty"})
 MAX_PLAN_BYTES: Final = 64 * 1024
 
 
@@ -55,6 +56,10 @@ def page_routes(parts: PartsOfSystem, live: Live) -> APIRouter:
             raise HTTPException(404, f"/scoring/{path}: the page asks for {', '.join(sorted(PASSED_ON))}")
         accept = request.headers.get("accept", "application/json")
         return passed("the scoring API", await live.tables.get(f"/{path}", request.url.query, accept))
+
+    @router.get("/planner/{question}")
+    async def planned(request: Request, question: str) -> Response:
+        return await _planned(parts.planner, question, request.url.query)
 
     @router.get("/mock/plans")
     async def plans() -> Response:
@@ -83,6 +88,12 @@ def page_routes(parts: PartsOfSystem, live: Live) -> APIRouter:
         return StreamingResponse(live.follow(), media_type="text/event-stream")
 
     return router
+
+
+async def _planned(planner: Part, question: str, query: str) -> Response:
+    if question not in QUESTIONS:
+        raise HTTPException(404, f"/planner/{question}: the page asks for {', '.join(sorted(QUESTIONS))}")
+    return passed(planner.name, await planner.ask("GET", f"/{question}", query=query))
 
 
 def install_page(app: FastAPI, contents: Mapping[str, tuple[bytes, str]]) -> None:

@@ -54,6 +54,9 @@ class PortalSettings(EnvironmentSettings, KafkaAccess):
     mock_token: SecretStr | None = Field(
         default=None, description="A token of the mock's control API: whoever may open the portal may break VNeID."
     )
+    planner_url: Address = Field(
+        default="", description="URL of the planner, for the page; empty: what if asks the store's reasons only."
+    )
     services: str = Field(
         default="",
         pattern=r"^(?:\s*[a-z][a-z0-9_]*=https?://[^\s/?#]+)*\s*$",

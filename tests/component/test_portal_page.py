@@ -10,6 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
+from paperless.planner.app import create_app as planner_app
+from paperless.planner.planner import Planner
+from paperless.whatif.levers import LeverError
 from services.portal.live import Live
 from services.portal.parts import Part, PartsOfSystem
 from services.portal.problems import TooManyStreamsError
@@ -55,6 +58,10 @@ async def metrics_app(_scope: Any, _receive: Any, send: Callable[[Any], Awaitabl
     await send({"type": "http.response.body", "body": METRICS.encode()})
 
 
+def no_day(province: str | None) -> Any:
+    raise LeverError(f"no day of {province}")
+
+
 class World:
     """A store with outcomes, a mock with its plan, a service with metrics, and the parts by which they are asked."""
 
@@ -64,9 +71,11 @@ class World:
         self.scoring = Counted(create_app(StoreReader(f"sqlite:///{folder}/scoring.db"), per_minute=MANY))
         self.mock = Counted(control_app(self.plan, per_minute=MANY))
         self.service = Counted(metrics_app)
+        self.planner = Counted(planner_app(Planner(no_day)))
         self.parts = PartsOfSystem(
             Part("the scoring API", "http://localhost:1", transport=self.scoring),
             Part("the VNeID mock", "http://localhost:2", transport=self.mock),
+            Part("the planner", "http://localhost:4", transport=self.planner),
             (Part("intake", "http://localhost:3", transport=self.service),),
         )
         self.decided = 0
@@ -132,6 +141,14 @@ async def test_only_tables_are_passed_on(portal, world, path):
     assert world.scoring.paths == []
 
 
+async def test_what_if_is_asked_of_the_planner(portal, world):
+    levers = (await portal.get("/planner/levers")).json()["levers"]
+    assert len(levers) == 17
+    assert "target=2" in problem(await portal.get("/planner/answer?target=2"), 422)
+    assert world.planner.paths == ["/levers", "/answer"]
+    assert "the page asks for" in problem(await portal.get("/planner/metrics"), 404)
+
+
 async def test_the_fault_plan_is_read_changed_and_reset(portal, world):
     changed = await portal.patch("/mock/plan", json={"unreachable": {"dat_dai": 0.5}})
     assert changed.json()["plan"]["unreachable"] == {"dat_dai": 0.5}
@@ -159,7 +176,7 @@ async def test_a_part_that_the_portal_was_not_told_of_is_named():
 async def test_a_token_that_a_part_asks_for_is_not_the_callers_matter():
     app = control_app(PlanState(load_plan("mild"), seed=7), tokens=(b"digest",))
     mock = Part("the VNeID mock", "http://localhost:2", transport=httpx.ASGITransport(app))
-    system = PartsOfSystem(Part("the scoring API", ""), mock)
+    system = PartsOfSystem.nowhere()._replace(mock=mock)
     transport = httpx.ASGITransport(portal_on(FakeLog(), None, system))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8100") as portal:
         assert "asks for a token" in problem(await portal.get("/mock/plan"), 503)

@@ -52,6 +52,6 @@ def test_what_a_service_is_told_are_valid_settings(name, tmp_path):
 def test_the_open_apis_of_the_demo_are_published_on_this_machine_only():
     base = load(BASE)["services"]
     opened = [name for name, service in base.items() if any("OPEN" in key for key in environment(service))]
-    assert sorted(opened) == ["portal", "scoring-api", "vneid-mock"]
+    assert sorted(opened) == ["planner", "portal", "scoring-api", "vneid-mock"]
     for service in base.values():
         assert all(str(port).startswith("127.0.0.1:") for port in service.get("ports", []))

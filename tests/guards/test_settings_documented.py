@@ -11,7 +11,7 @@ from tools.settings_page import SETTINGS, settings_page
 
 def declared() -> set[type[BaseSettings]]:
     found = set()
-    for path in modules("services"):
+    for path in modules("services", "paperless/planner"):
         if path.stem.endswith("settings"):
             module = import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
             found |= {

@@ -33,6 +33,7 @@ READ_BY = {
     "services.scoring.store.publication": "SCORING_",
     "services.scoring.store.retention": "SCORING_",
     "services.scoring.api": "SCORING_API_",
+    "paperless.planner": "PLANNER_",
     "paperless": "PAPERLESS_",
 }
 

@@ -97,7 +97,7 @@ def test_the_result_as_json_has_the_promised_keys(demos):
     assert (result["counts"]["submitted"], result["counts"]["decided"]) == (APPLICATIONS, APPLICATIONS)
     assert {result["counts"][name] for name in ("dead_lettered", "lost", "counted_twice", "conflicts")} == {0}
     assert result["rates"]["all"]["total"]["applications"] == APPLICATIONS
-    names = {"broker", "portal", "intake", "intake_2", "vneid_mock", "scoring", "scoring_api"}
+    names = {"broker", "portal", "intake", "intake_2", "vneid_mock", "scoring", "scoring_api", "planner"}
     assert set(result["timing"]["processes"]) == names
 
 

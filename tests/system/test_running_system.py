@@ -160,7 +160,7 @@ def beside(tmp_path_factory) -> Iterator[System]:
     finally:
         pids = other.pids()
         first = other.must("down")
-    assert "stopped broker, portal, intake, vneid_mock, scoring, scoring_api" in first
+    assert "stopped broker, portal, intake, vneid_mock, scoring, scoring_api, planner" in first
     assert other.must("down") == "nothing was running\n"
     assert alive(pids) == []
 

@@ -432,12 +432,13 @@ def test_the_names_of_all_services_are_known_before_they_run(members):
 
 def test_every_service_gets_its_own_settings():
     specs = {spec.name: spec for spec in services(inputs())}
-    assert list(specs) == ["portal", "intake", "vneid_mock", "scoring", "scoring_api"]
+    assert list(specs) == ["portal", "intake", "vneid_mock", "scoring", "scoring_api", "planner"]
     assert specs["intake"].env["INTAKE_SIGNING_KEY"] == "k"
     assert specs["intake"].env["INTAKE_IDEMPOTENT_PRODUCER"] == "false"
     assert (specs["vneid_mock"].env["VNEID_SEED"], specs["vneid_mock"].env["VNEID_PLAN"]) == ("7", "rough")
     assert specs["scoring"].env["SCORING_STORE"] == specs["scoring_api"].env["SCORING_API_STORE"]
     assert specs["scoring_api"].argv[-2:] == ("-m", "services.scoring.api")
+    assert specs["portal"].env["PORTAL_PLANNER_URL"] == specs["planner"].url
 
 
 def test_children_reach_this_machine_past_any_proxy(monkeypatch):

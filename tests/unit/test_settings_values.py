@@ -17,6 +17,9 @@ from pydantic_settings import BaseSettings
 
 from paperless.cli.options import access_to
 from paperless.local.layout import LocalOptions
+from paperless.planner.app import create_app as create_planner
+from paperless.planner.planner import Planner, loader
+from paperless.planner.settings import PlannerSettings
 from paperless.verification.verify import VerifyError
 from runtime.broker import open_broker
 from runtime.errors import FatalError
@@ -95,6 +98,10 @@ def portal_works(settings: PortalSettings) -> None:
     portal.Portal(settings)
 
 
+def planner_works(settings: PlannerSettings) -> None:
+    create_planner(Planner(loader(None)), settings.allowed_hosts)
+
+
 WORKS: dict[type[BaseSettings], Callable[[Any], None]] = {
     ServiceSettings: wire,
     PortalSettings: portal_works,
@@ -102,6 +109,7 @@ WORKS: dict[type[BaseSettings], Callable[[Any], None]] = {
     VneidSettings: vneid_works,
     ScoringSettings: scoring_works,
     ScoringApiSettings: scoring_api_works,
+    PlannerSettings: planner_works,
 }
 # What only the wiring can tell: a key that everybody knows, an open port, a plan, a store's address, short tokens.
 TOLD_LATER = {"kafka_servers", "http_host", "plan", "store", "control_tokens", "tokens"}
