@@ -24,6 +24,7 @@ DEFAULT_STATE = Path("build/run")
 API = "scoring_api"
 MOCK = "vneid_mock"
 PORTAL = "portal"
+PLANNER = "planner"
 CONSUMERS = ("intake", MOCK, "scoring")
 # A day that a person can watch.
 WATCH_S = 30.0
@@ -149,7 +150,7 @@ class System(NamedTuple):
     @property
     def target(self) -> Target:
         """The parts that a verification asks; without every consumer it could not tell when nothing moves."""
-        health = {name: url for name, url in self.endpoints.items() if name not in {API, PORTAL}}
+        health = {name: url for name, url in self.endpoints.items() if name not in {API, PORTAL, PLANNER}}
         for consumer in CONSUMERS:
             if not any(name.startswith(consumer) for name in health):
                 raise VerifyError(f"where {consumer} answers is not known; name it with --health {consumer}=URL")

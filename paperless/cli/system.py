@@ -12,6 +12,7 @@ from paperless.cli.options import (
     API,
     DEFAULT_STATE,
     MOCK,
+    PLANNER,
     PORTAL,
     Api,
     Health,
@@ -38,7 +39,7 @@ from services.vneid_mock.plan_files import load_plan
 
 _NAME_WIDTH = 12
 # What a person opens: the portal's page, and the documentation of an API.
-_PATHS = {PORTAL: "/", API: "/docs", MOCK: "/docs"}
+_PATHS = {PORTAL: "/", API: "/docs", MOCK: "/docs", PLANNER: "/levers"}
 
 Members = Annotated[int, typer.Option(help="Intake members that share the partitions.", min=1, max=6)]
 

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from playwright.sync_api import expect
 
 from paperless.language import texts
 from services.scoring.rates.rates import rate
-from tests.browser.conftest import OpenPage, RunningSystem
+from tests.browser.conftest import OpenPage, RunningSystem, run
 
 OTHERS = ("d2", "paperless", "online", "on_time")
 
@@ -108,7 +109,7 @@ def test_the_map_shows_the_chosen_figure_with_a_twin_in_words(open_page: OpenPag
 def test_what_lifting_gives_is_what_paperless_why_says(open_page: OpenPage, system: RunningSystem, province):
     words = ("--province", province) if province else ()
     why = json.loads(system.command("why", "--json", *words))
-    page = open_page(f"?lang=en&view=whatif{f'&province={province}' if province else ''}")
+    page = open_page(f"?lang=en&view=whatif&ask=reasons{f'&province={province}' if province else ''}")
     result = page.locator("#then")
     result.wait_for()
     told = [((row["reason"],), row) for row in why["reasons"]] + [(row["reasons"], row) for row in why["pairs"]]
@@ -121,6 +122,68 @@ def test_what_lifting_gives_is_what_paperless_why_says(open_page: OpenPage, syst
         assert f"lift={','.join(reasons)}".replace(",", "%2C") in page.url
         page.get_by_role("button", name="Reset to today").click()
         expect(page.locator("input:checked")).to_have_count(0)
+
+
+@pytest.mark.parametrize(("province", "by"), [("", "province"), ("12", "all")])
+def test_levers_come_to_what_paperless_whatif_says(open_page: OpenPage, system: RunningSystem, province, by):
+    where = ("--province", province) if province else ()
+    levers = ("--lever", "land_data=0.5", "--lever", "presence_lifted=1")
+    told = json.loads(run("paperless", "whatif", *levers, "--target", "0.8", "--json", "--authority", by, *where))
+    say = texts("en")
+    page = open_page(f"?lang=en&view=whatif&by={by}{f'&province={province}' if province else ''}")
+    page.get_by_label("Land data cleaned").fill("50", timeout=60_000)
+    page.get_by_label("Nobody has to appear").check()
+    rates = told["rates"][by]
+    expect(page.locator("#d1-set")).to_have_text(say.percent(rates["d1"]), timeout=60_000)
+    expect(page.locator("#base")).to_have_text(say.percent(rates["base"]))
+    expect(page.locator("#moved li")).to_have_text(["Land data cleaned: 50 %", "Nobody has to appear: done"])
+    names = {row["name"]: row["name_en"] for row in told["levers"]}
+    way = told["target"]["smallest"]
+    rows = page.locator("section[aria-labelledby='way-head'] tbody tr")
+    expect(rows).to_have_count(len(way["levers"]) + 1)
+    shown_way = [[shown(cell) for cell in row.locator("th, td").all_text_contents()[:2]] for row in rows.all()]
+    steps = zip(map(names.__getitem__, way["levers"]), map(say.percent, way["steps"]), strict=True)
+    assert shown_way == [["D1 today", say.percent(rates["base"])], *map(list, steps)]
+    expect(page).to_have_url(re.compile("set=land_data%3A0.5%2Cpresence_lifted%3A1"))
+    page.reload()
+    expect(page.locator("#d1-set")).to_have_text(say.percent(rates["d1"]), timeout=60_000)
+    expect(page.get_by_label("Land data cleaned")).to_have_value("50")
+    page.get_by_role("button", name="Reset to today").click()
+    expect(page.locator("#d1-set")).to_have_text(say.percent(rates["base"]))
+    expect(page.get_by_label("Land data cleaned")).to_have_value("0")
+
+
+def test_the_band_is_that_of_paperless_whatif(open_page: OpenPage, system: RunningSystem):
+    told = json.loads(
+        run("paperless", "whatif", "--lever", "fee_online=1", "--province", "12", "--uncertainty", "--json")
+    )
+    page = open_page("?lang=en&view=whatif&province=12&set=fee_online:1")
+    page.locator("#ask-band").click(timeout=60_000)
+    low, _, high = (texts("en").percent(told["uncertainty"]["d1"][each]) for each in ("low", "middle", "high"))
+    expect(page.locator("#band-d1")).to_have_text(f"{low} – {high}", timeout=60_000)
+    assert "band=1" in page.url
+
+
+def test_a_held_arrow_key_moves_a_lever_and_the_latest_setting_wins(open_page: OpenPage, system: RunningSystem):
+    page = open_page("?lang=vi&view=whatif&province=12")
+    page.locator("#d1-set").wait_for(timeout=60_000)
+    page.get_by_label("Nộp phí trực tuyến").focus()
+    for _ in range(40):
+        page.keyboard.press("ArrowRight")
+    told = json.loads(run("paperless", "whatif", "--lever", "fee_online=0.4", "--province", "12", "--json"))
+    expect(page.locator("#d1-set")).to_have_text(texts("vi").percent(told["rates"]["province"]["d1"]))
+    assert page.evaluate("document.activeElement.name") == "fee_online"
+    expect(page.locator("#said")).to_contain_text("D1 với các đòn bẩy này")
+
+
+def test_without_a_planner_the_reasons_can_still_be_asked(open_page: OpenPage):
+    page = open_page("?lang=en")
+    refusal = json.dumps({"detail": "the planner: the portal was not told where it is", "status": 503})
+    page.route("**/planner/**", lambda route: route.fulfill(status=503, body=refusal))
+    page.get_by_role("link", name="What if", exact=True).click()
+    expect(page.locator(".notice .bad")).to_have_text("the planner: the portal was not told where it is")
+    page.locator(".notice a").click()
+    page.locator("#then").wait_for()
 
 
 def test_a_link_restores_what_was_lifted_and_the_smallest_set_reaches_the_goal(open_page: OpenPage):

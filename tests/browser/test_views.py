@@ -11,7 +11,8 @@ from tests.browser.conftest import OpenPage
 VIEWS = {
     "live": ("", "Trực tiếp", "Live"),
     "province": ("&province=79", "Hồ Chí Minh", "Ho Chi Minh"),
-    "whatif": ("&view=whatif&lift=filed_in_person", "Nếu… thì", "What if"),
+    "whatif": ("&view=whatif&set=fee_online:0.5,presence_lifted:1&province=12&band=1", "Nếu… thì", "What if"),
+    "reasons": ("&view=whatif&lift=filed_in_person", "Nếu… thì", "What if"),
     "file": ("&view=file", "Nộp thử một hồ sơ", "File one application"),
     "faults": ("&view=faults", "Sự cố VNeID", "VNeID’s faults"),
     "data": ("&view=data", "Dữ liệu & API", "Data & API"),
@@ -35,7 +36,8 @@ def test_a_view_is_whole_readable_and_accessible(open_page: OpenPage, view, lang
     page = open_page(f"?lang={lang}&theme={theme}{query}", width=width)
     page.wait_for_selector("header .stream:not(.still)")
     # Not `wait_for_function`: it evaluates a text, which the page's policy refuses.
-    expect(page.locator("main")).not_to_contain_text(re.compile("Đang đọc…|Reading…"), timeout=20_000)
+    waits = re.compile("Đang đọc…|Reading…|Đang rút thăm|Drawing and counting")
+    expect(page.locator("main")).not_to_contain_text(waits, timeout=60_000)
     assert page.locator("h1").text_content() == names[lang == "en"]
     assert page.evaluate("document.documentElement.lang") == lang
     assert page.evaluate("getComputedStyle(document.documentElement).backgroundColor") == BACKGROUND[theme]

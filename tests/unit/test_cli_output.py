@@ -145,6 +145,14 @@ def test_members_of_intake_count_as_intake():
     assert "intake_2" in System(BROKER, endpoints, idempotent_producer=True).target.health_urls
 
 
+def test_only_consumers_are_waited_for():
+    endpoints = dict.fromkeys(
+        ("portal", "intake", "vneid_mock", "scoring", "scoring_api", "planner"), "http://127.0.0.1:1"
+    )
+    target = System(BROKER, endpoints, idempotent_producer=True).target
+    assert list(target.health_urls) == ["intake", "vneid_mock", "scoring"]
+
+
 def test_the_scoring_api_does_not_stand_for_scoring():
     endpoints = dict.fromkeys(("intake", "vneid_mock", "scoring_api"), "http://127.0.0.1:1")
     with pytest.raises(VerifyError, match="where scoring answers is not known"):

@@ -42,6 +42,12 @@ export async function json(path, { method = "GET", body, headers = {} } = {}) {
   return answer.json();
 }
 
+/** What is answered, and with which status: 202 says that an answer is being worked on. @param {string} path @returns {Promise<[number, any]>} */
+export async function outcome(path) {
+  const answer = await asked(path);
+  return [answer.status, await answer.json()];
+}
+
 /** Save what an address gives: a link would send no token. @param {string} path @param {string} name */
 export async function save(path, name) {
   const url = URL.createObjectURL(await (await asked(path)).blob());

@@ -9,6 +9,7 @@ import { data } from "./data.js";
 import { faults, readPlan } from "./faults.js";
 import { file } from "./file.js";
 import { live } from "./live.js";
+import { letGo } from "./planner.js";
 import { whatif } from "./whatif.js";
 
 /** @type {Record<string, () => any>} */
@@ -17,8 +18,9 @@ const dark = matchMedia("(prefers-color-scheme: dark)");
 
 /** The addresses of tables that this view asks for. @returns {Set<string>} */
 function shown() {
-  const { view, province, by } = state();
+  const { view, province, by, ask } = state();
   if (view === "live") return new Set(province ? [`/scoring/rates/${province}`, `/scoring/why?province=${province}`] : [`/scoring/rates?authority=${by}`, `/scoring/why?authority=${by}`]);
+  if (view === "whatif" && ask === "measures") return new Set();
   if (view === "whatif") return new Set([`/scoring/why/sets?${province ? `province=${province}` : "authority=province"}`]);
   return new Set(["/scoring/rates?authority=province"]);
 }
@@ -30,7 +32,7 @@ function page() {
     h("a", { class: "skip", href: "#main" }, t("skip")),
     h("header", {},
       h("p", { class: "title" }, h("strong", {}, t("title")), h("span", {}, ` – ${t("subtitle")}`)),
-      h("nav", { "aria-label": t("nav.label") }, Object.keys(VIEWS).map((name) => h("a", { href: address({ view: name === "live" ? null : name, province: null, lift: null }), "aria-current": name === view ? "page" : null }, t(`nav.${name}`)))),
+      h("nav", { "aria-label": t("nav.label") }, Object.keys(VIEWS).map((name) => h("a", { href: address({ view: name === "live" ? null : name, province: null, lift: null, ask: null, set: null, band: null }), "aria-current": name === view ? "page" : null }, t(`nav.${name}`)))),
       h("div", { class: "buttons" },
         h("a", { class: "button", href: address({ lang: lang === "vi" ? "en" : "vi" }), lang: lang === "vi" ? "en" : "vi", hreflang: lang === "vi" ? "en" : "vi" }, lang === "vi" ? "English" : "Tiếng Việt"),
         h("a", { class: "button", href: address({ theme: isDark ? "light" : "dark" }) }, t(isDark ? "theme.light" : "theme.dark")),
@@ -72,7 +74,7 @@ export function render() {
 store.changed = render;
 store.onMoved = () => refreshShown(shown());
 store.onPlan = () => void readPlan();
-onMove(() => { announce(t(`nav.${state().view in VIEWS ? state().view : "live"}`)); render(); });
+onMove(() => { letGo(); announce(t(`nav.${state().view in VIEWS ? state().view : "live"}`)); render(); });
 dark.addEventListener("change", render);
 addEventListener("resize", render);
 addEventListener("unhandledrejection", (event) => console.error(event.reason));

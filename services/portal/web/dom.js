@@ -54,7 +54,8 @@ function morphElement(from, to) {
     else if (from.getAttribute(name) !== value) from.setAttribute(name, value);
   }
   for (const name of HANDLERS) if (from[name] !== to[name]) from[name] = to[name];
-  if (from.localName === "input" && from !== document.activeElement) {
+  // A slider is never ahead of what is shown; a text that is being typed is.
+  if (from.localName === "input" && (from.type === "range" || from !== document.activeElement)) {
     if (from.type === "checkbox" || from.type === "radio") from.checked = to.checked;
     else if (from.value !== to.value) from.value = to.value;
   }

@@ -1,6 +1,7 @@
 // What is shown is in the address, so that a link restores it.
 
-/** @typedef {{view: string, lang: "vi" | "en", theme: string, province: string, figure: string, by: string, sort: string, persona: string, lift: string[]}} State */
+/** @typedef {{view: string, lang: "vi" | "en", theme: string, province: string, figure: string, by: string, sort: string, persona: string, lift: string[],
+ *   ask: string, set: Record<string, number>, band: boolean}} State */
 const VIEWS = ["live", "whatif", "file", "faults", "data"];
 const FIGURES = ["d1", "d2", "paperless", "online", "on_time", "presumed"];
 const AUTHORITIES = ["province", "ministry", "all"];
@@ -22,8 +23,21 @@ export function state() {
     sort: among(query.get("sort"), ["rank", "name", "applications"]),
     persona: query.get("persona") ?? "",
     lift: (query.get("lift") ?? "").split(",").filter(Boolean),
+    ask: among(query.get("ask"), query.get("lift") ? ["reasons", "measures"] : ["measures", "reasons"]),
+    set: settingOf(query.get("set") ?? ""),
+    band: query.get("band") === "1",
   };
 }
+
+/** How far each lever is on its way, 0..1: `fee_online:1,land_data:0.5`. @param {string} text */
+function settingOf(text) {
+  const pairs = text.split(",").map((each) => /^([a-z0-9_]+):(0|1|0\.\d{1,2})$/.exec(each)).filter((each) => each !== null);
+  return Object.fromEntries(pairs.map(([, name, value]) => [name, Number(value)]).filter(([, value]) => value));
+}
+
+/** A setting as it stands in the address; null: nothing is moved. @param {Record<string, number>} setting */
+export const settingText = (setting) =>
+  Object.entries(setting).filter(([, value]) => value).map(([name, value]) => `${name}:${value}`).join(",") || null;
 
 /** The address with some of it changed; what is null or empty is left out. @param {Record<string, string | null>} changes */
 export function address(changes) {
@@ -45,6 +59,9 @@ export function go(changes, replace = false) {
   history[replace ? "replaceState" : "pushState"](null, "", address(changes));
   moved();
 }
+
+/** Keep something in the address that is shown already. @param {Record<string, string | null>} changes */
+export const remember = (changes) => history.replaceState(null, "", address(changes));
 
 addEventListener("popstate", moved);
 // A plain click on a link of the page changes the address without loading anything anew.

@@ -3,7 +3,8 @@ import { h } from "./dom.js";
 import { collator, number, rate } from "./format.js";
 import { address, go, state } from "./state.js";
 import { nameOf, store, table as asked } from "./store.js";
-import { bar, missing, table, unseen } from "./parts.js";
+import { measures } from "./measures.js";
+import { bar, choice, missing, table, unseen } from "./parts.js";
 import { t } from "./texts.js";
 
 /** @typedef {{reasons: string[], applications: number, upper_bound: boolean}} ReasonSet */
@@ -56,20 +57,36 @@ function steps(counted) {
 /** @type {{of: Counted | null, smallest: string[] | null, steps: [string, number][]}} what takes a while, kept while the counts stay */
 const kept = { of: null, smallest: null, steps: [] };
 
+/** Both ways to ask, and where. */
 export function whatif() {
+  const { lang, ask, province } = state();
+  const places = store.facts.provinces.map((/** @type {any} */ each) => [each.code, nameOf(each)])
+    .sort((/** @type {string[]} */ one, /** @type {string[]} */ other) => collator(lang)(one[1], other[1]));
+  const link = (/** @type {string} */ way) =>
+    h("a", { class: "button", href: address({ ask: way }), "aria-current": way === ask ? "true" : null }, t(`whatif.by.${way}`));
+  return [
+    h("h1", {}, t("nav.whatif")),
+    h("nav", { class: "ways", "aria-label": t("whatif.by") }, link("measures"), link("reasons")),
+    h("p", { class: "muted" }, t(`whatif.intro.${ask}`)),
+    h("div", { class: "controls" },
+      h("label", { class: "choice" }, h("span", {}, t("whatif.where")),
+        h("select", { name: "province", onchange: (/** @type {any} */ event) => go({ province: event.target.value || null }, true) },
+          [["", t("country")], ...places].map(([code, text]) => h("option", { value: code, selected: code === province }, text)))),
+      ask === "measures" && choice("by", t("by"), state().by, ["province", "ministry", "all"].map((each) => [each, t(`by.${each}`)]))),
+    ask === "measures" ? measures() : reasons(),
+  ];
+}
+
+function reasons() {
   const { lang, province, lift } = state(), path = `/scoring/why/sets?${province ? `province=${province}` : "authority=province"}`;
   /** @type {Counted | undefined} */
   const counted = asked(path);
-  const places = store.facts.provinces.map((/** @type {any} */ each) => [each.code, nameOf(each)]).sort((/** @type {string[]} */ one, /** @type {string[]} */ other) => collator(lang)(one[1], other[1]));
-  const head = [h("h1", {}, t("nav.whatif")), h("p", { class: "muted" }, t("whatif.intro"))];
-  const where = h("div", { class: "controls" }, h("label", { class: "choice" }, h("span", {}, t("whatif.where")), h("select", { onchange: (/** @type {any} */ event) => go({ province: event.target.value || null }, true) },
-    [["", t("country")], ...places].map(([code, text]) => h("option", { value: code, selected: code === province }, text)))));
-  if (!counted) return [...head, where, missing(path)];
-  if (!counted.applications) return [...head, where, h("p", { class: "notice" }, t("empty.head"))];
+  if (!counted) return [missing(path)];
+  if (!counted.applications) return [h("p", { class: "notice" }, t("empty.head"))];
   if (kept.of !== counted) Object.assign(kept, { of: counted, smallest: smallest(counted), steps: steps(counted) });
   const lifted = new Set(lift), [many, bound] = without(counted, lifted), name = (/** @type {string} */ reason) => counted.names[reason]?.[lang === "vi" ? 0 : 1] ?? reason;
   const today = [counted.end_to_end, counted.applications];
-  return [...head, where,
+  return [
     h("section", { class: "result", "aria-label": t("whatif.then") },
       h("div", {}, h("h2", {}, t("whatif.now")), h("p", { class: "big" }, rate(today, lang))),
       h("div", {}, h("h2", {}, t("whatif.then")), h("p", { class: "huge", id: "then" }, `${bound ? "≤\u00a0" : ""}${rate([many, counted.applications], lang)}`), h("p", { class: "muted" }, `${number(many, lang)} / ${number(counted.applications, lang)}`)),
@@ -84,7 +101,7 @@ export function whatif() {
         bound && h("p", { class: "muted small" }, t("whatif.bound"))),
       h("section", {}, h("h2", {}, t("whatif.steps")), h("p", { class: "muted small" }, t("whatif.steps.note")), waterfall(counted, name),
         h("h3", {}, t("whatif.smallest")), kept.smallest ? [h("ul", { id: "smallest" }, kept.smallest.map((reason) => h("li", {}, name(reason)))), h("p", {}, h("a", { class: "button", href: address({ lift: kept.smallest.join(",") }) }, t("whatif.choose")))] : h("p", {}, t("whatif.none")))),
-    h("p", { class: "muted small" }, t("whatif.measures"), h("code", {}, "paperless whatif --list"), ", ", h("code", {}, "paperless whatif --lever land_data=1 --target 0.8"), "."),
+    h("p", { class: "muted small" }, t("whatif.measures"), h("a", { href: address({ ask: "measures", lift: null }) }, t("whatif.by.measures")), "."),
   ];
 }
 
