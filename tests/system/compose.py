@@ -39,6 +39,9 @@ READ_HEALTH = """
 from paperless.http_client import http_client
 print(http_client("http://127.0.0.1:{}", timeout_s=5).get("/health").raise_for_status().text)
 """
+BROKERS = ("kafka", "kafka-2", "kafka-3")
+TOPICS = "/opt/kafka/bin/kafka-topics.sh"
+UNDER_MIN_INSYNC = (TOPICS, "--describe", "--under-min-isr-partitions", "--bootstrap-server")
 # Kills every child of the container's init process: what `kill -9` on the machine would do, so it counts as a crash.
 CRASH = """
 import os, pathlib, signal
@@ -230,8 +233,17 @@ class Compose:
         return self.compose("logs", "--no-color", "--tail", tail, *services).out
 
     def state(self) -> str:
-        """What an operator would look at first; for a failure's report."""
-        return f"{self.compose('ps', '--all').out}\n{self.logs()}"
+        """What an operator would look at first, the most telling last; for a failure's report."""
+        containers = docker("ps", "--all", *self._of("oneoff=False"), "--format", "{{.Names}}").split()
+        checks = [f"{name}: {said}" for name in sorted(containers) if (said := _failed_check(self.inspect(name)))]
+        return "\n".join([self.logs(tail=8), self.compose("ps", "--all").out, *checks, self._partitions()])
+
+    def _partitions(self) -> str:
+        """The partitions whose records cannot be acknowledged, or why nobody could say."""
+        brokers = [name for service in BROKERS for name in self.containers(service)]
+        servers = ",".join(f"{service}:9092" for service in BROKERS)
+        asked = [_ended(["docker", "exec", broker, *UNDER_MIN_INSYNC, servers], within_s=60) for broker in brokers[-1:]]
+        return "\n".join(f"{answer.out}{answer.err}"[-1500:] or "every partition has its replicas" for answer in asked)
 
     def healthy(self) -> bool:
         """Whether every container that should run does and, where it has a health check, is healthy."""
@@ -267,6 +279,12 @@ class Compose:
 
     def _container(self, service: str, index: int) -> str:
         return f"{self.project}-{service}-{index}"
+
+
+def _failed_check(inspected: dict[str, Any]) -> str:
+    """What a container's health check said last, as `docker inspect` has it; empty where it found nothing amiss."""
+    checks = (inspected["State"].get("Health") or {}).get("Log") or [{"ExitCode": 0}]
+    return f"exit {checks[-1]['ExitCode']}, {checks[-1]['Output'][-500:].strip()}" if checks[-1]["ExitCode"] else ""
 
 
 def _fine(state: str) -> bool:

@@ -56,7 +56,7 @@ class Flow:
     def goes_on(self, applications: int = 100) -> None:
         """Wait until this many more applications are decided."""
         before = eventually(self.system.decided, RECOVERED_WITHIN_S)
-        eventually(lambda: self.system.decided() >= before + applications, RECOVERED_WITHIN_S)
+        eventually(lambda: self._decided_on_the_way() >= before + applications, RECOVERED_WITHIN_S)
 
     def stands_still(self, for_s: float = BEYOND_SESSION_S) -> None:
         """Wait until nothing was decided for so long: the fault bites, and it lasts."""
@@ -103,6 +103,11 @@ class Flow:
         assert (self.counts["lost"], self.counts["counted_twice"]) == (0, 0)
         gained = self.counts["decided"] - self._before
         assert self.sent <= gained, f"{self.sent} were acknowledged, {gained} are there"
+
+    def _decided_on_the_way(self) -> int:
+        """How many are decided, while there is a sender: without one it would be waited for in vain."""
+        assert self._sender.poll() is None, self._sender.communicate()
+        return self.system.decided()
 
     def _interrupt(self) -> None:
         for container in self._containers():
