@@ -16,6 +16,7 @@ from starlette.routing import Route
 from domain import DomainError
 from paperless.planner.jobs import Working
 from paperless.planner.planner import Planner, Told, loader
+from paperless.planner.playing import PlayError, played
 from paperless.planner.questions import Question, question_of
 from paperless.planner.settings import PlannerSettings
 from paperless.whatif.levers import LeverError
@@ -36,7 +37,7 @@ Asked = Callable[[Question], Awaitable[Told | Working]]
 
 
 def create_app(planner: Planner, allowed_hosts: str = "") -> Starlette:
-    """Return the API: `/levers`, `/answer`, `/target`, `/uncertainty`; 202 says that an answer is being worked on."""
+    """Return the API: its questions, to each of which 202 says that it is being worked on."""
     metrics = Metrics("planner", ())
 
     async def levers(_: Request) -> Response:
@@ -61,6 +62,8 @@ def create_app(planner: Planner, allowed_hosts: str = "") -> Starlette:
             Route("/answer", _route(planner.answer)),
             Route("/target", _route(planner.target)),
             Route("/uncertainty", _route(planner.uncertainty)),
+            # It starts processes: nothing that follows links may do that.
+            Route("/play", _route(planner.play), methods=["POST"]),
         ],
         lifespan=running,
     )
@@ -77,6 +80,8 @@ def _route(asked: Asked) -> Callable[[Request], Awaitable[Response]]:
             return problem(422, str(error), instance=path)
         except ModuleNotFoundError as error:
             return problem(503, f'{error.name} is not installed; pip install "paperless[whatif]"', instance=path)
+        except PlayError as error:
+            return problem(503, str(error), instance=path)
         if isinstance(told, Working):
             return _json({"since_s": round(told.since_s, 1)}, 202)
         return _json(told)
@@ -97,7 +102,8 @@ def serve(settings: PlannerSettings) -> int:
 
     """
     token_digests("PLANNER", settings.http_host, None, open_to_all=settings.open)
-    app = create_app(Planner(loader(Path(settings.cache) if settings.cache else None)), settings.allowed_hosts)
+    planner = Planner(loader(Path(settings.cache) if settings.cache else None), played if settings.play else None)
+    app = create_app(planner, settings.allowed_hosts)
     server = serve_api(
         app,
         settings.http_host,

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paperless.planner.jobs import Jobs, Working
+from paperless.planner.playing import played
 from paperless.planner.questions import Question
+from paperless.whatif.levers import LeverError
 
 if TYPE_CHECKING:
     from paperless.whatif.model import Model
@@ -37,11 +39,13 @@ class Planner:
 
     Args:
         load: draws the day of a province, or of the country (None); some seconds.
+        play: plays a setting through the services of a system of its own; None: none can be started here.
 
     """
 
-    def __init__(self, load: Load) -> None:
-        self._load = load
+    def __init__(self, load: Load, play: Callable[[Question], Told] | None = played) -> None:
+        self._load, self._play = load, play
+        self._played: Jobs[Told] = Jobs(SPREADS_KEPT)
         self._models: Jobs[Model] = Jobs(MODELS_KEPT)
         self._spreads: Jobs[Told] = Jobs(SPREADS_KEPT)
         # An evaluator keeps what it worked out last: one thread asks all of them, one question after the other.
@@ -49,7 +53,7 @@ class Planner:
 
     async def levers(self) -> Told:
         """Return all levers with range, source, evidence mark and cost; needs no day."""
-        return await asyncio.to_thread(_levers)
+        return {**await asyncio.to_thread(_levers), "plays": self._play is not None}
 
     async def answer(self, question: Question) -> Told | Working:
         """Return D1 in the setting, by authority and province, beside the base; some 10 ms once the day is drawn."""
@@ -64,6 +68,19 @@ class Planner:
         model = self._model(question.province)
         return model if isinstance(model, Working) else self._spreads.get(question, lambda: _spread(model, question))
 
+    async def play(self, question: Question) -> Told | Working:
+        """Return what came of the setting when it was played through the real services; about a minute.
+
+        Raises:
+            LeverError: no system can be started here.
+            PlayError: it could not be played.
+
+        """
+        play = self._play
+        if play is None:
+            raise LeverError("no system can be started here; type `paperless whatif --play` where one can")
+        return self._played.get(question, lambda: play(question))
+
     async def _asked(self, province: str | None, work: Callable[["Model"], Told]) -> Told | Working:
         model = self._model(province)
         if isinstance(model, Working):
@@ -77,6 +94,7 @@ class Planner:
         """Take no further question."""
         self._models.close()
         self._spreads.close()
+        self._played.close()
         self._asking.shutdown(wait=False, cancel_futures=True)
 
 

@@ -20,4 +20,7 @@ class PlannerSettings(EnvironmentSettings):
     cache: str = Field(
         default="build/whatif", description="Folder that keeps drawn days, as `paperless whatif --cache`; empty: none."
     )
+    play: bool = Field(
+        default=True, description="Play a setting through a system of its own, where there is an embedded broker."
+    )
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level logged.")

@@ -29,7 +29,9 @@ MEDIA_TYPES: Final = {
 }
 # First segments of the scoring API's paths that the page may ask for; not the whole store, which is for verify.
 PASSED_ON: Final = frozenset({"rates", "why", "applications", "publications", "index"})
-QUESTIONS: Final = frozenset({"levers", "answer", "target", "uncertainty"})
+QUESTIONS: Final = frozenset(
+    {("GET", "levers"), ("GET", "answer"), ("GET", "target"), ("GET", "uncertainty"), ("POST", "play")}
+)
 MAX_PLAN_BYTES: Final = 64 * 1024
 
 
@@ -58,8 +60,9 @@ def page_routes(parts: PartsOfSystem, live: Live) -> APIRouter:
         return passed("the scoring API", await live.tables.get(f"/{path}", request.url.query, accept))
 
     @router.get("/planner/{question}")
+    @router.post("/planner/{question}")
     async def planned(request: Request, question: str) -> Response:
-        return await _planned(parts.planner, question, request.url.query)
+        return await _planned(parts.planner, request.method, question, request.url.query)
 
     @router.get("/mock/plans")
     async def plans() -> Response:
@@ -90,10 +93,11 @@ def page_routes(parts: PartsOfSystem, live: Live) -> APIRouter:
     return router
 
 
-async def _planned(planner: Part, question: str, query: str) -> Response:
-    if question not in QUESTIONS:
-        raise HTTPException(404, f"/planner/{question}: the page asks for {', '.join(sorted(QUESTIONS))}")
-    return passed(planner.name, await planner.ask("GET", f"/{question}", query=query))
+async def _planned(planner: Part, method: str, question: str, query: str) -> Response:
+    if (method, question) not in QUESTIONS:
+        known = ", ".join(sorted(" ".join(each) for each in QUESTIONS))
+        raise HTTPException(404, f"{method} /planner/{question}: the page asks for {known}")
+    return passed(planner.name, await planner.ask(method, f"/{question}", query=query))
 
 
 def install_page(app: FastAPI, contents: Mapping[str, tuple[bytes, str]]) -> None:

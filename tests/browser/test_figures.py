@@ -164,6 +164,15 @@ def test_the_band_is_that_of_paperless_whatif(open_page: OpenPage, system: Runni
     assert "band=1" in page.url
 
 
+@pytest.mark.slow(reason="starts a second system, for 2,000 applications")
+def test_a_setting_is_simulated_again_and_comes_out_the_same(open_page: OpenPage):
+    page = open_page("?lang=en&view=whatif&set=certification_online:1")
+    page.locator("#play").click(timeout=60_000)
+    expect(page.locator("#played")).to_have_text(
+        "Every application came out as predicted (2,000 applications)", timeout=200_000
+    )
+
+
 def test_a_held_arrow_key_moves_a_lever_and_the_latest_setting_wins(open_page: OpenPage, system: RunningSystem):
     page = open_page("?lang=vi&view=whatif&province=12")
     page.locator("#d1-set").wait_for(timeout=60_000)

@@ -1,8 +1,11 @@
 """What if over HTTP: the answers of `paperless whatif`, drawn beside the server, and what is said meanwhile."""
 
 import asyncio
+import json
+import subprocess
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import httpx
@@ -11,6 +14,7 @@ import pytest
 from paperless.planner.app import create_app
 from paperless.planner.jobs import Jobs, Working
 from paperless.planner.planner import Planner
+from paperless.planner.playing import played
 from paperless.whatif.answer import answer
 from paperless.whatif.levers import load_levers
 from paperless.whatif.model import Model, load_model
@@ -43,10 +47,10 @@ async def api(planner) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def answered(api: httpx.AsyncClient, path: str) -> httpx.Response:
+async def answered(api: httpx.AsyncClient, path: str, method: str = "GET") -> httpx.Response:
     """Return the answer once it is there; until then it says for how long it has been worked on."""
     for _ in range(800):
-        response = await api.get(path)
+        response = await api.request(method, path)
         if response.status_code != 202:
             return response
         assert response.json().keys() == {"since_s"}
@@ -124,6 +128,34 @@ async def test_without_numpy_the_package_to_install_is_named():
         response = await answered(client, "/answer")
     assert (response.status_code, response.headers["content-type"]) == (503, "application/problem+json")
     assert 'pip install "paperless[whatif]"' in response.json()["detail"]
+
+
+async def test_a_setting_is_played_by_the_command_and_its_words_are_passed_on():
+    told = {"rates": {}, "played": {"equal": True, "differing": 0, "verified": True}}
+    commands = list[Sequence[str]]()
+
+    def run(command: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+        commands.append(command)
+        if "79" in command:
+            return subprocess.CompletedProcess(command, 2, "", "starting\nno memory is free")
+        return subprocess.CompletedProcess(command, 0, json.dumps(told), "")
+
+    transport = httpx.ASGITransport(create_app(Planner(drawn, partial(played, run=run))))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8105") as client:
+        found = await answered(client, f"/play?{QUERY}", "POST")
+        refused = await answered(client, "/play?province=79", "POST")
+        assert (await client.get("/play")).status_code == 405
+    assert found.json() == {"rates": {}, **told["played"]}
+    words = ("--play", "--json", "--lever", "fee_online=1", "--lever", "land_data=0.5", "--cache")
+    assert [word for word in commands[0] if word in words] == list(words)
+    assert (refused.status_code, refused.json()["detail"]) == (503, "no memory is free")
+
+
+async def test_where_no_system_can_be_started_the_page_is_told_so():
+    transport = httpx.ASGITransport(create_app(Planner(drawn, None)))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8105") as client:
+        assert (await client.get("/levers")).json()["plays"] is False
+        assert (await client.post("/play")).status_code == 422
 
 
 def test_who_asks_meanwhile_is_told_for_how_long_and_the_work_is_done_once():

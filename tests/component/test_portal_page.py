@@ -145,7 +145,8 @@ async def test_what_if_is_asked_of_the_planner(portal, world):
     levers = (await portal.get("/planner/levers")).json()["levers"]
     assert len(levers) == 17
     assert "target=2" in problem(await portal.get("/planner/answer?target=2"), 422)
-    assert world.planner.paths == ["/levers", "/answer"]
+    assert problem(await portal.post("/planner/play?lever=x"), 422)
+    assert world.planner.paths == ["/levers", "/answer", "/play"]
     assert "the page asks for" in problem(await portal.get("/planner/metrics"), 404)
 
 

@@ -42,9 +42,9 @@ export async function json(path, { method = "GET", body, headers = {} } = {}) {
   return answer.json();
 }
 
-/** What is answered, and with which status: 202 says that an answer is being worked on. @param {string} path @returns {Promise<[number, any]>} */
-export async function outcome(path) {
-  const answer = await asked(path);
+/** What is answered, and with which status: 202 says that an answer is being worked on. @param {string} path @param {string} [method] @returns {Promise<[number, any]>} */
+export async function outcome(path, method = "GET") {
+  const answer = await asked(path, { method });
   return [answer.status, await answer.json()];
 }
 

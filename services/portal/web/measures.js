@@ -3,7 +3,7 @@ import { h } from "./dom.js";
 import { collator, number, percent } from "./format.js";
 import { latestAnswer, move, question, setting, told } from "./planner.js";
 import { address, go, settingText, state } from "./state.js";
-import { provinceName } from "./store.js";
+import { provinceName, store } from "./store.js";
 import { bar, table, unseen } from "./parts.js";
 import { t } from "./texts.js";
 
@@ -29,7 +29,7 @@ export function measures() {
         listed.levers.map((/** @type {Lever} */ each) => lever(each, gains.value?.gains)))),
     h("div", { class: "two even" },
       h("section", { "aria-labelledby": "way-head" }, h("h2", { id: "way-head" }, t("whatif.steps")), ways(gains, listed.levers)),
-      h("section", { "aria-labelledby": "band-head" }, h("h2", { id: "band-head" }, t("whatif.band")), band())),
+      h("section", {}, h("h2", {}, t("whatif.band")), band(), h("h2", {}, t("whatif.play")), again(listed.plays))),
     found.value && [provinces(found.value), caveats(found.value)],
   ];
 }
@@ -80,17 +80,21 @@ function lever(each, gains) {
 
 const reset = () => h("button", { type: "button", disabled: !settingText(setting()), onclick: () => go({ set: null }) }, t("whatif.reset"));
 
+/** The question of now as a command. */
+function command() {
+  const { province, by } = state(), levers = Object.entries(setting()).filter(([, value]) => value);
+  return ["paperless whatif", ...levers.map(([name, value]) => `--lever ${name}=${value}`),
+    province && `--province ${province}`, by !== "province" && `--authority ${by}`].filter(Boolean).join(" ");
+}
+
 /** @param {Lever[]} levers */
 function moved(levers) {
-  const { lang, province, by } = state(), now = setting();
-  const list = levers.filter((each) => now[each.name]);
-  const command = ["paperless whatif", ...list.map((each) => `--lever ${each.name}=${now[each.name]}`),
-    province && `--province ${province}`, by !== "province" && `--authority ${by}`].filter(Boolean).join(" ");
+  const { lang } = state(), now = setting(), list = levers.filter((each) => now[each.name]);
   return h("section", { class: "moved-list", "aria-labelledby": "moved-head" }, h("h2", { id: "moved-head" }, t("whatif.moved.measures")),
     list.length ? h("ul", { id: "moved" }, list.map((each) => h("li", { "data-key": each.name }, `${text(each, "name")}: ${each.whole ? t("whatif.taken") : percent(now[each.name], lang, 0)}`)))
       : h("p", { class: "muted" }, t("whatif.nothing.measures")),
     h("p", { class: "row" }, reset(), h("a", { id: "link", href: address({ set: settingText(now) }) }, t("whatif.link"))),
-    h("details", { class: "small" }, h("summary", {}, t("whatif.command")), h("p", {}, h("code", {}, command))));
+    h("details", { class: "small" }, h("summary", {}, t("whatif.command")), h("p", {}, h("code", {}, command()))));
 }
 
 /** @param {Told} gains @param {Lever[]} levers */
@@ -139,6 +143,27 @@ function band() {
     spread.reaches !== null && [h("dt", {}, t("whatif.band.reaches")), h("dd", {}, percent(spread.reaches, lang, 0))]),
   h("p", { class: "small" }, `${number(spread.draws, lang)} ${t("whatif.band.draws")} `, unknowns.map((/** @type {string[]} */ [slug, points], /** @type {number} */ at) => [at ? ", " : "", h("code", {}, slug), ` ${points}`]), "."),
   h("button", { type: "button", onclick: () => go({ band: null }, true) }, t("whatif.band.hide"))];
+}
+
+/** @type {Set<string>} settings that somebody wanted played: it starts a system, so no link does */
+const wanted = new Set();
+
+/** @param {boolean} plays whether the planner can */
+function again(plays) {
+  const { lang } = state(), path = question("play", state().set);
+  const note = h("p", { class: "muted small" }, t("whatif.play.note"));
+  if (!plays) return [note, h("p", {}, t("whatif.play.command"), " ", h("code", {}, `${command()} --play`))];
+  const button = h("button", { type: "button", id: "play", onclick: () => { wanted.add(path); told(path, "POST"); store.changed(); } }, t("whatif.play.ask"));
+  if (!wanted.has(path)) return [note, button];
+  const one = told(path, "POST"), found = one.value;
+  if (one.refused !== undefined) { wanted.delete(path); return [note, h("p", { class: "bad", role: "alert" }, one.refused), button]; }
+  if (!found) return [note, h("p", { class: "muted", role: "status" }, `${t("whatif.play.wait")} ${number(one.since ?? 0, lang)} s`)];
+  const outcomes = Object.entries(found.outcomes).map(([outcome, each]) => ({ key: outcome,
+    cells: [t(`outcome.${outcome}`), number(each.predicted, lang), number(each.services, lang)] }));
+  return [note,
+    h("p", { id: "played", class: found.equal ? "" : "bad" }, h("strong", {}, found.equal ? t("whatif.play.equal") : `${t("whatif.play.differ")} ${number(found.differing, lang)}`),
+      ` (${number(found.applications, lang)} ${t("applications").toLowerCase()})`),
+    table(t("whatif.play"), [{ head: t("outcome") }, { head: t("whatif.play.predicted"), num: true }, { head: t("whatif.play.services"), num: true }], outcomes)];
 }
 
 /** @param {any} found */

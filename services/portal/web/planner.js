@@ -18,22 +18,22 @@ const SETTLED_MS = 300;
 /** @type {Map<string, Told>} by address */
 const known = new Map();
 
-/** The planner's answer to a question that is asked once. @param {string} path @returns {Told} */
-export function told(path) {
+/** The planner's answer to a question that is asked once. @param {string} path @param {string} [method] @returns {Told} */
+export function told(path, method = "GET") {
   const found = known.get(path);
   if (found) return found;
   if (known.size >= KEPT) known.delete(known.keys().next().value ?? "");
   const made = {};
   known.set(path, made);
-  void ask(path, made);
+  void ask(path, made, method);
   return made;
 }
 
-/** @param {string} path @param {Told} entry */
-async function ask(path, entry) {
+/** @param {string} path @param {Told} entry @param {string} method */
+async function ask(path, entry, method) {
   for (;;) {
     try {
-      const [status, body] = await outcome(path);
+      const [status, body] = await outcome(path, method);
       if (status === 200) { entry.value = body; break; }
       entry.since = body.since_s;
     } catch (error) {
