@@ -5,7 +5,7 @@ from a plain dict. Tests prove that it is byte for byte what the event's own mod
 """
 
 from bisect import bisect_right
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Sequence
 from datetime import date, datetime, timedelta
 from itertools import accumulate
 from math import exp
@@ -137,6 +137,13 @@ class Population:
         fields = (at >> 16, at & 0xFFFF, number & 0xFFF, 0x8000 | high >> 18, tail)
         # The % operator takes two thirds of the time of an f-string with five formats.
         return "%08x-%04x-7%03x-%04x-%012x" % fields  # noqa: UP031
+
+    def names(self, arrival: Arrival, drawn: Sequence[int]) -> tuple[str, str]:
+        """Return application id and citizen number alone of `event`, given the words of the application's draws."""
+        place, unit = self._places[arrival.commune], 1 / _WORD
+        home = self._home(drawn[2] * unit, place.province, place.shares.elsewhere_share)
+        application = self._application_id(arrival.second, arrival.number, drawn[14] * unit, drawn[15] * unit)
+        return application, self._citizen_number(home, drawn[3] * unit, drawn[4] * unit, drawn[5] * unit)
 
     def _home(self, u: float, province: str, elsewhere: float) -> str:
         if u >= elsewhere:
