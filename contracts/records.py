@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from pydantic import ValidationError
 
+from contracts.decoding import event_of
 from contracts.errors import Misplaced, Reject
 from contracts.events import APPLICATION_ID_PATTERN, Event
 from contracts.topics import MAX_RECORD_BYTES
@@ -143,7 +144,7 @@ class Keyed(Protocol):
 
 
 def decode_event(record: Keyed, payload: type[E], partitions: int, *, key_partition: int | None = None) -> E:
-    """Return the event of a record.
+    """Return the event of a record, as `event_of` or pydantic reads it.
 
     Args:
         record: as the log has it.
@@ -161,11 +162,7 @@ def decode_event(record: Keyed, payload: type[E], partitions: int, *, key_partit
         raise Reject("tombstone", "value: null; an application cannot be deleted")
     if len(value) > MAX_RECORD_BYTES:
         raise Reject("too_large", f"value: {len(value)} bytes, the limit is {MAX_RECORD_BYTES}")
-    try:
-        # What `model_validate_json` calls, without its options: 0.4 µs for every record.
-        event: E = payload.__pydantic_validator__.validate_json(value)
-    except ValidationError as error:
-        raise broken(error) from error
+    event = event_of(value, payload) or _validated(value, payload)
     application_id: str = event.application_id  # type: ignore[attr-defined]
     key = application_id.encode()
     if record.key != key:
@@ -173,6 +170,13 @@ def decode_event(record: Keyed, payload: type[E], partitions: int, *, key_partit
         raise Misplaced(f"value: {application_id}, key: {_named(record.key)}, {place}", event)
     check_partition(record, event, partition_of(key, partitions) if key_partition is None else key_partition)
     return event
+
+
+def _validated(value: bytes, payload: type[E]) -> E:
+    try:
+        return payload.model_validate_json(value)
+    except ValidationError as error:
+        raise broken(error) from error
 
 
 def check_partition(record: Keyed, event: Event, key_partition: int) -> None:

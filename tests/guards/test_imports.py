@@ -21,7 +21,17 @@ FILES_ALLOWED = (
 CLOCK_AND_CHANCE = {"time", "random", "secrets", "uuid", "asyncio", "threading", "socket", "subprocess"}
 INPUT_AND_OUTPUT = {"os", "io", "pathlib", "shutil", "sqlite3", "aiokafka", "faststream", "httpx", "runtime", "logging"}
 CLOCK_CALLS = {"now", "today", "utcnow"}
-ALLOWED_PACKAGES = {"contracts", "domain", "numpy", "orjson", "paperless", "pydantic", "pydantic_core", "services"}
+ALLOWED_PACKAGES = {
+    "contracts",
+    "domain",
+    "msgspec",
+    "numpy",
+    "orjson",
+    "paperless",
+    "pydantic",
+    "pydantic_core",
+    "services",
+}
 
 
 def contract(name: str) -> dict[str, list[str]]:
