@@ -53,8 +53,9 @@ WorkingMinutes = Annotated[int, Field(ge=0, le=120_000)]
 Channel = Literal["online", "direct", "post"]
 Authority = Literal["ministry", "province"]
 # Left out where it is not known: a record says nothing of it then, as before there was such a field.
+PartMinutes = Annotated[dict[Slug, WorkingMinutes], Field(max_length=8, exclude_if=lambda parts: not parts)]
 FiledBefore = Annotated[EventTime | None, Field(exclude_if=lambda at: at is None)]
-# Left out where nothing is refused, as before there was such a field.
+# Left out where there are none, as before there were such fields.
 ConsentRefused = Annotated[tuple[Slug, ...], Field(max_length=16, exclude_if=lambda slugs: not slugs)]
 
 ApplicantAnswer = Literal["upload", "paper", "none"]
@@ -82,6 +83,7 @@ class ApplicationSubmitted(Event):
     applicant's answer), `supplement_minutes` and `handling_minutes` (working minutes) are facts about people and
     offices that the population draws; nothing later draws them again. `fee_paid_online` is null where no fee is due.
     `consent_refused` names components of which the applicant lets no data be looked up; `consent` false refuses all.
+    `part_minutes`: of a linked service, how long each of its parts is handled; left out, they are not told apart.
     `filed_before_at` is when the applicant filed for the same procedure before and databases were looked up: what they
     lacked then was asked to be corrected, and is found once it is worked off. `asks_twice`: whoever is asked for
     something is asked a second time, where one full request is allowed, and takes as long again. `ending`: a complete
@@ -110,6 +112,7 @@ class ApplicationSubmitted(Event):
     submitted_at: EventTime
     asks_again: bool = False
     consent_refused: ConsentRefused = ()
+    part_minutes: PartMinutes = {}
     filed_before_at: FiledBefore = None
     asks_twice: Annotated[bool, Field(exclude_if=lambda twice: not twice)] = False
     ending: Annotated[Ending | None, Field(exclude_if=lambda ending: ending is None)] = None
@@ -176,13 +179,24 @@ class DecidedComponent:
     database: Slug | None
 
 
+@dataclass(frozen=True, slots=True)
+class DecidedPart:
+    """When a part of a linked service was due, counted from its own beginning, and when it was done."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = Event.model_config
+    part: Slug
+    due_at: EventTime
+    done_at: EventTime
+
+
 class ApplicationDecided(Event):
     """The outcome of an application; free of personal data.
 
     A function of the submission and the set of answers alone. `revision` is the number of answered components: an
     outcome that knows more overrules one that knows less. `presumed` means that the set is incomplete. `due_at` is on
     the legal clock, which starts again when a supplemented dossier is complete; `index_due_at` on that of the index,
-    which takes the waiting for the applicant off (null: of an older intake, which knew the legal clock only).
+    which takes the waiting for the applicant off (null: of an older intake, which knew the legal clock only). `parts`
+    are those of a linked service that came to its result: one application, done when the last of them is.
     """
 
     application_id: ApplicationId
@@ -203,6 +217,7 @@ class ApplicationDecided(Event):
     reasons: Annotated[tuple[Slug, ...], Field(max_length=16)]
     components: Annotated[tuple[DecidedComponent, ...], Field(max_length=16)]
     index_due_at: EventTime | None = None
+    parts: Annotated[tuple[DecidedPart, ...], Field(max_length=8, exclude_if=lambda parts: not parts)] = ()
 
 
 class CorrectionRequested(Event):

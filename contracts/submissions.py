@@ -31,7 +31,8 @@ class SubmissionCheck:
     @classmethod
     def of(cls, domain: Domain) -> Self:
         """Read the parameters of a domain: the wait for a supplement, the check before a refusal, and a week."""
-        wait_days = int(domain.number("supplement.wait_limit_working_days"))
+        waits = ("supplement.wait_limit_working_days", "supplement.linked_wait_limit_working_days")
+        wait_days = max(int(domain.number(name)) for name in waits)
         check_minutes = int(domain.number("intake.check_median_working_hours") * 60)
         last = domain.calendar.last_day - timedelta(days=365)
         return cls(
@@ -63,6 +64,8 @@ class SubmissionCheck:
         if not submitted.components.keys() <= procedure.components.keys():
             slug = next(slug for slug in submitted.components if slug not in procedure.components)
             raise Reject("unknown_component", f"components: {slug!r} is not of procedure {submitted.procedure}")
+        if submitted.part_minutes and submitted.part_minutes.keys() != {part.slug for part in procedure.parts}:
+            raise Reject("wrong_parts", f"part_minutes: not the parts of {submitted.procedure} in linked_parts.csv")
         self._check_calendar(submitted, procedure)
         return procedure
 
@@ -71,7 +74,8 @@ class SubmissionCheck:
         calendar = self.domain.calendar
         days = procedure.limit_value if procedure.limit_unit == "working_day" else 2
         supplement = submitted.supplement_minutes * (1 + submitted.asks_twice)
-        length = supplement + submitted.handling_minutes + days * MINUTES_PER_WORKING_DAY
+        handling = max(submitted.handling_minutes, sum(submitted.part_minutes.values()))
+        length = supplement + handling + days * MINUTES_PER_WORKING_DAY
         ordinary = length <= ORDINARY_MINUTES and submitted.submitted_at < self.surely_in_calendar
         if ordinary and submitted.submitted_at.year >= calendar.first_day.year:
             return

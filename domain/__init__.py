@@ -8,6 +8,7 @@ from domain.catalogue import Domain
 from domain.changes import PROFILED, with_values
 from domain.corrections import CorrectionDesk
 from domain.errors import DomainError
+from domain.linked import spans
 from domain.loading import FOLDER_VARIABLE, accepted_draws_text, load, load_domain, packaged_facts
 from domain.models import (
     Authority,
@@ -26,6 +27,7 @@ from domain.models import (
     Outage,
     Paper,
     Parameter,
+    Part,
     Procedure,
     Province,
     ProvinceProfile,
@@ -61,6 +63,7 @@ __all__ = [
     "Outage",
     "Paper",
     "Parameter",
+    "Part",
     "Procedure",
     "Province",
     "ProvinceProfile",
@@ -74,5 +77,6 @@ __all__ = [
     "load",
     "load_domain",
     "packaged_facts",
+    "spans",
     "with_values",
 ]

@@ -108,13 +108,35 @@ class Component:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a linked service, which an office of its own handles.
+
+    ``after`` is the slug of the part that must be done before; empty: it begins when the dossier is complete.
+    """
+
+    slug: str
+    name_vi: str
+    name_en: str
+    ministry: str
+    level: Level
+    after: str
+    limit_value: int
+    limit_unit: LimitUnit
+    fee_online_vnd: int
+    presence_required: bool
+    electronic_result: bool
+    evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True)
 class Procedure:
     """One of the 25 services, or a typed group of a province's other procedures.
 
     ``components`` is by slug in position order; ``proofs`` are those that need proof.
     ``volume_weight`` is the share inside its own file and ``volume_part`` what it is weighed in: see ``Domain.mix``.
     The part stays when a reform changes the service level. ``result_by_post``: what is
-    not returned electronically goes by public post by default, instead of being fetched.
+    not returned electronically goes by public post by default, instead of being fetched. ``parts``: of a linked
+    service, which is one application and done when its last part is.
     """
 
     code: str
@@ -136,6 +158,7 @@ class Procedure:
     evidence: Evidence
     components: Mapping[str, Component] = field(hash=False)
     proofs: tuple[Component, ...] = ()
+    parts: tuple[Part, ...] = ()
 
     @property
     def can_be_end_to_end(self) -> bool:

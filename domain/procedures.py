@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import get_args
 
 from domain.errors import DomainError
+from domain.linked import check_whole, read_parts
 from domain.models import (
     Authority,
     Component,
@@ -20,6 +21,7 @@ from domain.models import (
     Fallback,
     Level,
     LimitUnit,
+    Part,
     Procedure,
     ServiceLevel,
 )
@@ -77,7 +79,8 @@ def _read_source(
     _check_weights(rows)
     codes = {row.text("code") for row in rows}
     groups = _read_components(folder, source, codes, databases, papers)
-    return [(row, _procedure(row, source, groups)) for row in rows]
+    parts = read_parts(folder, codes) if source.in_list_25 else {}
+    return [(row, _procedure(row, source, groups, parts)) for row in rows]
 
 
 def _check_weights(rows: Sequence[Row]) -> None:
@@ -88,14 +91,16 @@ def _check_weights(rows: Sequence[Row]) -> None:
         raise DomainError(rows[0].file, span, "volume_weight", what, "make them sum to 1")
 
 
-def _procedure(row: Row, source: Source, groups: Mapping[str, Group]) -> Procedure:
+def _procedure(
+    row: Row, source: Source, groups: Mapping[str, Group], parts: Mapping[str, tuple[Part, ...]]
+) -> Procedure:
     code = row.text("code")
     components = groups.get(code)
     if components is None:
         row.fail("code", f"{code!r} has no component", f"add its rows to {source.components}")
     authority = row.choice("counted_in", AUTHORITIES)
     service_level: ServiceLevel = "full" if source.in_list_25 else row.choice("service_level", SERVICE_LEVELS)
-    return Procedure(
+    procedure = Procedure(
         code=code,
         name_vi=row.text("name_vi"),
         name_en=row.text("name_en"),
@@ -115,7 +120,10 @@ def _procedure(row: Row, source: Source, groups: Mapping[str, Group]) -> Procedu
         evidence=row.choice("evidence", MARKS),
         components=components,
         proofs=tuple(component for component in components.values() if component.needs_proof),
+        parts=parts.get(code, ()),
     )
+    check_whole(row, procedure)
+    return procedure
 
 
 def _limit_value(row: Row) -> int:

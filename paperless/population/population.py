@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from contracts.draws import DRAWS_PER_DIGEST, draws
-from domain import VN, Commune, Component, Domain, Procedure
+from domain import VN, Commune, Component, Domain, Part, Procedure, spans
 from paperless.population.arrivals import Arrival, Mode, SimulatedDay, commune_loads
 from paperless.population.shares import Shares
 
@@ -110,7 +110,20 @@ class Population:
             refused = _refused(procedure.proofs, event["components"], u[1], shares.refused_consent_share)
             if refused:
                 event["consent_refused"] = refused
+        if procedure.parts:
+            minutes = self._part_minutes(place, procedure, number)
+            event["part_minutes"] = minutes
+            event["handling_minutes"] = max(end for _, end in spans(procedure.parts, minutes).values())
         return event
+
+    def _part_minutes(self, place: "_Place", procedure: "_ProcedureTable", number: int) -> dict[str, int]:
+        """Return how long each part of a linked service is handled; what a commune handles waits for its load."""
+        u = draws(self._day.seed, "parts", self._date, place.commune, str(number))
+        slowness = {True: place.slowness, False: 1.0}
+        return {
+            part.slug: _minutes(handling[int(drawn * _STEPS)] * slowness[part.level == "commune"])
+            for part, handling, drawn in zip(procedure.parts, procedure.parts_handling, u, strict=False)
+        }
 
     def _suppose(self, event: dict[str, Any]) -> None:
         """Add what only a run that supposes so knows of: who files again, who is asked twice, what has no result.
@@ -209,6 +222,8 @@ class _ProcedureTable(NamedTuple):
     at_commune: bool
     proofs: tuple[tuple[str, float, bool, bool], ...]
     handling: tuple[int, ...]
+    parts: tuple[Part, ...]
+    parts_handling: tuple[tuple[int, ...], ...]
 
 
 _SECONDS = tuple([f"{second:02d}+07:00" for second in range(60)])
@@ -255,6 +270,8 @@ def _procedure_table(procedure: Procedure, domain: Domain) -> _ProcedureTable:
         procedure.level == "commune",
         tuple([_proof(component) for component in procedure.proofs]),
         _handling(procedure, domain),
+        procedure.parts,
+        tuple([_handling(part, domain) for part in procedure.parts]),
     )
 
 
@@ -262,7 +279,7 @@ def _proof(component: Component) -> tuple[str, float, bool, bool]:
     return component.slug, component.needed_rate, component.replaceable, component.fallback == "original"
 
 
-def _handling(procedure: Procedure, domain: Domain) -> tuple[int, ...]:
+def _handling(procedure: Procedure | Part, domain: Domain) -> tuple[int, ...]:
     """Quantiles of the handling time in working minutes: log-normal around a share of the limit."""
     unit = {"working_day": MINUTES_PER_WORKING_DAY, "hour": 60}.get(procedure.limit_unit)
     # A same-day limit leaves the time from the cut-off hour to the close, whoever comes last before it.

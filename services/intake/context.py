@@ -15,6 +15,8 @@ from contracts.events import ApplicantAnswer, ApplicationSubmitted, Authority, C
 CONTEXT_VERSION = "2"
 # Of an application that ends without a result, or is asked twice: an older member says that it cannot read it.
 UNUSUAL_VERSION = "3"
+# Of a linked service whose parts are told apart.
+LINKED_VERSION = "4"
 _CHANNELS: Mapping[str, Channel] = {"o": "online", "d": "direct", "p": "post"}
 _ANSWERS: Mapping[str, ApplicantAnswer] = {"u": "upload", "p": "paper", "n": "none"}
 _DELIVERIES: Mapping[str, ResultDelivery] = {"e": "electronic", "p": "post", "c": "counter"}
@@ -30,8 +32,8 @@ class ContextError(ValueError):
 class SubmissionFacts(NamedTuple):
     """What the decision needs of a submission; see `ApplicationSubmitted` for the fields.
 
-    `components` pairs a component's slug with what the applicant does if asked; `submission` is the digest of the
-    submitted record's value.
+    `components` pairs a component's slug with what the applicant does if asked, `parts` a part's with its minutes;
+    `submission` is the digest of the submitted record's value.
     """
 
     application_id: str
@@ -54,6 +56,7 @@ class SubmissionFacts(NamedTuple):
     components: tuple[tuple[str, ApplicantAnswer], ...]
     asks_twice: bool = False
     ending: Ending | None = None
+    parts: tuple[tuple[str, int], ...] = ()
 
 
 def facts_of(submitted: ApplicationSubmitted, submission: str) -> SubmissionFacts:
@@ -79,6 +82,7 @@ def facts_of(submitted: ApplicationSubmitted, submission: str) -> SubmissionFact
         tuple(submitted.components.items()),
         submitted.asks_twice,
         submitted.ending,
+        tuple(submitted.part_minutes.items()),
     )
 
 
@@ -90,13 +94,16 @@ def seal(facts: SubmissionFacts, key: bytes) -> str:
         f"{'01'[facts.electronic_result]}{facts.result_delivery[0]}{'01'[facts.asks_anyway]}"
         f"{'01'[facts.asks_again]}"
     )
-    version = CONTEXT_VERSION
-    if facts.asks_twice or facts.ending is not None:
+    version, handling = CONTEXT_VERSION, str(facts.handling_minutes)
+    if facts.asks_twice or facts.ending is not None or facts.parts:
         version, codes = UNUSUAL_VERSION, f"{codes}{'01'[facts.asks_twice]}{(facts.ending or '-')[0]}"
+    if facts.parts:
+        version = LINKED_VERSION
+        handling = ";".join([handling, *[f"{slug}={minutes}" for slug, minutes in facts.parts]])
     components = ";".join([f"{slug}={answer[0]}" for slug, answer in facts.components])
     body = (
         f"{version},{facts.submission},{facts.submitted_at.isoformat()},{facts.province},{facts.commune},"
-        f"{facts.procedure},{codes},{facts.supplement_minutes},{facts.handling_minutes},{components}"
+        f"{facts.procedure},{codes},{facts.supplement_minutes},{handling},{components}"
     )
     return f"{body}.{_digest(body, facts.application_id, key)}"
 
@@ -125,7 +132,8 @@ def _digest(body: str, application_id: str, key: bytes) -> str:
 
 def _read(body: str, application_id: str) -> SubmissionFacts:
     _, submission, at, province, commune, procedure, codes, supplement, handling, components = body.split(",")
-    pairs = [part.partition("=") for part in components.split(";")] if components else []
+    pairs = map(_pair, components.split(";")) if components else ()
+    minutes, *parts = handling.split(";")
     return SubmissionFacts(
         application_id,
         submission,
@@ -144,11 +152,16 @@ def _read(body: str, application_id: str) -> SubmissionFacts:
         # Version 1 ends here: nobody was asked again.
         codes[8:9] == "1",
         int(supplement),
-        int(handling),
+        int(minutes),
         tuple([(slug, _ANSWERS[answer]) for slug, _, answer in pairs]),
         codes[9:10] == "1",
         _ENDINGS[codes[10:] or "-"],
+        tuple([(slug, int(length)) for slug, _, length in map(_pair, parts)]),
     )
+
+
+def _pair(text: str) -> tuple[str, str, str]:
+    return text.partition("=")
 
 
 # Contexts of the previous version stay readable while a rolling upgrade has both in flight.
@@ -156,4 +169,5 @@ _READERS: Mapping[str, Callable[[str, str], SubmissionFacts]] = {
     "1": _read,
     CONTEXT_VERSION: _read,
     UNUSUAL_VERSION: _read,
+    LINKED_VERSION: _read,
 }

@@ -19,6 +19,7 @@ from contracts.events import (
     Authority,
     Channel,
     DecidedComponent,
+    DecidedPart,
     DocumentsProvided,
     Outcome,
 )
@@ -26,7 +27,8 @@ from contracts.records import Keyed, decode_event
 from contracts.submissions import MINUTES_PER_WORKING_DAY, SubmissionCheck
 from domain import CorrectionDesk, Domain, Procedure, ServiceLevel, WorkingCalendar
 from services.intake.context import SubmissionFacts
-from services.intake.rules import RULES, RULES_VERSION, Answers, Case, Rule, case_of, judge, proofs_of
+from services.intake.linked import decided_parts, ended, handling_minutes
+from services.intake.rules import PRECEDENCE, RULES, RULES_VERSION, Answers, Case, Rule, case_of, judge, proofs_of
 
 # A day of the country has some 8,000, of 1.5 KB each; over millions of applications ever rarer ones come.
 MOST_JUDGEMENTS = 16_384
@@ -55,10 +57,14 @@ class Decision(NamedTuple):
     reasons: tuple[str, ...]
     components: tuple[DecidedComponent, ...]
     index_due_at: datetime
+    parts: tuple[DecidedPart, ...] = ()
 
     def to_json(self) -> bytes:
         """Return the value of its record, byte for byte what `ApplicationDecided` gives."""
-        return orjson.dumps(self._asdict())
+        fields = self._asdict()
+        if not self.parts:
+            del fields["parts"]
+        return orjson.dumps(fields)
 
 
 # All of a decision that does not depend on time: the slugs that databases have answered, whether one was looked up in
@@ -78,6 +84,7 @@ class RuleBook:
         attempts: how often intake asks before it presumes.
         look_up_timeout: event time between two attempts (parameter lookup.timeout_s).
         wait_minutes: working minutes until an unanswered supplement request ends the case.
+        linked_wait_minutes: the same of a linked service.
         check_minutes: working minutes of the check that ends in a refusal.
         judge: the outcome and reasons of a case.
         refuses: whether channel, account level and service level are refused at filing, before anything is asked.
@@ -95,6 +102,7 @@ class RuleBook:
     attempts: int
     look_up_timeout: timedelta
     wait_minutes: int
+    linked_wait_minutes: int
     check_minutes: int
     judge: Judge
     refuses: Refuses
@@ -114,6 +122,7 @@ class RuleBook:
             attempts,
             timedelta(seconds=domain.number("lookup.timeout_s")),
             int(domain.number("supplement.wait_limit_working_days")) * MINUTES_PER_WORKING_DAY,
+            int(domain.number("supplement.linked_wait_limit_working_days")) * MINUTES_PER_WORKING_DAY,
             int(domain.number("intake.check_median_working_hours") * 60),
             partial(judge, rules=tuple(rules)),
             refuses,
@@ -213,6 +222,9 @@ def decide(facts: SubmissionFacts, answers: Answers, book: RuleBook) -> Decision
     handled = facts.ending is not None and not ENDINGS.isdisjoint(reasons)
     times = _due_and_decided(facts, components, "partly_online" if handled else outcome, looked_up_at, book)
     due_at, decided_at, index_due_at = times
+    parts: tuple[DecidedPart, ...] = ()
+    if facts.parts and PRECEDENCE[outcome] < PRECEDENCE["stopped"]:
+        parts = decided_parts(facts, book.domain.procedures[facts.procedure], decided_at, book.domain.calendar)
     return Decision(
         facts.application_id,
         len(answered),
@@ -232,6 +244,7 @@ def decide(facts: SubmissionFacts, answers: Answers, book: RuleBook) -> Decision
         reasons,
         components,
         index_due_at,
+        parts,
     )
 
 
@@ -293,10 +306,11 @@ def _due_and_decided(
     The limit counts from acceptance. While an applicant is asked, no clock runs: by law it starts again from zero when
     the dossier is complete (NĐ 61/2018 Art. 19.4), for index component 2.1 it goes on. So a case that is stopped, being
     complete never, has no due date to miss: it gets what it would have if the answer had come on the last day. Paper
-    that arrives after 15:00 is forwarded on the next working day (Art. 18).
+    that arrives after 15:00 is forwarded on the next working day (Art. 18), of a linked service data, too (NĐ 63/2024).
     """
     calendar, procedure = book.domain.calendar, book.domain.procedures[facts.procedure]
-    accepted = calendar.accepted(calendar.position(facts.submitted_at), online=facts.channel == "online")
+    at_once = _forwarded_at_once(procedure, online=facts.channel == "online")
+    accepted = calendar.accepted(calendar.position(facts.submitted_at), online=at_once)
     due_at = calendar.due_at(accepted, procedure.limit_value, procedure.limit_unit)
     start = accepted
     # An answer of an earlier day, whatever its date, speeds nothing up.
@@ -306,17 +320,23 @@ def _due_and_decided(
         return due_at, calendar.end_at(start + book.check_minutes), due_at
     asked = [proof.source for proof in components if proof.cause is not None and proof.cause != "no_database"]
     if not asked and outcome != "stopped":
-        return due_at, _ended(calendar, start, facts.handling_minutes), due_at
+        return due_at, ended(calendar, start, handling_minutes(facts, procedure)), due_at
     if outcome == "stopped":
-        complete = start + book.wait_minutes
-        decided_at = _ended(calendar, start, book.wait_minutes)
+        wait = book.linked_wait_minutes if procedure.parts else book.wait_minutes
+        complete, decided_at = start + wait, ended(calendar, start, wait)
     else:
-        complete = calendar.accepted(start + facts.supplement_minutes, online="paper" not in asked)
+        at_once = _forwarded_at_once(procedure, online="paper" not in asked)
+        complete = calendar.accepted(start + facts.supplement_minutes, online=at_once)
         if facts.asks_twice:
-            return _asked_twice(facts, complete, calendar, procedure, book.check_minutes, online="paper" not in asked)
-        decided_at = _ended(calendar, complete, facts.handling_minutes)
+            return _asked_twice(facts, complete, calendar, procedure, book.check_minutes, online=at_once)
+        decided_at = ended(calendar, complete, handling_minutes(facts, procedure))
     index_due_at = calendar.end_at(calendar.position(due_at) + complete - start)
     return calendar.due_at(complete, procedure.limit_value, procedure.limit_unit), decided_at, index_due_at
+
+
+def _forwarded_at_once(procedure: Procedure, *, online: bool) -> bool:
+    """Whether what arrives after 15:00 need not wait for the next day: data do not, but of a linked service."""
+    return online and not procedure.parts
 
 
 def _asked_twice(
@@ -336,9 +356,4 @@ def _asked_twice(
     """
     complete = calendar.accepted(answered + check_minutes + facts.supplement_minutes, online=online)
     due_at = calendar.due_at(complete, procedure.limit_value, procedure.limit_unit)
-    return due_at, _ended(calendar, complete, facts.handling_minutes), calendar.end_at(answered)
-
-
-def _ended(calendar: WorkingCalendar, start: int, minutes: int) -> datetime:
-    """Nothing to do ends where it starts, not at the close of the day before, which is the same position."""
-    return calendar.end_at(start + minutes) if minutes else calendar.start_at(start)
+    return due_at, ended(calendar, complete, handling_minutes(facts, procedure)), calendar.end_at(answered)

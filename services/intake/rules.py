@@ -20,7 +20,7 @@ from contracts.events import (
 from domain import Component, Procedure, ServiceLevel
 from services.intake.context import SubmissionFacts
 
-RULES_VERSION = 3
+RULES_VERSION = 4
 LEVEL_2 = 2
 
 

@@ -209,7 +209,7 @@ REFUSED: dict[str, dict[str, dict[str, Any]]] = {
     APPLICATIONS_SUBMITTED.name: {
         "unknown_procedure": {"procedure": "9.999999"}, "unknown_province": {"home_province": "99"},
         "unknown_commune": {"commune": "99999"}, "wrong_authority": {"authority": "ministry"},
-        "unknown_component": {"components": {"no_such_paper": "none"}},
+        "unknown_component": {"components": {"no_such_paper": "none"}}, "wrong_parts": {"part_minutes": {"no_part": 1}},
         "outside_calendar": {"submitted_at": "9999-12-31T23:59:59+07:00"},
     },
     DOCUMENTS_REQUESTED.name: {

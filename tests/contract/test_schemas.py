@@ -99,6 +99,7 @@ VERSION_1: dict[str, dict[str, Fields]] = {
             "cause": "missing|mismatch|refused|unreachable|no_database|asked_anyway|asked_again or null",
             "database": "string or null",
         },
+        "DecidedPart": {"part": "string", "due_at": "date-time", "done_at": "date-time"},
     },
     "corrections.requested": {
         "CorrectionRequested": {

@@ -6,7 +6,7 @@ from datetime import datetime, time
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from contracts.events import Answer, ApplicationSubmitted, Cause, DecidedComponent, DocumentAnswer, Source
+from contracts.events import Answer, ApplicationSubmitted, Cause, DecidedComponent, DecidedPart, DocumentAnswer, Source
 from contracts.records import short_digest
 from domain import VN, load_domain
 from services.intake.context import SubmissionFacts, facts_of
@@ -86,6 +86,7 @@ def _case(row: dict[str, Any]) -> Case:
         "decided_at": row["decided_at"].replace(tzinfo=VN),
         "index_due_at": row.get("index_due_at", row["due_at"]).replace(tzinfo=VN),
         "components": tuple(_decided(line) for line in lines if line.proof),
+        "parts": tuple(map(_part, row.get("parts", ()))),
     }
     return Case(row["name"], submission(**given), answers, expected)
 
@@ -103,6 +104,11 @@ def _decided(line: _Line) -> DecidedComponent:
     if line.databases not in {"-", "silent"}:
         database = line.databases.split()[0]
     return DecidedComponent(line.slug, cast("Source", source), cast("Cause | None", cause), database)
+
+
+def _part(line: str) -> DecidedPart:
+    slug, due_at, done_at = (cell.strip() for cell in line.split("|"))
+    return DecidedPart(slug, *[datetime.fromisoformat(at).replace(tzinfo=VN) for at in (due_at, done_at)])
 
 
 CASES = load_cases()

@@ -63,6 +63,7 @@ def submissions(draw: st.DrawFn) -> ApplicationSubmitted:
         "asks_again": draw(st.booleans()),
         "asks_twice": draw(st.booleans()),
         "ending": draw(st.none() | st.sampled_from(get_args(Ending))),
+        "part_minutes": {part.slug: draw(minutes) for part in procedure.parts} if draw(st.booleans()) else {},
         "supplement_minutes": draw(minutes),
         "handling_minutes": draw(minutes),
         "submitted_at": draw(event_times),

@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from contracts.events import DocumentsRequested
 from domain import load_domain
 from services.intake import context as module
-from services.intake.context import CONTEXT_VERSION, ContextError, SubmissionFacts, facts_of, seal, unseal
+from services.intake.context import (
+    CONTEXT_VERSION,
+    LINKED_VERSION,
+    ContextError,
+    SubmissionFacts,
+    facts_of,
+    seal,
+    unseal,
+)
 from tests.support.intake_examples import APPLICATION_ID, submission
 from tests.support.intake_strategies import digests, keys, submissions
 
@@ -103,6 +111,7 @@ def test_every_fact_is_covered_by_the_digest():
         components=(("giay_chung_sinh", "paper"),),
         asks_twice=True,
         ending="withdrawn",
+        parts=(("khai_sinh", 60),),
     )
     for name in set(SubmissionFacts._fields) - {"application_id"}:
         changed = sealed._replace(**{name: getattr(others, name)})
@@ -125,11 +134,18 @@ def test_the_previous_versions_context_stays_readable():
 def test_a_version_is_read_by_its_own_reader(monkeypatch):
     monkeypatch.setattr(module, "CONTEXT_VERSION", "0")
     context = seal(facts(), KEY)
-    with pytest.raises(ContextError, match=rf"version '0' is not readable \(readable: 1, {CONTEXT_VERSION}, 3\)"):
+    with pytest.raises(ContextError, match=rf"version '0' is not readable \(readable: 1, {CONTEXT_VERSION}, 3, 4\)"):
         unseal(context, APPLICATION_ID, KEY)
     older = facts()._replace(assisted=True)
     monkeypatch.setattr(module, "_READERS", {**module._READERS, "0": lambda body, application_id: older})
     assert unseal(context, APPLICATION_ID, KEY) == older
+
+
+def test_a_linked_service_has_a_version_that_an_older_member_refuses():
+    linked = facts()._replace(parts=(("khai_sinh", 60), ("thuong_tru", 960)))
+    context = seal(linked, KEY)
+    assert context.startswith(f"{LINKED_VERSION},")
+    assert unseal(context, APPLICATION_ID, KEY) == linked
 
 
 @pytest.mark.parametrize(("asks_twice", "ending"), [(True, None), (False, "withdrawn"), (True, "refused")])

@@ -1,19 +1,19 @@
 """The hand-worked cases, and the proof that they guard the rules: every mutant of a rule fails at least one."""
 
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import combinations
+from itertools import accumulate, combinations
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
 from contracts.events import ApplicantAnswer, Cause, Channel, DecidedComponent, Outcome, ResultDelivery
-from domain import CalendarRangeError, OfficeHours, Procedure, WorkingCalendar, load_domain
+from domain import CalendarRangeError, OfficeHours, Part, Procedure, WorkingCalendar, load_domain
 from domain.models import LimitUnit
-from services.intake import core, rules
+from services.intake import core, linked, rules
 from services.intake.context import SubmissionFacts
 from services.intake.core import RuleBook, decide
 from services.intake.rules import PRECEDENCE, RULES, Answers, Rule, case_of, proofs_of
@@ -207,9 +207,10 @@ def test_another_calendar_fails_a_case(calendar):
         replace(BOOK, attempts=BOOK.attempts + 4),
         replace(BOOK, look_up_timeout=timedelta(seconds=30)),
         replace(BOOK, wait_minutes=BOOK.wait_minutes - 1),
+        replace(BOOK, linked_wait_minutes=BOOK.linked_wait_minutes - 1),
         replace(BOOK, check_minutes=BOOK.check_minutes + 1),
     ],
-    ids=["attempts", "time-out", "wait", "check"],
+    ids=["attempts", "time-out", "wait", "linked wait", "check"],
 )
 def test_another_parameter_fails_a_case(book):
     assert list(all_differences(book))
@@ -318,6 +319,71 @@ def nothing_ends_before_handling(timing: TimingRule) -> TimingRule:
 def test_another_timing_fails_a_case(monkeypatch, mutate):
     monkeypatch.setattr(core, "_due_and_decided", mutate(core._due_and_decided))
     assert list(all_differences())
+
+
+# --- mutants of linked services -------------------------------------------------------------------------------------
+
+PARTS = {code: procedure.parts for code, procedure in load_domain().procedures.items() if procedure.parts}
+
+
+def with_parts(change: Callable[[tuple[Part, ...]], tuple[Part, ...]]) -> RuleBook:
+    procedures = {
+        code: replace(procedure, parts=change(procedure.parts)) for code, procedure in BOOK.domain.procedures.items()
+    }
+    return replace(BOOK, domain=replace(BOOK.domain, procedures=procedures))
+
+
+def changing(code: str, slug: str, **fields: object) -> Callable[[tuple[Part, ...]], tuple[Part, ...]]:
+    def change(parts: tuple[Part, ...]) -> tuple[Part, ...]:
+        if parts != PARTS[code]:
+            return parts
+        return tuple([replace(part, **fields) if part.slug == slug else part for part in parts])  # type: ignore[arg-type]
+
+    return change
+
+
+def test_the_unchanged_parts_pass_every_case():
+    assert list(all_differences(with_parts(lambda parts: parts))) == []
+
+
+WAITING = [(code, part.slug) for code, parts in PARTS.items() for part in parts if part.after]
+
+
+@pytest.mark.parametrize(("code", "slug"), WAITING)
+def test_a_part_that_waits_for_none_fails_a_case(code, slug):
+    assert list(all_differences(with_parts(changing(code, slug, after=""))))
+
+
+@pytest.mark.parametrize(("code", "slug"), [(code, part.slug) for code, parts in PARTS.items() for part in parts])
+def test_another_limit_of_a_part_fails_a_case(code, slug):
+    part = next(part for part in PARTS[code] if part.slug == slug)
+    changed_limit = {"limit_unit": "working_day", "limit_value": part.limit_value + 1}
+    assert list(all_differences(with_parts(changing(code, slug, **changed_limit))))
+
+
+def first_part_only(parts: Sequence[Part], minutes: Mapping[str, int]) -> Mapping[str, tuple[int, int]]:
+    return {part.slug: (0, minutes[parts[0].slug]) for part in parts}
+
+
+def one_after_the_other(parts: Sequence[Part], minutes: Mapping[str, int]) -> Mapping[str, tuple[int, int]]:
+    ends = list(accumulate(minutes[part.slug] for part in parts))
+    return {part.slug: (end - minutes[part.slug], end) for part, end in zip(parts, ends, strict=True)}
+
+
+@pytest.mark.parametrize("mutant", [first_part_only, one_after_the_other], ids=lambda mutant: mutant.__name__)
+def test_another_order_of_parts_fails_a_case(monkeypatch, mutant):
+    monkeypatch.setattr(linked, "spans", mutant)
+    assert list(all_differences())
+
+
+def test_parts_are_of_what_comes_to_a_result(monkeypatch):
+    monkeypatch.setattr(core, "PRECEDENCE", {**PRECEDENCE, "stopped": 9})
+    assert list(all_differences())
+
+
+def test_a_linked_service_waits_for_the_next_day_like_paper(monkeypatch):
+    monkeypatch.setattr(core, "_forwarded_at_once", lambda _, *, online: online)
+    assert len(list(all_differences())) > 1
 
 
 @pytest.mark.parametrize("ending", sorted(core.ENDINGS))

@@ -145,6 +145,8 @@ def test_an_ordinary_case_in_december_2026_ends_next_year():
         ({"province": "04"}, "unknown_commune", "commune: '00004' is not in province 04"),
         ({"authority": "ministry"}, "wrong_authority", "authority: 1.001193 is run by the province"),
         ({"components": {"ho_chieu": "upload"}}, "unknown_component", "'ho_chieu' is not of procedure 1.001193"),
+        ({"part_minutes": {"khai_sinh": 60}}, "wrong_parts", "part_minutes: not the parts of 1.001193"),
+        ({"procedure": "2.002621", "components": {}, "part_minutes": {"khai_sinh": 60}}, "wrong_parts", "of 2.002621"),
     ],
     ids=lambda value: value if isinstance(value, str) and " " not in value else None,
 )

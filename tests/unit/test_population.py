@@ -293,13 +293,20 @@ def test_offices_take_half_the_limit_in_the_median_where_load_costs_nothing():
 
 
 def test_a_commune_takes_as_much_longer_as_it_has_more_to_do(filed: list[dict[str, Any]]):
-    unloaded = {event["dossier_code"]: event["handling_minutes"] for event in filed_with("handling.load_exponent", 0)}
+    unloaded = {event["dossier_code"]: handled_by_level(event) for event in filed_with("handling.load_exponent", 0)}
     loads = dict(zip([commune.code for commune in DAY.communes], commune_loads(DAY), strict=True))
     for event in filed:
-        before, load = unloaded[event["dossier_code"]], loads[event["commune"]]
-        factor = load if DOMAIN.procedures[event["procedure"]].level == "commune" else 1
-        # Both are rounded to whole minutes.
-        assert abs(event["handling_minutes"] - before * factor) <= 0.5 + 0.5 * factor
+        for (level, minutes), (_, before) in zip(handled_by_level(event), unloaded[event["dossier_code"]], strict=True):
+            factor = loads[event["commune"]] if level == "commune" else 1
+            # Both are rounded to whole minutes.
+            assert abs(minutes - before * factor) <= 0.5 + 0.5 * factor
+
+
+def handled_by_level(event: dict[str, Any]) -> list[tuple[str, int]]:
+    procedure = DOMAIN.procedures[event["procedure"]]
+    if procedure.parts:
+        return [(part.level, event["part_minutes"][part.slug]) for part in procedure.parts]
+    return [(procedure.level, event["handling_minutes"])]
 
 
 def test_communes_of_a_province_have_a_load_of_one_on_average():
@@ -336,6 +343,22 @@ def test_paper_is_taken_by_the_share_of_the_procedure():
     day = day_of({"paper_taken_share": 0.0, "paper_taken_other_share": 1.0, "asked_again_share": 0.0}, applications=500)
     events = [json.loads(value) for _, value in map(Population(day).submission, arrivals(day))]
     assert all(event["asks_anyway"] is not DOMAIN.procedures[event["procedure"]].in_list_25 for event in events)
+
+
+def test_each_part_of_a_linked_service_is_drawn_and_the_last_one_ends_it():
+    events = people_of(day_of(applications=30_000)).values()
+    linked = [event for event in events if DOMAIN.procedures[event["procedure"]].parts]
+    assert {event["procedure"] for event in linked} == {"2.002621", "2.002622"}
+    assert not any("part_minutes" in event for event in events if event not in linked)
+    for event in linked:
+        minutes, (first, *others) = event["part_minutes"], DOMAIN.procedures[event["procedure"]].parts
+        assert list(minutes) == [first.slug, *[part.slug for part in others]]
+        assert event["handling_minutes"] == minutes[first.slug] + max(minutes[part.slug] for part in others)
+    births = [event["part_minutes"] for event in linked if event["procedure"] == "2.002621"]
+    # 120 minutes of the day, 2 working days: both are halved (handling.median_share_of_limit); a card knows no commune.
+    assert sorted(each["the_bhyt"] for each in births)[len(births) // 2] == pytest.approx(480, rel=0.1)
+    assert sorted(each["khai_sinh"] for each in births)[len(births) // 2] == pytest.approx(60, rel=0.4)
+    assert len({(each["thuong_tru"] > 480, each["the_bhyt"] > 480) for each in births}) == 4
 
 
 def test_no_office_both_takes_paper_and_asks_again(filed: list[dict[str, Any]]):

@@ -127,6 +127,7 @@ def test_every_wrong_field_is_named_and_no_value_repeated():
         ({"commune": "99999"}, "commune", "unknown_commune"),
         ({"authority": "ministry"}, "authority", "wrong_authority"),
         ({"components": {"gcn_qsdd": "upload"}}, "components", "unknown_component"),
+        ({"part_minutes": {"khai_sinh": 60}}, "part_minutes", "wrong_parts"),
         ({"submitted_at": "2199-10-01T09:00:00+07:00"}, "submitted_at", "outside_calendar"),
     ],
 )

@@ -203,6 +203,7 @@ def test_the_matrix_knows_all_that_rules_population_and_procedures_look_at():
             "submitted_at",
             "asks_again",
             "consent_refused",
+            "part_minutes",
             "filed_before_at",
             "asks_twice",
             "ending",
