@@ -49,10 +49,7 @@ def levers_section(texts: Texts, levers: Levers) -> str:
     gains = [
         [texts.name(each), texts.number(each.alone, 1), texts.number(each.share, 1), each.evidence] for each in by_share
     ]
-    steps = [
-        [texts("whatif.step", number=number, lever=texts.name(step), d1=texts.percent(step.d1))]
-        for number, step in enumerate(levers.way, 1)
-    ]
+    steps = [[f"{number}. {texts.name(step)}", texts.percent(step.d1)] for number, step in enumerate(levers.way, 1)]
     reach = texts(
         "monthly.reach",
         base=texts.percent(levers.base),
@@ -60,7 +57,7 @@ def levers_section(texts: Texts, levers: Levers) -> str:
         procedures=texts.percent(levers.without_procedures),
     )
     way = (
-        table([texts("monthly.way", target=target, count=len(levers.way))], steps)
+        table([texts("monthly.way", target=target, count=len(levers.way)), texts("rates.d1")], steps)
         if levers.way
         else note(texts("whatif.unreachable", target=target, ceiling=texts.percent(levers.ceiling)))
     )
@@ -70,6 +67,6 @@ def levers_section(texts: Texts, levers: Levers) -> str:
         + f"<p>{escape(reach)}</p>"
         + way
         + table(heads, gains)
-        + note(texts("whatif.gains"))
+        + note(texts("monthly.lever_gains"))
         + note(texts("monthly.levers_note"))
     )

@@ -1,7 +1,11 @@
 """Parts of the page as HTML; every text is escaped. Pure."""
 
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
+from typing import Final
+
+_CODE: Final = re.compile("`([^`]+)`")
 
 
 def heading(text: str) -> str:
@@ -10,13 +14,15 @@ def heading(text: str) -> str:
 
 
 def note(text: str) -> str:
-    """Return a paragraph in small print."""
-    return f'<p class="note">{escape(text)}</p>'
+    """Return a paragraph in small print; what stands between backquotes is a command."""
+    told = _CODE.sub(r"<code>\1</code>", escape(text))
+    return f'<p class="note">{told}</p>'
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table whose first column is of names."""
-    return f"<table><thead>{_row('th', heads)}</thead><tbody>{''.join(_row('td', row) for row in rows)}</tbody></table>"
+    """Return a table whose first column is of names; on a small screen it is moved sideways."""
+    body = "".join(_row("td", row) for row in rows)
+    return f'<div class="wide"><table><thead>{_row("th", heads)}</thead><tbody>{body}</tbody></table></div>'
 
 
 def _row(tag: str, cells: Sequence[str]) -> str:

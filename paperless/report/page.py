@@ -1,10 +1,11 @@
 """The report as one HTML page that asks nobody for anything. Pure: what it shows is what the scoring API answered."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from html import escape
 from typing import Final, NamedTuple
 
-from domain import Domain
+from domain import VN, Domain
 from paperless.language import Texts
 from paperless.language.texts import NONE
 from paperless.report.levers import Levers, levers_section
@@ -24,13 +25,16 @@ body { margin: 0 auto; max-width: 900px; padding: 12px; font: 15px/1.45 sans-ser
 h1 { font-size: 24px; margin: 8px 0; } h2 { font-size: 18px; margin: 22px 0 6px; border-bottom: 2px solid #1d6aa8; }
 table { border-collapse: collapse; width: 100%; margin: 6px 0; font-size: 13px; }
 th, td { text-align: right; padding: 3px 6px; border-bottom: 1px solid #d5dce3; } th { color: #52606d; }
-th.name, td.name { text-align: left; } .note { color: #52606d; font-size: 13px; }
+th.name, td.name { text-align: left; } td { white-space: nowrap; } td.name { white-space: normal; }
+.wide { overflow-x: auto; } th::first-letter, .head::first-letter { text-transform: uppercase; }
+.note { color: #52606d; font-size: 13px; }
 .heads { display: flex; flex-wrap: wrap; gap: 10px; }
 .head { border: 1px solid #d5dce3; padding: 8px 12px; flex: 1 1 150px; }
 .head b { display: block; font-size: 24px; } svg { display: block; margin: 0 auto; max-width: 100%; height: auto; }
 @page { size: A4; margin: 14mm; }
-@media print { body { font-size: 10.5pt; padding: 0; max-width: none; } section, tr { break-inside: avoid; }
-  h2 { break-after: avoid; } thead { display: table-header-group; } }
+@media print { body { font-size: 10.5pt; padding: 0; max-width: none; } .wide { overflow: visible; }
+  tr, svg, p, .heads, table:not(:has(tr:nth-child(16))) { break-inside: avoid; } h2, h2 + p { break-after: avoid; }
+  svg { max-height: 150mm; } thead { display: table-header-group; } }
 """
 
 
@@ -65,7 +69,7 @@ def page(texts: Texts, facts: Facts) -> str:
 def _sections(texts: Texts, facts: Facts) -> list[str]:
     return [
         _headlines(texts, facts.rates),
-        heading(texts("monthly.map")) + tile_map(texts, facts.rates, facts.domain),
+        heading(texts("monthly.map")) + note(texts("monthly.map_note")) + tile_map(texts, facts.rates, facts.domain),
         _ranking(texts, facts.rates, facts.ranking),
         _why(texts, facts.why),
         levers_section(texts, facts.levers) if facts.levers else note(texts("monthly.levers")),
@@ -112,13 +116,13 @@ def _ranking(texts: Texts, rates: RatesTable, index: IndexTable | None) -> str:
     for row in rates.rows:
         place = places.get(row.key)
         points = NONE if place is None else texts.number(place.score, 1)
-        moved = NONE if place is None or place.movement is None else f"{place.movement:+d}"
+        moved = NONE if place is None or place.movement is None else f"{place.movement:+d}".replace("+0", "0")
         shares = [percent(texts, row.rates[name]) for name in ("d1", "d2", "paperless", "online", "on_time")]
         rank = NONE if row.rank is None else str(row.rank)
         rows.append([texts.name(row), rank, texts.number(row.applications), *shares, points, moved])
     names = [texts(f"rates.{name}") for name in ("rank", "decided", "d1", "d2", "paperless", "online", "on_time")]
     heads = [texts("rates.province"), *names, texts("monthly.index"), texts("monthly.moved")]
-    return heading(texts("monthly.ranking")) + table(heads, rows) + note(texts("monthly.ranking_note"))
+    return heading(texts("monthly.ranking")) + note(texts("monthly.ranking_note")) + table(heads, rows)
 
 
 def _why(texts: Texts, why: WhyTable) -> str:
@@ -172,7 +176,7 @@ def _backlog(texts: Texts, backlog: Sequence[OwnerBacklog], domain: Domain) -> s
 def _restatements(texts: Texts, published: PublishedMonth | None) -> str:
     if published is None:
         return heading(texts("monthly.restatements")) + note(texts("monthly.not_published"))
-    frozen = note(texts("monthly.frozen", at=published.publication.published_at))
+    frozen = note(texts("monthly.frozen", at=_moment(published.publication.published_at)))
     rows = [
         [
             texts.name(row),
@@ -186,12 +190,16 @@ def _restatements(texts: Texts, published: PublishedMonth | None) -> str:
     return heading(texts("monthly.restatements")) + frozen + (table(heads, rows) if rows else "")
 
 
+def _moment(written: str) -> str:
+    """Return a moment (ISO 8601) as it was in Viet Nam, to the minute."""
+    return f"{datetime.fromisoformat(written).astimezone(VN):%Y-%m-%d %H:%M}"
+
+
 def _method(texts: Texts, rates: RatesTable) -> str:
     told = [
         texts(
-            "rates.definition",
+            "monthly.definition",
             name=texts.name(each),
-            meaning=name,
             numerator=texts(f"definition.{name}.numerator"),
             denominator=texts(f"definition.{name}.denominator"),
         )
