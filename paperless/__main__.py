@@ -1,17 +1,9 @@
 """The `paperless` command, or what to install for it: a library that only some commands need comes with an extra."""
 
-import os
 import signal
-import sys
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Final
 
-# Of a person who waits; programs that read standard error are not told.
-LOADING: Final = "PAPERLESS_SAY_LOADING"
-SAID_EVERY_S: Final = 3.0
+from paperless.loading import loading
+
 # Library and extra, of what a service does without; tests/contract/test_dependencies.py knows whether all are here.
 EXTRAS = {
     "confluent_kafka": "command",
@@ -40,7 +32,7 @@ def _command() -> None:
     from runtime.command_line import CommandError  # noqa: PLC0415
 
     try:
-        with _loading():
+        with loading():
             from paperless.cli.main import command  # noqa: PLC0415  to be asked for only here
 
         command()
@@ -49,25 +41,6 @@ def _command() -> None:
         if name not in EXTRAS:
             raise
         raise CommandError(f'{name} is not installed; pip install "paperless[{EXTRAS[name]}]"') from error
-
-
-@contextmanager
-def _loading() -> Iterator[None]:
-    """Say on standard error, every few seconds, that libraries are being loaded: on a busy machine it takes many."""
-    loaded = threading.Event()
-
-    def say() -> None:
-        began = time.monotonic()
-        while not loaded.wait(SAID_EVERY_S):
-            sys.stderr.write(f"paperless: loading, {time.monotonic() - began:.0f} s\n")
-            sys.stderr.flush()
-
-    if sys.stderr.isatty() or os.environ.get(LOADING):
-        threading.Thread(target=say, daemon=True).start()
-    try:
-        yield
-    finally:
-        loaded.set()
 
 
 if __name__ == "__main__":

@@ -18,7 +18,8 @@ from typing import NoReturn, TextIO
 EXIT_ERROR = 2
 # EX_SOFTWARE of sysexits.h: a fault of ours. Python's own 1 would say that a verdict is not ok.
 EXIT_FAULT = 70
-# The shell's convention for a command that a signal ended, here SIGINT and SIGPIPE.
+# The shell's convention for a command that a signal ended: 128 and its number; here SIGINT and SIGPIPE.
+EXIT_BY_SIGNAL = 128
 EXIT_INTERRUPTED, EXIT_READER_GONE = 130, 141
 EXIT_CODES = """\
 Exit codes: 0 fine; 1 the verdict is not ok; 2 an error that the message explains; 70 a fault of the program itself;

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from paperless.cli.dlq_output import letter_json, print_decision, print_letter, print_letters, print_settlings
+from paperless.cli.lazy import STYLE
 from paperless.cli.options import DEFAULT_STATE, Kafka, State, find_system
 from paperless.cli.output import make_console
 from paperless.dead_letters.decisions import Decision, drop, repair, repaired_values, replay
@@ -25,7 +26,9 @@ from runtime.settlements import Settled
 
 UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
-app = typer.Typer(rich_markup_mode="markdown", no_args_is_help=True)
+app = typer.Typer(
+    help="Dead letters: refused records listed, looked at, repaired, replayed, dropped.", no_args_is_help=True, **STYLE
+)
 
 Topic = Annotated[str | None, typer.Option(help="Only records refused on this topic.")]
 Reason = Annotated[str | None, typer.Option(help="Only those refused for this reason.")]

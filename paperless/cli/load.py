@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from paperless.cli.lazy import STYLE
 from paperless.cli.load_output import Loading, print_comparison, print_result
 from paperless.cli.narration import Narration
 from paperless.cli.options import (
@@ -41,7 +42,7 @@ from services.intake.rules import RULES_VERSION
 SECONDS, STEP_SECONDS = 30.0, 10.0
 _LOAD = "Load"
 
-app = typer.Typer(rich_markup_mode="markdown")
+app = typer.Typer(**STYLE)
 
 Rate = Annotated[
     float,

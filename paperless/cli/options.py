@@ -15,8 +15,8 @@ from paperless.local.broker_kinds import KINDS
 from paperless.local.state import ProcessState
 from paperless.local.system import LocalSystem, attach
 from paperless.population.scenario import scenario_names
+from paperless.verification.quiescence import Target, VerifyError
 from paperless.verification.scoring_client import Question, ask, client
-from paperless.verification.verify import Target, VerifyError
 from runtime.errors import FatalError
 from runtime.settings import EnvironmentSettings, KafkaAccess, read_settings
 

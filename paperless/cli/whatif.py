@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from paperless.cli.lazy import STYLE
 from paperless.cli.options import (
     API,
     DEFAULT_STATE,
@@ -21,7 +22,7 @@ from paperless.cli.options import (
     find_system,
 )
 from paperless.cli.terminal import Terminal, open_terminal
-from paperless.cli.whatif_levers import levers_shown
+from paperless.cli.whatif_levers import CommandWithLevers, levers_shown
 from paperless.population.scenario import DEFAULT_SCENARIO
 from paperless.verification.scoring_client import LIVE_STORE, ask, client
 from paperless.whatif.levers import load_costs, load_levers
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 # Of the plan for 2025, read as D1 (domain/README.md, section 4).
 USUAL_TARGET = 0.8
+
+app = typer.Typer(**STYLE)
 
 Lever = Annotated[
     list[str] | None,
@@ -77,6 +80,7 @@ Costs = Annotated[Path | None, typer.Option(help="A file of your own in place of
 Cache = Annotated[Path, typer.Option(help="Folder that keeps drawn days.")]
 
 
+@app.command(cls=CommandWithLevers)
 def whatif(
     lever: Lever = None,
     target: Target = None,

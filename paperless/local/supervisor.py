@@ -23,13 +23,11 @@ from paperless.local.layout import Layout, LayoutInputs, LocalOptions, services
 from paperless.local.ports import Ports
 from paperless.local.process_group import BROKER, ProcessGroup
 from paperless.local.state import SUPERVISOR, RunState, StateDirectory, Status, this_process
-from runtime.command_line import unfailing_stderr
+from runtime.command_line import EXIT_BY_SIGNAL, unfailing_stderr
 from runtime.settings import KafkaAccess
 
 CHECK_EVERY_S = 0.1
 SAMPLE_EVERY_S = 1.0
-# The shell's convention for "ended by signal n".
-EXIT_BY_SIGNAL = 128
 EXIT_FAILED = 1
 Prepare = Callable[[KafkaAccess], Awaitable[object]]
 _log = structlog.get_logger(SUPERVISOR)

@@ -17,8 +17,7 @@ from paperless.local.layout import LocalOptions, environment
 from paperless.local.memory import check_memory
 from paperless.local.processes import until_parent_ends, with_tail
 from paperless.local.state import SUPERVISOR, RunState, StateDirectory, Status, kill_leftovers
-from paperless.local.supervisor import EXIT_BY_SIGNAL
-from runtime.command_line import ctrl_c_held_back
+from runtime.command_line import EXIT_BY_SIGNAL, ctrl_c_held_back
 
 POLL_S = 0.05
 WATCH_EVERY_S = 0.1

@@ -148,17 +148,18 @@ def test_the_image_has_all_that_is_installed_here_but_the_embedded_broker():
     assert image < run
 
 
-def test_a_person_who_waits_for_the_libraries_is_told():
+@pytest.mark.parametrize("module", ["paperless.cli.main", "paperless.cli.verification"])
+def test_a_person_who_waits_for_the_libraries_is_told(module):
     """One of them takes long; a program that reads standard error is told nothing of it."""
     code = (
         "import sys, time, types\n"
-        "from paperless import __main__\n"
-        "__main__.SAID_EVERY_S = 0.1\n"
+        "from paperless import __main__, loading\n"
+        "loading.SAID_EVERY_S = 0.1\n"
         "class Slow:\n"
         "    def find_spec(self, name, *_):\n"
-        "        if name == 'paperless.cli.main': time.sleep(0.5)\n"
+        f"        if name == {module!r}: time.sleep(0.5)\n"
         "sys.meta_path.insert(0, Slow())\n"
-        "sys.argv[1:] = ['--help']\n"
+        "sys.argv[1:] = ['verify', '--help']\n"
         "__main__.main()"
     )
     told = [

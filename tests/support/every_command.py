@@ -75,7 +75,9 @@ def command_lines() -> Iterator[list[str]]:
 
 
 def _below(command: Any, words: list[str]) -> Iterator[tuple[list[str], Any]]:
-    for name, each in getattr(command, "commands", {}).items():
+    names = command.list_commands(None) if hasattr(command, "list_commands") else ()
+    for name in names:
+        each = command.get_command(None, name)
         yield [*words, name], each
         yield from _below(each, [*words, name])
 

@@ -12,10 +12,10 @@ import yaml
 from certifi import where
 from pydantic_settings import BaseSettings
 
-from paperless.__main__ import LOADING
 from paperless.cli.main import app as paperless
 from paperless.cli.options import ClientSettings
 from paperless.cli.signposts import ShownSettings
+from paperless.loading import LOADING
 from paperless.operations.preflight import VARIABLE
 from paperless.verification.scoring_client import Tokens
 from tools.settings_page import SETTINGS
@@ -59,7 +59,7 @@ def known(prefix: str) -> set[str]:
 
 def _of_options() -> Iterator[str]:
     group: Any = typer.main.get_command(paperless)
-    for command in group.commands.values():
+    for command in (group.get_command(None, name) for name in group.list_commands(None)):
         for parameter in command.params:
             named = parameter.envvar or ()
             yield from [named] if isinstance(named, str) else named

@@ -4,12 +4,10 @@ import csv
 import re
 from itertools import chain
 
-import typer
-
 from contracts.events import ApplicationDecided, ApplicationSubmitted
 from contracts.topics import ALL
 from domain import load_domain
-from paperless.cli.main import app
+from paperless.cli.main import Commands
 from paperless.population.scenario import scenario_names
 from services.intake.rules import RULES
 from services.scoring.rates.definitions import DEFINITIONS
@@ -39,7 +37,6 @@ def column(file: str, name: str) -> set[str]:
 def known() -> set[str]:
     """Every name that the page may point to."""
     columns = {name for path in DATA.glob("*.csv") for name in path.read_text("utf-8").partition("\n")[0].split(",")}
-    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]  # a group
     return {
         *(path.name for path in DATA.glob("*.csv")),
         *DOMAIN.parameters,
@@ -53,7 +50,7 @@ def known() -> set[str]:
         *DEFINITIONS,
         *chain(ApplicationSubmitted.model_fields, ApplicationDecided.model_fields, ["in_list_25"]),
         *(topic.name for topic in ALL),
-        *(f"paperless {name}" for name in commands),
+        *(f"paperless {name}" for name in Commands.modules),
         "this type",
     }
 
