@@ -32,6 +32,7 @@ print(json.dumps(answers))
 """
 SUBMITTED, DECIDED = "applications.submitted", "applications.decided"
 PROVINCE = ("--scenario", "one-province", "--pace", "max")
+MONTHS = ("2025-06", "2025-07", "2025-08", "2025-09", "2025-10", "2025-11", "2025-12", "2026-01")
 # As fast as it goes, the traffic would be over before the first fault; so its day takes this long.
 SECONDS = 15
 
@@ -75,6 +76,24 @@ def test_a_demo_exits_with_its_verdict_and_a_second_one_files_the_same_again_and
     assert "the log already holds" in second.out
     assert composed.decided() == decided
     assert all_agree(composed)["re_delivered"] >= 800
+
+
+def test_months_and_scenarios_in_their_worlds_come_to_what_the_oracle_says_corrections_included(composed):
+    """The trajectory's months from June 2025 to January 2026, the merger's first weeks, and days after the target."""
+    before, months = composed.decided(), {month: decided_in(composed, month) for month in (*MONTHS, "2026-09")}
+    for scenario in ("trajectory", "merger-shock", "target-80"):
+        composed.send("--scenario", scenario, "--applications", 1_200, "--pace", "max")
+    counts = all_agree(composed)
+    # Some of October's may have been filed by another test.
+    assert composed.decided() > before + 3_000
+    assert counts["corrections"] > 100
+    assert (counts["corrections_lost"], counts["corrections_wrong"]) == (0, 0)
+    assert [month for month, number in months.items() if decided_in(composed, month) <= number] == []
+
+
+def decided_in(system: Compose, month: str) -> int:
+    rates = system.get(f"/rates?authority=all&month={month}")
+    return int(rates["total"]["applications"]) if rates else 0
 
 
 def test_what_is_ready_says_so_and_what_to_type(composed):
