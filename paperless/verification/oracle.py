@@ -46,7 +46,7 @@ class Oracle(NamedTuple):
         decision, answers = self._decide(record, key_partition)
         # A decision has the event's fields; building the event from it would cost more than deciding.
         outcome = outcome_of(decision, decision.to_json())
-        return Foreseen(outcome, corrections_of(decision, answers, self.book.desk(decision.submitted_at)))
+        return Foreseen(outcome, corrections_of(decision, answers, self.book.desk))
 
     def outcome(self, record: Keyed, *, key_partition: int | None = None) -> ApplicationOutcome:
         """Return the outcome alone of `foresee`, as scoring counts it; errors as there."""

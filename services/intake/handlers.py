@@ -190,7 +190,7 @@ class IntakeHandlers:
         """Return the outcome, and behind it the requests to correct what was missing or did not match."""
         decided = self._decided_as(decision)
         key, topic = decided[1], CORRECTIONS_REQUESTED.name
-        corrections = corrections_of(decision, answers, self._book.desk(decision.submitted_at))
+        corrections = corrections_of(decision, answers, self._book.desk)
         if not corrections:
             return (decided,)
         return (decided, *[(topic, key, each.to_json(), self._corrected(each.event_id)) for each in corrections])

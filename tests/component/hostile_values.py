@@ -71,9 +71,7 @@ def _correction(event: dict[str, Any], draw: Random) -> dict[str, Any]:
     slug, wrong = look_ups(facts, book())[0], draw.choice(("missing", "mismatch"))
     answers = {slug: DocumentAnswer(slug, cast("Answer", wrong), "dan_cu", facts.submitted_at)}
     decision = decide(facts, answers, book())
-    correction: dict[str, Any] = json.loads(
-        corrections_of(decision, answers, book().desk(facts.submitted_at))[0].to_json()
-    )
+    correction: dict[str, Any] = json.loads(corrections_of(decision, answers, book().desk)[0].to_json())
     return correction | {"addressees": draw.choice((["owner"], ["citizen", "owner"]))}
 
 

@@ -66,7 +66,7 @@ def test_that_is_the_moment_which_the_request_names():
     submitted = filing(next(citizens("mismatch")))
     answers = final_answers(submitted, [SLUG], 3, VNEID)
     decision = decide(facts_of(submitted, short_digest(b"")), answers, BOOK)
-    [asked] = corrections_of(decision, answers, BOOK.desk(decision.submitted_at))
+    [asked] = corrections_of(decision, answers, BOOK.desk)
     event = CorrectionRequested.model_validate_json(asked.to_json())
     assert event.worked_off_at == WORKED_OFF
 

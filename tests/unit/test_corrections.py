@@ -76,7 +76,8 @@ def load_cases() -> list[Case]:
 
 
 CASES = load_cases()
-Rule = Callable[[Decision, Answers, CorrectionDesk], tuple[Correction, ...]]
+DeskOf = Callable[[datetime], CorrectionDesk]
+Rule = Callable[[Decision, Answers, DeskOf], tuple[Correction, ...]]
 
 
 def requests_of(case: Case, rule: Rule = corrections_of, **change: Any) -> tuple[Request, ...]:
@@ -84,7 +85,7 @@ def requests_of(case: Case, rule: Rule = corrections_of, **change: Any) -> tuple
     desk = replace(BOOK.desk(decision.submitted_at), **change)
     return tuple(
         (each.component, each.database, each.answer, each.addressees, each.requested_at, each.worked_off_at)
-        for each in rule(decision, case.answers, desk)
+        for each in rule(decision, case.answers, lambda _: desk)
     )
 
 
@@ -110,36 +111,36 @@ def test_every_case_names_its_source():
 def of_other_answers(**others: str) -> Rule:
     """A rule that takes one answer for another."""
 
-    def rule(decision: Decision, answers: Answers, desk: CorrectionDesk) -> tuple[Correction, ...]:
+    def rule(decision: Decision, answers: Answers, desk_of: DeskOf) -> tuple[Correction, ...]:
         causes: dict[str, Any] = others
         proofs = [replace(one, cause=causes.get(one.cause or "found", one.cause)) for one in decision.components]
         there = {
             one.component: DocumentAnswer(one.component, "missing", "dan_cu", decision.submitted_at) for one in proofs
         }
-        return corrections_of(decision._replace(components=tuple(proofs)), {**there, **answers}, desk)
+        return corrections_of(decision._replace(components=tuple(proofs)), {**there, **answers}, desk_of)
 
     return rule
 
 
 def changed(change: Callable[[Correction], Correction]) -> Rule:
-    return lambda decision, answers, desk: tuple(map(change, corrections_of(decision, answers, desk)))
+    return lambda decision, answers, desk_of: tuple(map(change, corrections_of(decision, answers, desk_of)))
 
 
-def the_answers_time(decision: Decision, answers: Answers, desk: CorrectionDesk) -> tuple[Correction, ...]:
+def the_answers_time(decision: Decision, answers: Answers, desk_of: DeskOf) -> tuple[Correction, ...]:
     early = decision._replace(submitted_at=decision.submitted_at - timedelta(days=30))
-    return corrections_of(early, answers, desk)
+    return corrections_of(early, answers, desk_of)
 
 
-def first_only(decision: Decision, answers: Answers, desk: CorrectionDesk) -> tuple[Correction, ...]:
-    return corrections_of(decision, answers, desk)[:1]
+def first_only(decision: Decision, answers: Answers, desk_of: DeskOf) -> tuple[Correction, ...]:
+    return corrections_of(decision, answers, desk_of)[:1]
 
 
-def unless_it_ends(decision: Decision, answers: Answers, desk: CorrectionDesk) -> tuple[Correction, ...]:
-    return () if decision.outcome == "rejected" else corrections_of(decision, answers, desk)
+def unless_it_ends(decision: Decision, answers: Answers, desk_of: DeskOf) -> tuple[Correction, ...]:
+    return () if decision.outcome == "rejected" else corrections_of(decision, answers, desk_of)
 
 
-def online_only(decision: Decision, answers: Answers, desk: CorrectionDesk) -> tuple[Correction, ...]:
-    return corrections_of(decision, answers, desk) if decision.channel == "online" else ()
+def online_only(decision: Decision, answers: Answers, desk_of: DeskOf) -> tuple[Correction, ...]:
+    return corrections_of(decision, answers, desk_of) if decision.channel == "online" else ()
 
 
 def the_first_database(correction: Correction) -> Correction:
@@ -210,7 +211,7 @@ def test_a_request_overtakes_no_other():
 
 def test_a_request_is_on_the_wire_as_its_event_is():
     case = next(case for case in CASES if len(case.requests) == 2)
-    for each in corrections_of(decide(case.facts, case.answers, BOOK), case.answers, DESK):
+    for each in corrections_of(decide(case.facts, case.answers, BOOK), case.answers, BOOK.desk):
         event = CorrectionRequested.model_validate_json(each.to_json())
         assert event.model_dump_json().encode() == each.to_json()
         assert each.event_id == f"{event.application_id}/correction/{event.submission}/{event.component}"
@@ -219,7 +220,7 @@ def test_a_request_is_on_the_wire_as_its_event_is():
 def test_who_knows_more_asks_for_the_same_and_more():
     case = next(case for case in CASES if len(case.requests) == 2)
     asked = [
-        set(corrections_of(decide(case.facts, known, BOOK), known, DESK))
+        set(corrections_of(decide(case.facts, known, BOOK), known, BOOK.desk))
         for known in (dict(list(case.answers.items())[:count]) for count in range(len(case.answers) + 1))
     ]
     assert all(less <= more for less, more in pairwise(asked))
