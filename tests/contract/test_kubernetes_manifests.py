@@ -200,6 +200,20 @@ def _matched(spec: Json) -> dict[str, str]:
     return found
 
 
+def test_the_page_finds_whom_it_asks():
+    """Each address is a Service's with its port, and a token is told where one is asked for."""
+    values = environment(PODS["Deployment/portal"])
+    asked = {key: values[key] for key in ("PORTAL_SCORING_API", "PORTAL_MOCK", "PORTAL_PLANNER_URL")}
+    asked |= dict(pair.split("=") for pair in values["PORTAL_SERVICES"].split())
+    for address in asked.values():
+        name, port = address.removeprefix("http://").split(":")
+        (offered,) = OBJECTS[f"Service/{name}"]["spec"]["ports"]
+        assert str(offered["port"]) == port
+        guarded = any(key.endswith("TOKENS_FILE") for key in environment(PODS[f"Deployment/{name}"]))
+        told = {key for key, each in asked.items() if each == address and f"{key}_TOKEN_FILE" in values}
+        assert guarded == bool(told), name
+
+
 @pytest.mark.parametrize("name", ["intake", "scoring"])
 def test_no_member_is_without_a_partition(name):
     deployment = DEPLOYMENTS[name]["spec"]
