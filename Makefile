@@ -75,6 +75,10 @@ format: $(VENV)/.dev ## Format the code and fix what can be fixed
 generate: $(VENV)/.dev ## Write schemas, AsyncAPI, and the documentation of topics and settings
 	$(BIN)/python -m tools.generate $(ARGS)
 
+.PHONY: docs
+docs: $(VENV)/.dev ## Build the documentation as a site, build/site, and check its links
+	$(BIN)/python -m tools.docs_site
+
 .PHONY: install
 install: $(VENV)/.dev ## Create .venv with everything in it
 

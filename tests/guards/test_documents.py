@@ -72,7 +72,11 @@ def is_there(name: str, page: Path) -> bool:
     """Whether a file is where its path says, from the top or from the page; a bare Python file may be anywhere."""
     if name.partition("/")[0] in FOLDERS:
         return (ROOT / name).exists() or (page.parent / name).exists() or bool(MADE.match(name))
-    return not name.endswith(".py") or any(f"/{source}".endswith(f"/{name}") for source in SOURCES)
+    return (
+        not name.endswith(".py")
+        or bool(MADE.match(name))
+        or any(f"/{source}".endswith(f"/{name}") for source in SOURCES)
+    )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
