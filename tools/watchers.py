@@ -1,0 +1,163 @@
+"""Measures what people who look on cost: `python -m tools.watchers`, on a machine that does nothing else.
+
+Starts a system of its own and sends days at full speed, by turns with nobody and with so many live pages open. Says how
+fast they went through, the processor time of scoring, its API and the portal, their memory, and the largest tick. On a
+busy machine only processor times mean something.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import psutil
+
+from runtime.command_line import CommandError, run
+
+PARTS = ("scoring", "scoring_api", "portal")
+CONSUMERS = ("intake", "vneid_mock", "scoring")
+
+
+class Day(NamedTuple):
+    """A day that was sent: with how many watchers, how long until all was counted, and processor seconds by part."""
+
+    watchers: int
+    seconds: float
+    cpu_s: dict[str, float]
+
+
+class Ticks:
+    """What the watchers of a day have received: how many ticks, and the bytes of the largest."""
+
+    def __init__(self) -> None:
+        self.many = self.largest = 0
+
+    def follow(self, url: str, ended: threading.Event) -> None:
+        """Read a stream until its day has ended."""
+        with httpx.Client(transport=httpx.HTTPTransport(), timeout=30) as client, client.stream("GET", url) as answer:
+            for line in answer.iter_lines():
+                if line.startswith("data: {"):
+                    self.many += 1
+                    self.largest = max(self.largest, len(line.encode()))
+                if ended.is_set():
+                    return
+
+
+def paperless(*words: str) -> None:
+    """Run a command of the project.
+
+    Raises:
+        CommandError: it fails; with what it said.
+
+    """
+    done = subprocess.run([sys.executable, "-m", "paperless", *words], capture_output=True, text=True, check=False)  # noqa: S603  our own command
+    if done.returncode:
+        raise CommandError(f"paperless {words[0]}: {done.stderr or done.stdout}")
+
+
+@contextmanager
+def system() -> Iterator[Path]:
+    """Run a system, and yield its state directory."""
+    with tempfile.TemporaryDirectory() as folder:
+        state = Path(folder) / "run"
+        paperless("up", "--state", str(state))
+        try:
+            yield state
+        finally:
+            paperless("down", "--state", str(state))
+
+
+def seen(state: Path) -> dict[str, Any]:
+    """Return what the supervisor wrote last, at most a second ago."""
+    found: dict[str, Any] = json.loads((state / "state.json").read_text("utf-8"))
+    return found
+
+
+def spent(state: Path) -> dict[str, float]:
+    """Return the processor seconds of the parts until now."""
+    processes = seen(state)["processes"]
+    times = {part: psutil.Process(processes[part]["pid"]).cpu_times() for part in PARTS}
+    return {part: each.user + each.system for part, each in times.items()}
+
+
+def wait_for_rest(state: Path) -> None:
+    """Return when no consumer has anything left, twice in a row."""
+    endpoints, still = seen(state)["endpoints"], 0
+    with httpx.Client(transport=httpx.HTTPTransport(), timeout=30) as client:
+        while still < 2:
+            healths = [client.get(f"{endpoints[name]}/health").json() for name in CONSUMERS]
+            busy = any(each["open"] or any(each["lag"].values()) for each in healths)
+            still = 0 if busy else still + 1
+            time.sleep(0.2)
+
+
+@contextmanager
+def watching(state: Path, watchers: int, ticks: Ticks) -> Iterator[None]:
+    """Keep so many streams open."""
+    url, ended = f"{seen(state)['endpoints']['portal']}/stream", threading.Event()
+    with ExitStack() as stack:
+        for _ in range(watchers):
+            thread = threading.Thread(target=ticks.follow, args=(url, ended))
+            thread.start()
+            stack.callback(thread.join)
+        stack.callback(ended.set)
+        yield
+
+
+def day(state: Path, number: int, watchers: int, applications: int, ticks: Ticks) -> Day:
+    """Send a day at full speed, and wait until scoring has counted all of it."""
+    before, began = spent(state), time.monotonic()
+    with watching(state, watchers, ticks):
+        seed = str(1_000 + number)
+        paperless("send", "--state", str(state), "--applications", str(applications), "--seed", seed, "--pace", "max")
+        wait_for_rest(state)
+        seconds = time.monotonic() - began
+        after = spent(state)
+    return Day(watchers, seconds, {part: after[part] - before[part] for part in PARTS})
+
+
+def told(days: Sequence[Day], applications: int, processes: dict[str, Any], ticks: Ticks) -> Iterator[str]:
+    """Yield what was measured, line by line."""
+    for each in days:
+        cpu = ", ".join(f"{part} {seconds:.1f} s" for part, seconds in each.cpu_s.items())
+        yield f"{each.watchers:>3} watchers: {applications / each.seconds:,.0f} applications/s; processor: {cpu}"
+    mean = {many: _mean([each.cpu_s["scoring"] for each in days if (each.watchers > 0) == many]) for many in (0, 1)}
+    speed = {many: _mean([1 / each.seconds for each in days if (each.watchers > 0) == many]) for many in (0, 1)}
+    yield f"throughput {100 * (speed[1] / speed[0] - 1):+.1f} %"
+    yield f"scoring's processor time {100 * (mean[1] / mean[0] - 1):+.1f} %"
+    yield f"{ticks.many} ticks, the largest {ticks.largest} bytes"
+    yield ", ".join(f"{part} {processes[part]['peak_rss_bytes'] / 1e6:.0f} MB" for part in PARTS)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def main() -> int:
+    """Measure and print; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tools.watchers", description=str(__doc__))
+    parser.add_argument("--watchers", type=int, default=20, help="live pages open at once (default: 20)")
+    parser.add_argument("--applications", type=int, default=60_000, help="of each day (default: 60,000)")
+    parser.add_argument("--rounds", type=int, default=3, help="days of either kind (default: 3)")
+    given = parser.parse_args()
+    # Nobody, they, they, nobody: what drifts falls on both alike.
+    order = [(number % 4 in {1, 2}) * given.watchers for number in range(2 * given.rounds)]
+    ticks = Ticks()
+    with system() as state:
+        # The first day also warms up.
+        day(state, 0, 0, max(1, given.applications // 10), ticks)
+        days = [day(state, at, many, given.applications, ticks) for at, many in enumerate(order, start=1)]
+        print("\n".join(told(days, given.applications, seen(state)["processes"], ticks)))
+    return 0
+
+
+if __name__ == "__main__":
+    run(main)
