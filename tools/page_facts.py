@@ -45,8 +45,9 @@ def _provinces(known: Domain) -> Iterator[dict[str, Any]]:
         yield {
             "code": each.code,
             "h": each.h_code,
+            # A name is a name, in every language, as `paperless rates` writes it.
             "vi": each.name_vi,
-            "en": each.name_en,
+            "en": each.name_vi,
             "row": each.tile_row,
             "col": each.tile_col,
             # Where an application is filed that the page's user moves here.

@@ -35,7 +35,7 @@ from services.portal.models import Reason
 from services.portal.outbox import Outbox
 from services.portal.pages import Pages, Streams
 from services.portal.parts import Part, PartsOfSystem
-from services.portal.passing import install_page, page_files, page_routes
+from services.portal.passing import install_page, page_files, page_routes, pages_of_apis
 from services.portal.problems import install
 from services.portal.rate import FilingRate
 from services.portal.recent import Reader
@@ -92,6 +92,7 @@ def create_app(settings: PortalSettings, parts: Parts, metrics: Metrics, applica
     app.include_router(asking_routes(pages, streams), **guarded(tokens))
     app.include_router(operations(parts.why_unready, metrics), responses=problems(*HOST_REFUSALS))
     system = parts.system or PartsOfSystem.nowhere()
+    app.include_router(pages_of_apis(system, shown=not tokens))
     app.include_router(page_routes(system, Live(system, settings.watchers, parts.stopping)))
     install_page(app, page)
     app.add_middleware(FilingRate, per_minute=settings.filings_per_minute)

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, StreamingResponse
 
 from runtime.http_body import read_body
 from runtime.problems import problem
+from services.portal.api_pages import api_pages
 from services.portal.live import Live
 from services.portal.parts import Answer, Part, PartAwayError, PartsOfSystem
 
@@ -32,6 +33,8 @@ PASSED_ON: Final = frozenset({"rates", "why", "applications", "publications", "i
 QUESTIONS: Final = frozenset(
     {("GET", "levers"), ("GET", "answer"), ("GET", "target"), ("GET", "uncertainty"), ("POST", "play")}
 )
+# Paths of the mock's control API that have a route below.
+CONTROL: Final = frozenset({"/plans", "/plan", "/plan/reset"})
 MAX_PLAN_BYTES: Final = 64 * 1024
 
 
@@ -98,6 +101,12 @@ async def _planned(planner: Part, method: str, question: str, query: str) -> Res
         known = ", ".join(sorted(" ".join(each) for each in QUESTIONS))
         raise HTTPException(404, f"{method} /planner/{question}: the page asks for {known}")
     return passed(planner.name, await planner.ask(method, f"/{question}", query=query))
+
+
+def pages_of_apis(parts: PartsOfSystem, *, shown: bool) -> APIRouter:
+    """Return the pages of the APIs behind the page; they come before `page_routes`, which know any table's name."""
+    tables = (parts.scoring, lambda path: path.split("/")[1] in PASSED_ON)
+    return api_pages({"scoring": tables, "mock": (parts.mock, CONTROL.__contains__)}, shown=shown)
 
 
 def install_page(app: FastAPI, contents: Mapping[str, tuple[bytes, str]]) -> None:

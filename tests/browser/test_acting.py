@@ -73,8 +73,8 @@ def test_a_state_that_was_changed_elsewhere_is_shown(open_page: OpenPage, system
 def test_a_province_is_cut_off(open_page: OpenPage, plan):
     page = open_page("?lang=en&view=faults")
     page.locator("#cut-off").select_option("79")
-    page.get_by_role("group", name="Ho Chi Minh").get_by_role("button", name="90 %").click()
-    expect(page.locator("#in-force")).to_contain_text("Ho Chi Minh: 90 %")
+    page.get_by_role("group", name="Hồ Chí Minh").get_by_role("button", name="90 %").click()
+    expect(page.locator("#in-force")).to_contain_text("Hồ Chí Minh: 90 %")
     [override] = plan()["plan"]["overrides"]
     assert override == {
         "match": {"database": None, "province": "79", "citizen": None},

@@ -5,6 +5,7 @@ import random
 import re
 from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import expect
 
@@ -44,7 +45,7 @@ def test_the_live_view_says_what_paperless_rates_says(open_page: OpenPage, syste
     expected = [
         [
             str(row["rank"] or "–"),
-            row[f"name_{lang}"],
+            row["name_vi"],
             share(row["rates"]["d1"]),
             "",
             interval(row["rates"]["d1"]),
@@ -101,7 +102,7 @@ def test_the_map_shows_the_chosen_figure_with_a_twin_in_words(open_page: OpenPag
     page.wait_for_selector(".tile .value:not(:text('–'))")
     value = shown(tile.locator(".value").text_content()).removesuffix(" %")
     label = shown(tile.get_attribute("aria-label"))
-    assert label.startswith("Ho Chi Minh: ")
+    assert label.startswith("Hồ Chí Minh: ")
     assert abs(float(label.split(": ")[1].split(" %")[0].split()[-1]) - float(value)) <= 0.05
 
 
@@ -193,6 +194,34 @@ def test_without_a_planner_the_reasons_can_still_be_asked(open_page: OpenPage):
     expect(page.locator(".notice .bad")).to_have_text("the planner: the portal was not told where it is")
     page.locator(".notice a").click()
     page.locator("#then").wait_for()
+
+
+def test_a_month_stands_as_it_was_published_with_its_restatement(open_page: OpenPage, system: RunningSystem):
+    with httpx.Client(transport=httpx.HTTPTransport()) as client:
+        rates = client.get(f"{system.endpoints['scoring_api']}/rates/79").json()
+    month = rates["by_month"][0]["key"]
+    system.command("publish", "--month", month)
+    page = open_page("?lang=en&province=79", width=1400)
+    row = page.locator(f"tr[data-key='{month}']")
+    expect(row.locator("td").last).to_have_text("unchanged")
+    figures = [shown(cell) for cell in row.locator("td").all_text_contents()]
+    assert figures[1] == figures[4]
+
+    def later(route: Any) -> None:
+        told = route.fetch().json()
+        counts = {"applications": 100, "end_to_end": 20, "online": 90, "on_time": 99}
+        change = {
+            "province": "79",
+            "published": counts,
+            "restated": {**counts, "applications": 110},
+            "d1_points": -1.82,
+        }
+        route.fulfill(json={**told, "restatements": [change]})
+
+    page.route("**/scoring/publications/*", later)
+    page.reload()
+    expect(row.locator("td").last).to_have_text("−1.82 points; +10 applications")
+    assert shown(row.locator("td").nth(4).text_content()) == "20.00 %"
 
 
 def test_a_link_restores_what_was_lifted_and_the_smallest_set_reaches_the_goal(open_page: OpenPage):

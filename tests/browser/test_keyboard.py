@@ -18,11 +18,11 @@ def test_the_map_is_one_stop_with_arrows_inside_and_enter_opens_a_province(open_
     page.wait_for_selector(".tile .value:not(:text('–'))")
     assert page.locator(".tile[tabindex='0']").count() == 1
     page.locator(".tile[tabindex='0']").focus()
-    for key, name in (("ArrowUp", "Phu Tho"), ("ArrowLeft", "Son La"), ("ArrowDown", "Ha Noi")):
+    for key, name in (("ArrowUp", "Phú Thọ"), ("ArrowLeft", "Sơn La"), ("ArrowDown", "Hà Nội")):
         page.keyboard.press(key)
         assert page.evaluate("document.activeElement.querySelector('.name').textContent") == name
     page.keyboard.press("Enter")
-    page.wait_for_selector("h1:text('Ha Noi')")
+    page.wait_for_selector("h1:text('Hà Nội')")
     assert "province=01" in page.url
     page.go_back()
     page.wait_for_selector(".map")

@@ -10,7 +10,7 @@ from tests.browser.conftest import OpenPage
 
 VIEWS = {
     "live": ("", "Trực tiếp", "Live"),
-    "province": ("&province=79", "Hồ Chí Minh", "Ho Chi Minh"),
+    "province": ("&province=79", "Hồ Chí Minh", "Hồ Chí Minh"),
     "whatif": ("&view=whatif&set=fee_online:0.5,presence_lifted:1&province=12&band=1", "Nếu… thì", "What if"),
     "reasons": ("&view=whatif&lift=filed_in_person", "Nếu… thì", "What if"),
     "file": ("&view=file", "Nộp thử một hồ sơ", "File one application"),

@@ -150,6 +150,30 @@ async def test_what_if_is_asked_of_the_planner(portal, world):
     assert "the page asks for" in problem(await portal.get("/planner/metrics"), 404)
 
 
+@pytest.mark.parametrize(
+    ("name", "there", "not_there"), [("scoring", "/rates", "/reading"), ("mock", "/plan", "/plan/schema")]
+)
+async def test_the_apis_behind_have_pages_of_what_is_passed_on(portal, world, name, there, not_there):
+    world.decide(1)
+    document = (await portal.get(f"/{name}/openapi.json")).json()
+    assert document["servers"] == [{"url": f"/{name}"}]
+    assert there in document["paths"]
+    assert not_there not in document["paths"]
+    for path in document["paths"]:
+        assert (await portal.get(f"/{name}{path}")).status_code != 404 or "{" in path
+    page = (await portal.get(f"/{name}/docs")).text
+    assert f"/{name}/openapi.json" in page
+    assert "://" not in page.replace("http://www.w3.org", "")
+
+
+async def test_where_tokens_are_asked_for_no_page_asks_without_them(world):
+    app = portal_on(FakeLog(), None, world.parts, tokens="a-token-of-the-operator")
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost:8100") as portal:
+        portal.headers["authorization"] = "Bearer a-token-of-the-operator"
+        problem(await portal.get("/scoring/docs"), 404)
+        assert (await portal.get("/scoring/openapi.json")).status_code == 200
+
+
 async def test_the_fault_plan_is_read_changed_and_reset(portal, world):
     changed = await portal.patch("/mock/plan", json={"unreachable": {"dat_dai": 0.5}})
     assert changed.json()["plan"]["unreachable"] == {"dat_dai": 0.5}

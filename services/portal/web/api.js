@@ -16,7 +16,10 @@ export const token = {
   wanted: false,
   get: () => sessionStorage.getItem(TOKEN),
   /** @param {string} value */
-  set(value) { sessionStorage.setItem(TOKEN, value); token.wanted = false; },
+  set(value) {
+    sessionStorage.setItem(TOKEN, value);
+    token.wanted = false;
+  },
 };
 
 /** @param {string} path @param {RequestInit} [options] */
@@ -36,13 +39,26 @@ async function asked(path, options = {}) {
   return answer;
 }
 
-/** @param {string} path @param {{method?: string, body?: any, headers?: Record<string, string>}} [options] @returns {Promise<any>} */
+/**
+ * @param {string} path
+ * @param {{method?: string, body?: any, headers?: Record<string, string>}} [options]
+ * @returns {Promise<any>}
+ */
 export async function json(path, { method = "GET", body, headers = {} } = {}) {
-  const answer = await asked(path, { method, headers: body === undefined ? headers : { "content-type": "application/json", ...headers }, body: body === undefined ? undefined : JSON.stringify(body) });
+  const answer = await asked(path, {
+    method,
+    headers: body === undefined ? headers : { "content-type": "application/json", ...headers },
+    body: body === undefined ? undefined : JSON.stringify(body),
+  });
   return answer.json();
 }
 
-/** What is answered, and with which status: 202 says that an answer is being worked on. @param {string} path @param {string} [method] @returns {Promise<[number, any]>} */
+/**
+ * What is answered, and with which status: 202 says that an answer is being worked on.
+ * @param {string} path
+ * @param {string} [method]
+ * @returns {Promise<[number, any]>}
+ */
 export async function outcome(path, method = "GET") {
   const answer = await asked(path, { method });
   return [answer.status, await answer.json()];
@@ -60,7 +76,10 @@ export async function save(path, name) {
 
 /**
  * Read server-sent events until the stream ends; `EventSource` could send no token.
- * @param {string} path @param {(name: string, data: any) => void} heard @param {AbortSignal} signal @param {() => void} [alive]
+ * @param {string} path
+ * @param {(name: string, data: any) => void} heard
+ * @param {AbortSignal} signal
+ * @param {() => void} [alive]
  */
 export async function listen(path, heard, signal, alive = () => {}) {
   const answer = await asked(path, { signal, headers: { accept: "text/event-stream" } });
@@ -75,7 +94,12 @@ export async function listen(path, heard, signal, alive = () => {}) {
     const events = text.split("\n\n");
     text = events.pop() ?? "";
     for (const each of events) {
-      const fields = Object.fromEntries(each.split("\n").filter((line) => line.includes(": ")).map((line) => [line.slice(0, line.indexOf(": ")), line.slice(line.indexOf(": ") + 2)]));
+      const fields = Object.fromEntries(
+        each
+          .split("\n")
+          .filter((line) => line.includes(": "))
+          .map((line) => [line.slice(0, line.indexOf(": ")), line.slice(line.indexOf(": ") + 2)]),
+      );
       if (fields.data) heard(fields.event ?? "message", JSON.parse(fields.data));
     }
   }

@@ -8,7 +8,7 @@ import { t } from "./texts.js";
 import { data } from "./data.js";
 import { faults, readPlan } from "./faults.js";
 import { file } from "./file.js";
-import { live } from "./live.js";
+import { live, publishedMonths } from "./live.js";
 import { letGo } from "./planner.js";
 import { whatif } from "./whatif.js";
 
@@ -19,40 +19,136 @@ const dark = matchMedia("(prefers-color-scheme: dark)");
 /** The addresses of tables that this view asks for. @returns {Set<string>} */
 function shown() {
   const { view, province, by, ask } = state();
-  if (view === "live") return new Set(province ? [`/scoring/rates/${province}`, `/scoring/why?province=${province}`] : [`/scoring/rates?authority=${by}`, `/scoring/why?authority=${by}`]);
+  if (view === "live")
+    return new Set(
+      province
+        ? [`/scoring/rates/${province}`, `/scoring/why?province=${province}`, ...publishedMonths()]
+        : [`/scoring/rates?authority=${by}`, `/scoring/why?authority=${by}`],
+    );
   if (view === "whatif" && ask === "measures") return new Set();
-  if (view === "whatif") return new Set([`/scoring/why/sets?${province ? `province=${province}` : "authority=province"}`]);
+  if (view === "whatif")
+    return new Set([`/scoring/why/sets?${province ? `province=${province}` : "authority=province"}`]);
   return new Set(["/scoring/rates?authority=province"]);
 }
 
 function page() {
   const { view, lang, theme } = state();
   const isDark = theme === "dark" || (theme === "auto" && dark.matches);
-  return h("div", { id: "page" },
+  return h(
+    "div",
+    { id: "page" },
     h("a", { class: "skip", href: "#main" }, t("skip")),
-    h("header", {},
+    h(
+      "header",
+      {},
       h("p", { class: "title" }, h("strong", {}, t("title")), h("span", {}, ` – ${t("subtitle")}`)),
-      h("nav", { "aria-label": t("nav.label") }, Object.keys(VIEWS).map((name) => h("a", { href: address({ view: name === "live" ? null : name, province: null, lift: null, ask: null, set: null, band: null }), "aria-current": name === view ? "page" : null }, t(`nav.${name}`)))),
-      h("div", { class: "buttons" },
-        h("a", { class: "button", href: address({ lang: lang === "vi" ? "en" : "vi" }), lang: lang === "vi" ? "en" : "vi", hreflang: lang === "vi" ? "en" : "vi" }, lang === "vi" ? "English" : "Tiếng Việt"),
-        h("a", { class: "button", href: address({ theme: isDark ? "light" : "dark" }) }, t(isDark ? "theme.light" : "theme.dark")),
-        h("button", { type: "button", onclick: () => pause(!store.paused) }, t(store.paused ? "resume" : "pause"))),
-      h("p", { class: "honest" }, t("honest"), h("a", { href: address({ view: "data", province: null }) }, t("honest.link"))),
-      streamState()),
-    h("main", { id: "main", tabindex: -1, "data-key": `${view}` }, token.wanted ? askToken() : store.facts ? VIEWS[view in VIEWS ? view : "live"]() : h("p", { class: "muted" }, t("loading"))));
+      h(
+        "nav",
+        { "aria-label": t("nav.label") },
+        Object.keys(VIEWS).map((name) =>
+          h(
+            "a",
+            {
+              href: address({
+                view: name === "live" ? null : name,
+                province: null,
+                lift: null,
+                ask: null,
+                set: null,
+                band: null,
+              }),
+              "aria-current": name === view ? "page" : null,
+            },
+            t(`nav.${name}`),
+          ),
+        ),
+      ),
+      h(
+        "div",
+        { class: "buttons" },
+        h(
+          "a",
+          {
+            class: "button",
+            href: address({ lang: lang === "vi" ? "en" : "vi" }),
+            lang: lang === "vi" ? "en" : "vi",
+            hreflang: lang === "vi" ? "en" : "vi",
+          },
+          lang === "vi" ? "English" : "Tiếng Việt",
+        ),
+        h(
+          "a",
+          { class: "button", href: address({ theme: isDark ? "light" : "dark" }) },
+          t(isDark ? "theme.light" : "theme.dark"),
+        ),
+        h("button", { type: "button", onclick: () => pause(!store.paused) }, t(store.paused ? "resume" : "pause")),
+      ),
+      h(
+        "p",
+        { class: "honest" },
+        t("honest"),
+        h("a", { href: address({ view: "data", province: null }) }, t("honest.link")),
+      ),
+      streamState(),
+    ),
+    h(
+      "main",
+      { id: "main", tabindex: -1, "data-key": `${view}` },
+      token.wanted
+        ? askToken()
+        : store.facts
+          ? VIEWS[view in VIEWS ? view : "live"]()
+          : h("p", { class: "muted" }, t("loading")),
+    ),
+  );
 }
 
 function streamState() {
-  const { lang } = state(), { tick } = store;
-  const key = store.paused ? "stream.paused" : store.connected ? "stream.on" : store.ended ? "stream.ended" : tick ? "stream.off" : "loading";
+  const { lang } = state(),
+    { tick } = store;
+  const key = store.paused
+    ? "stream.paused"
+    : store.connected
+      ? "stream.on"
+      : store.ended
+        ? "stream.ended"
+        : tick
+          ? "stream.off"
+          : "loading";
   const trouble = [...(tick?.trouble ?? []), ...(tick?.flow.away ?? [])];
-  return h("p", { class: `stream${store.connected && !store.paused ? "" : " still"}` }, h("span", { class: "dot", "aria-hidden": "true" }), t(key), store.connected && tick ? ` · ${t("asof").toLowerCase()} ${clock(tick.at, lang)} · ${t("stream.state")}` : "",
-    trouble.length > 0 && h("span", { class: "bad" }, ` · ${t("trouble")}${trouble.join(", ")}`));
+  return h(
+    "p",
+    { class: `stream${store.connected && !store.paused ? "" : " still"}` },
+    h("span", { class: "dot", "aria-hidden": "true" }),
+    t(key),
+    store.connected && tick ? ` · ${t("asof").toLowerCase()} ${clock(tick.at, lang)} · ${t("stream.state")}` : "",
+    trouble.length > 0 && h("span", { class: "bad" }, ` · ${t("trouble")}${trouble.join(", ")}`),
+  );
 }
 
 function askToken() {
-  return h("form", { class: "notice", onsubmit: (/** @type {any} */ event) => { event.preventDefault(); token.set(new FormData(event.target).get("token")?.toString() ?? ""); void follow(); render(); } },
-    h("p", {}, t("token.ask")), h("label", {}, t("token.label"), " ", h("input", { name: "token", type: "password", autocomplete: "off", required: true })), " ", h("button", {}, t("token.send")));
+  return h(
+    "form",
+    {
+      class: "notice",
+      onsubmit: (/** @type {any} */ event) => {
+        event.preventDefault();
+        token.set(new FormData(event.target).get("token")?.toString() ?? "");
+        void follow();
+        render();
+      },
+    },
+    h("p", {}, t("token.ask")),
+    h(
+      "label",
+      {},
+      t("token.label"),
+      " ",
+      h("input", { name: "token", type: "password", autocomplete: "off", required: true }),
+    ),
+    " ",
+    h("button", {}, t("token.send")),
+  );
 }
 
 let waiting = false;
@@ -62,7 +158,8 @@ export function render() {
   waiting = true;
   requestAnimationFrame(() => {
     waiting = false;
-    const { lang, theme, view } = state(), root = document.documentElement;
+    const { lang, theme, view } = state(),
+      root = document.documentElement;
     root.lang = lang;
     theme === "auto" ? root.removeAttribute("data-theme") : root.setAttribute("data-theme", theme);
     document.title = `${t(`nav.${view in VIEWS ? view : "live"}`)} · ${t("title")}`;
@@ -74,7 +171,11 @@ export function render() {
 store.changed = render;
 store.onMoved = () => refreshShown(shown());
 store.onPlan = () => void readPlan();
-onMove(() => { letGo(); announce(t(`nav.${state().view in VIEWS ? state().view : "live"}`)); render(); });
+onMove(() => {
+  letGo();
+  announce(t(`nav.${state().view in VIEWS ? state().view : "live"}`));
+  render();
+});
 dark.addEventListener("change", render);
 addEventListener("resize", render);
 addEventListener("unhandledrejection", (event) => console.error(event.reason));

@@ -4,6 +4,11 @@
 const SVG = "http://www.w3.org/2000/svg";
 const HANDLERS = /** @type {const} */ (["onclick", "oninput", "onchange", "onkeydown", "onsubmit", "ontoggle"]);
 
+/** By property: the policy of this page refuses style attributes. @param {HTMLElement} element @param {Props} style */
+function styled(element, style) {
+  for (const [key, each] of Object.entries(style)) element.style.setProperty(key, String(each));
+}
+
 /**
  * @param {Element} element
  * @param {Props} props attributes; `on…` are handlers, `style` an object of properties, false and null leave out
@@ -13,8 +18,7 @@ function filled(element, props, children) {
   for (const [name, value] of Object.entries(props)) {
     if (value === false || value === null || value === undefined) continue;
     if (name.startsWith("on")) /** @type {any} */ (element)[name] = value;
-    // By property: the policy of this page refuses style attributes.
-    else if (name === "style") for (const [key, each] of Object.entries(value)) /** @type {HTMLElement} */ (element).style.setProperty(key, String(each));
+    else if (name === "style") styled(/** @type {HTMLElement} */ (element), value);
     else element.setAttribute(name, value === true ? "" : String(value));
   }
   for (const child of children.flat(Infinity)) {
@@ -25,10 +29,12 @@ function filled(element, props, children) {
 }
 
 /** @param {string} tag @param {Props} [props] @param {...any} children @returns {HTMLElement} */
-export const h = (tag, props = {}, ...children) => /** @type {HTMLElement} */ (filled(document.createElement(tag), props, children));
+export const h = (tag, props = {}, ...children) =>
+  /** @type {HTMLElement} */ (filled(document.createElement(tag), props, children));
 
 /** @param {string} tag @param {Props} [props] @param {...any} children @returns {SVGElement} */
-export const s = (tag, props = {}, ...children) => /** @type {SVGElement} */ (filled(document.createElementNS(SVG, tag), props, children));
+export const s = (tag, props = {}, ...children) =>
+  /** @type {SVGElement} */ (filled(document.createElementNS(SVG, tag), props, children));
 
 /** @param {Node} node */
 const keyOf = (node) => (node instanceof Element ? node.getAttribute("data-key") : null);
@@ -47,11 +53,13 @@ export function morph(from, to) {
 /** @param {any} from @param {any} to */
 function morphElement(from, to) {
   for (const { name } of [...from.attributes]) {
-    if (!to.hasAttribute(name) && name !== "style" && !(name === "open" && from.localName === "details")) from.removeAttribute(name);
+    if (!to.hasAttribute(name) && name !== "style" && !(name === "open" && from.localName === "details"))
+      from.removeAttribute(name);
   }
   for (const { name, value } of to.attributes) {
-    if (name === "style") { if (from.style.cssText !== to.style.cssText) from.style.cssText = to.style.cssText; }
-    else if (from.getAttribute(name) !== value) from.setAttribute(name, value);
+    if (name === "style") {
+      if (from.style.cssText !== to.style.cssText) from.style.cssText = to.style.cssText;
+    } else if (from.getAttribute(name) !== value) from.setAttribute(name, value);
   }
   for (const name of HANDLERS) if (from[name] !== to[name]) from[name] = to[name];
   // A slider is never ahead of what is shown; a text that is being typed is.
@@ -70,14 +78,22 @@ function morphChildren(from, to) {
   for (const wanted of [...to.childNodes]) {
     const key = keyOf(wanted);
     const same = key ? keyed.get(key) : at && !keyOf(at) && at.nodeName === wanted.nodeName ? at : null;
-    if (!same) { from.insertBefore(wanted, at); continue; }
+    if (!same) {
+      from.insertBefore(wanted, at);
+      continue;
+    }
     if (same === at) at = at.nextSibling;
     else from.insertBefore(same, at);
-    if (same.nodeType === Node.TEXT_NODE) { if (same.nodeValue !== wanted.nodeValue) same.nodeValue = wanted.nodeValue; }
-    else if (same.nodeName === wanted.nodeName) morphElement(same, wanted);
+    if (same.nodeType === Node.TEXT_NODE) {
+      if (same.nodeValue !== wanted.nodeValue) same.nodeValue = wanted.nodeValue;
+    } else if (same.nodeName === wanted.nodeName) morphElement(same, wanted);
     else from.replaceChild(wanted, same);
   }
-  while (at) { const next = at.nextSibling; from.removeChild(at); at = next; }
+  while (at) {
+    const next = at.nextSibling;
+    from.removeChild(at);
+    at = next;
+  }
 }
 
 /** Say something to who does not see the page. @param {string} text */

@@ -12,7 +12,8 @@ export function fixed(value, digits) {
   const eighths = value * 2 ** (digits + 1);
   // Only such fractions lie exactly between two decimals.
   if (!Number.isInteger(eighths) || eighths % 2 === 0) return value.toFixed(digits);
-  const scaled = value * 10 ** digits, below = Math.floor(scaled);
+  const scaled = value * 10 ** digits,
+    below = Math.floor(scaled);
   if (scaled - below !== 0.5) return value.toFixed(digits);
   return ((below % 2 === 0 ? below : below + 1) / 10 ** digits).toFixed(digits);
 }
@@ -25,7 +26,8 @@ export function number(value, lang, digits = 0) {
 }
 
 /** @param {number | null} share @param {Lang} lang @param {number} [digits] */
-export const percent = (share, lang, digits = 2) => (share === null ? NONE : `${number(100 * share, lang, digits)}\u00a0%`);
+export const percent = (share, lang, digits = 2) =>
+  share === null ? NONE : `${number(100 * share, lang, digits)}\u00a0%`;
 
 /** A rate as two integers. @param {number[]} pair @param {Lang} lang */
 export const rate = ([numerator, denominator], lang) => percent(denominator ? numerator / denominator : null, lang);
@@ -35,7 +37,8 @@ export const rate = ([numerator, denominator], lang) => percent(denominator ? nu
  * @param {number} numerator @param {number} denominator @returns {[number, number]}
  */
 export function wilson(numerator, denominator) {
-  const share = numerator / denominator, scale = 1 + (Z_95 * Z_95) / denominator;
+  const share = numerator / denominator,
+    scale = 1 + (Z_95 * Z_95) / denominator;
   const centre = (share + (Z_95 * Z_95) / (2 * denominator)) / scale;
   const half = (Z_95 / scale) * Math.sqrt((share * (1 - share)) / denominator + (Z_95 / (2 * denominator)) ** 2);
   return [Number(fixed(Math.max(centre - half, 0), 6)), Number(fixed(Math.min(centre + half, 1), 6))];
@@ -50,15 +53,26 @@ export function interval([numerator, denominator], lang) {
 
 /** @param {number} epochS @param {Lang} lang */
 export const clock = (epochS, lang) =>
-  new Intl.DateTimeFormat(lang === "vi" ? "vi-VN" : "en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" }).format(epochS * 1000);
+  new Intl.DateTimeFormat(lang === "vi" ? "vi-VN" : "en-GB", {
+    hour: "2-digit",
+    minute: "2-digit",
+    second: "2-digit",
+  }).format(epochS * 1000);
 
 /** @param {string} iso @param {Lang} lang */
 export const day = (iso, lang) =>
-  new Intl.DateTimeFormat(lang === "vi" ? "vi-VN" : "en-GB", { dateStyle: "medium", timeZone: "Asia/Ho_Chi_Minh" }).format(new Date(iso));
+  new Intl.DateTimeFormat(lang === "vi" ? "vi-VN" : "en-GB", {
+    dateStyle: "medium",
+    timeZone: "Asia/Ho_Chi_Minh",
+  }).format(new Date(iso));
 
 /** @param {string} iso @param {Lang} lang */
 export const moment = (iso, lang) =>
-  new Intl.DateTimeFormat(lang === "vi" ? "vi-VN" : "en-GB", { dateStyle: "medium", timeStyle: "short", timeZone: "Asia/Ho_Chi_Minh" }).format(new Date(iso));
+  new Intl.DateTimeFormat(lang === "vi" ? "vi-VN" : "en-GB", {
+    dateStyle: "medium",
+    timeStyle: "short",
+    timeZone: "Asia/Ho_Chi_Minh",
+  }).format(new Date(iso));
 
 /** @param {Lang} lang @returns {(one: string, other: string) => number} */
 export const collator = (lang) => new Intl.Collator(lang === "vi" ? "vi" : "en").compare;

@@ -18,7 +18,12 @@ const SETTLED_MS = 300;
 /** @type {Map<string, Told>} by address */
 const known = new Map();
 
-/** The planner's answer to a question that is asked once. @param {string} path @param {string} [method] @returns {Told} */
+/**
+ * The planner's answer to a question that is asked once.
+ * @param {string} path
+ * @param {string} [method]
+ * @returns {Told}
+ */
 export function told(path, method = "GET") {
   const found = known.get(path);
   if (found) return found;
@@ -34,7 +39,10 @@ async function ask(path, entry, method) {
   for (;;) {
     try {
       const [status, body] = await outcome(path, method);
-      if (status === 200) { entry.value = body; break; }
+      if (status === 200) {
+        entry.value = body;
+        break;
+      }
       entry.since = body.since_s;
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
@@ -83,7 +91,8 @@ function settle() {
 let unsaid = false;
 /** Say what the levers come to, once they rest and it is known. */
 function say() {
-  const { lang, by } = state(), d1 = latest.value?.rates[by].d1;
+  const { lang, by } = state(),
+    d1 = latest.value?.rates[by].d1;
   if (!unsaid || moving || latest.path !== answerPath() || d1 === undefined) return;
   unsaid = false;
   announce(`${t("whatif.then.measures")}: ${percent(d1, lang)}`);
@@ -91,7 +100,8 @@ function say() {
 
 /** The question of now, below a path of the planner. @param {string} path @param {Record<string, number>} levers */
 export function question(path, levers) {
-  const { province, by } = state(), query = new URLSearchParams({ by });
+  const { province, by } = state(),
+    query = new URLSearchParams({ by });
   if (province) query.set("province", province);
   for (const [name, value] of Object.entries(levers)) if (value) query.append("lever", `${name}=${value}`);
   return `/planner/${path}?${query}`;
@@ -103,7 +113,10 @@ const answerPath = () => question("answer", setting());
 let latest = { path: "" };
 let asking = false;
 
-/** The latest answer to how the levers stand, and whether a newer one is on its way. @returns {Told & {late: boolean}} */
+/**
+ * The latest answer to how the levers stand, and whether a newer one is on its way.
+ * @returns {Told & {late: boolean}}
+ */
 export function latestAnswer() {
   const late = latest.path !== answerPath();
   if (late && !asking) void follow();
@@ -115,16 +128,27 @@ async function follow() {
   asking = true;
   try {
     while (latest.path !== answerPath() && state().view === "whatif") {
-      const path = answerPath(), [status, body] = await outcome(path);
-      if (status === 200) { latest = { path, value: body }; say(); }
-      else { latest = { path: "", since: body.since_s }; await new Promise((resolve) => setTimeout(resolve, AGAIN_MS)); }
+      const path = answerPath(),
+        [status, body] = await outcome(path);
+      if (status === 200) {
+        latest = { path, value: body };
+        say();
+      } else {
+        latest = { path: "", since: body.since_s };
+        await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+      }
       store.changed();
     }
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     const path = answerPath();
     latest = { path, refused: error.status ? error.message : t("away") };
-    setTimeout(() => { if (latest.path === path) { latest = { path: "" }; store.changed(); } }, 5000);
+    setTimeout(() => {
+      if (latest.path === path) {
+        latest = { path: "" };
+        store.changed();
+      }
+    }, 5000);
     store.changed();
   } finally {
     asking = false;

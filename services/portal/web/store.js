@@ -5,7 +5,10 @@ import { state } from "./state.js";
 import { t } from "./texts.js";
 
 /** @typedef {{key: string, rank: number | null, n: number, rates: Record<string, number[]>}} Row */
-/** @typedef {{at: number, per_s: number, flow: {open: number, lag: number, overruled: number, dead_letters: number, away: string[]}, plan: string, changed_by_hand: number, trouble: string[], country: number | null}} Tick */
+/**
+ * @typedef {{at: number, per_s: number, flow: {open: number, lag: number, overruled: number, dead_letters: number,
+ * away: string[]}, plan: string, changed_by_hand: number, trouble: string[], country: number | null}} Tick
+ */
 
 // What else is in a tick moves every second; these are sums over all cells.
 const TABLES_EVERY_MS = 5000;
@@ -35,14 +38,20 @@ const OF_SOME = ["d2", "paperless", "components_by_data", "papers_asked_although
 /** @param {any[]} values @returns {Row} */
 function unpacked([key, rank, n, ...rest]) {
   const rates = Object.fromEntries(OF_ALL.map((name, at) => [name, [rest[at], n]]));
-  OF_SOME.forEach((name, at) => { rates[name] = [rest[OF_ALL.length + 2 * at], rest[OF_ALL.length + 2 * at + 1]]; });
+  OF_SOME.forEach((name, at) => {
+    rates[name] = [rest[OF_ALL.length + 2 * at], rest[OF_ALL.length + 2 * at + 1]];
+  });
   return { key, rank, n, rates };
 }
 
 /** A row of the scoring API's tables in the same form. @param {any} row @returns {Row} */
 export const rowOf = (row) => ({
-  key: row.key, rank: row.rank, n: row.applications,
-  rates: Object.fromEntries(Object.entries(row.rates).map(([name, each]) => [name, [each.numerator, each.denominator]])),
+  key: row.key,
+  rank: row.rank,
+  n: row.applications,
+  rates: Object.fromEntries(
+    Object.entries(row.rates).map(([name, each]) => [name, [each.numerator, each.denominator]]),
+  ),
 });
 
 /** @type {Map<string, number>} when each table was last asked for */
@@ -60,7 +69,13 @@ export function table(path) {
 async function refresh(path) {
   const since = performance.now() - (askedAt.get(path) ?? -Infinity);
   if (since < TABLES_EVERY_MS) {
-    if (!stale.has(path)) { stale.add(path); setTimeout(() => { stale.delete(path); void refresh(path); }, TABLES_EVERY_MS - since); }
+    if (!stale.has(path)) {
+      stale.add(path);
+      setTimeout(() => {
+        stale.delete(path);
+        void refresh(path);
+      }, TABLES_EVERY_MS - since);
+    }
     return;
   }
   askedAt.set(path, performance.now());
@@ -70,14 +85,17 @@ async function refresh(path) {
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     store.refused.set(path, error.status ? error.message : t("away"));
-    setTimeout(() => { if (!store.tables.has(path)) void refresh(path); }, TABLES_EVERY_MS);
+    setTimeout(() => {
+      if (!store.tables.has(path)) void refresh(path);
+    }, TABLES_EVERY_MS);
   }
   store.changed();
 }
 
 /** Ask again for what the view shows, now that something moved. @param {Set<string>} shown */
 export function refreshShown(shown) {
-  for (const path of store.tables.keys()) shown.has(path) ? void refresh(path) : (store.tables.delete(path), askedAt.delete(path));
+  for (const path of store.tables.keys())
+    shown.has(path) ? void refresh(path) : (store.tables.delete(path), askedAt.delete(path));
 }
 
 /** @param {any} tick */
@@ -93,7 +111,11 @@ function heard(tick) {
   }
   if (moved) store.onMoved();
   if (changes !== tick.changed_by_hand) {
-    if (changes !== null) { announce(t("faults.changed")); void readHistory(); store.onPlan(); }
+    if (changes !== null) {
+      announce(t("faults.changed"));
+      void readHistory();
+      store.onPlan();
+    }
     changes = tick.changed_by_hand;
   }
   store.changed();
@@ -115,23 +137,38 @@ let stream = null;
 /** Follow the system: again after a pause when the stream is cut, not while the page is hidden or halted. */
 export async function follow() {
   if (stream || store.paused || document.hidden) return;
-  const mine = stream = new AbortController();
+  const mine = (stream = new AbortController());
   let lastHeard = performance.now();
-  const watch = setInterval(() => { if (performance.now() - lastHeard > SILENT_MS) mine.abort(); }, 1000);
+  const watch = setInterval(() => {
+    if (performance.now() - lastHeard > SILENT_MS) mine.abort();
+  }, 1000);
   try {
     await readHistory();
-    await listen("/stream", (name, data) => {
-      if (name === "end") { store.ended = true; return; }
-      connected(true);
-      heard(data);
-    }, mine.signal, () => { lastHeard = performance.now(); });
+    await listen(
+      "/stream",
+      (name, data) => {
+        if (name === "end") {
+          store.ended = true;
+          return;
+        }
+        connected(true);
+        heard(data);
+      },
+      mine.signal,
+      () => {
+        lastHeard = performance.now();
+      },
+    );
   } catch (error) {
     if (!(error instanceof Refusal) && !(error instanceof DOMException) && !(error instanceof TypeError)) throw error;
   } finally {
     clearInterval(watch);
     if (stream === mine) stream = null;
   }
-  if (store.paused || document.hidden || token.wanted) { store.changed(); return; }
+  if (store.paused || document.hidden || token.wanted) {
+    store.changed();
+    return;
+  }
   connected(false);
   setTimeout(() => void follow(), 2000);
 }
@@ -139,7 +176,10 @@ export async function follow() {
 /** @param {boolean} now */
 function connected(now) {
   if (now) store.ended = false;
-  if (store.connected !== now) { store.connected = now; announce(t(now ? "stream.on" : "stream.off")); }
+  if (store.connected !== now) {
+    store.connected = now;
+    announce(t(now ? "stream.on" : "stream.off"));
+  }
   store.changed();
 }
 
@@ -151,14 +191,17 @@ export function pause(paused) {
   store.changed();
 }
 
-document.addEventListener("visibilitychange", () => { document.hidden ? stream?.abort() : void follow(); });
-
+document.addEventListener("visibilitychange", () => {
+  document.hidden ? stream?.abort() : void follow();
+});
 
 /** Whether a name in both languages is shown in this one. @param {any} named */
 export const nameOf = (named) => named?.[`name_${state().lang}`] ?? named?.[state().lang] ?? "";
 /** @param {string} code */
-export const provinceName = (code) => nameOf(store.facts.provinces.find((/** @type {any} */ each) => each.code === code));
+export const provinceName = (code) =>
+  nameOf(store.facts.provinces.find((/** @type {any} */ each) => each.code === code));
 /** @param {string} slug */
-export const databaseName = (slug) => nameOf(store.facts.databases.find((/** @type {any} */ each) => each.slug === slug)) || slug;
+export const databaseName = (slug) =>
+  nameOf(store.facts.databases.find((/** @type {any} */ each) => each.slug === slug)) || slug;
 /** @param {string} code */
 export const procedureOf = (code) => store.facts.procedures.find((/** @type {any} */ each) => each.code === code);
