@@ -37,7 +37,7 @@ ENDINGS = frozenset({"refused_on_merits", "withdrawn"})
 
 
 class Decision(NamedTuple):
-    """The content of `ApplicationDecided`, field by field in its order."""
+    """The content of `ApplicationDecided`, field by field in its order, and the JSON of its components."""
 
     application_id: str
     revision: int
@@ -57,19 +57,21 @@ class Decision(NamedTuple):
     reasons: tuple[str, ...]
     components: tuple[DecidedComponent, ...]
     index_due_at: datetime
+    components_json: bytes
     parts: tuple[DecidedPart, ...] = ()
 
     def to_json(self) -> bytes:
         """Return the value of its record, byte for byte what `ApplicationDecided` gives."""
         fields = self._asdict()
+        fields["components"] = orjson.Fragment(fields.pop("components_json"))
         if not self.parts:
             del fields["parts"]
         return orjson.dumps(fields)
 
 
 # All of a decision that does not depend on time: the slugs that databases have answered, whether one was looked up in
-# vain, the components, the outcome and its reasons.
-Judgement = tuple[tuple[str, ...], bool, tuple[DecidedComponent, ...], Outcome, tuple[str, ...]]
+# vain, the components and their JSON, the outcome and its reasons.
+Judgement = tuple[tuple[str, ...], bool, tuple[DecidedComponent, ...], bytes, Outcome, tuple[str, ...]]
 Judge = Callable[[Case], tuple[Outcome, tuple[str, ...]]]
 Refuses = Callable[[Channel, int, ServiceLevel], bool]
 Needed = tuple[tuple[str, ApplicantAnswer], ...]
@@ -216,7 +218,7 @@ def decide(facts: SubmissionFacts, answers: Answers, book: RuleBook) -> Decision
     components that were not looked up are ignored. The rules are applied to the world of the day of submission.
     """
     book = book.on(facts.submitted_at)
-    answered, presumed, components, outcome, reasons = _judgement(facts, answers, book)
+    answered, presumed, components, components_json, outcome, reasons = _judgement(facts, answers, book)
     looked_up_at = _looked_up_at(facts, [answers[slug].at for slug in answered], book, presumed=presumed)
     # Who takes a complete dossier back, or is refused on its merits, has had it handled until then.
     handled = facts.ending is not None and not ENDINGS.isdisjoint(reasons)
@@ -244,6 +246,7 @@ def decide(facts: SubmissionFacts, answers: Answers, book: RuleBook) -> Decision
         reasons,
         components,
         index_due_at,
+        components_json,
         parts,
     )
 
@@ -284,7 +287,7 @@ def _judged(facts: SubmissionFacts, answers: Answers, book: RuleBook) -> Judgeme
     if refused:
         facts = facts._replace(ending=None)
     outcome, reasons = book.judge(case_of(facts, procedure, proofs))
-    return tuple(known), len(known) < len(slugs), proofs, outcome, reasons
+    return tuple(known), len(known) < len(slugs), proofs, orjson.dumps(proofs), outcome, reasons
 
 
 def _looked_up_at(facts: SubmissionFacts, answered_at: list[datetime], book: RuleBook, *, presumed: bool) -> datetime:
