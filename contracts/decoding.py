@@ -7,20 +7,24 @@ pydantic would give it: `tests/unit/test_decoding.py` holds the two against each
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
-from types import GenericAlias
-from typing import Annotated, Any, Final, TypeVar
+from types import GenericAlias, NoneType, UnionType
+from typing import Annotated, Any, Final, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
 from pydantic import TypeAdapter
 
 from contracts.events import (
+    MAX_WORKING_MINUTES,
+    Addressee,
+    ApplicantAnswer,
     ApplicationDecided,
     ApplicationSubmitted,
     CorrectionRequested,
     DecidedComponent,
+    DecidedPart,
     DocumentAnswer,
     DocumentsProvided,
     DocumentsRequested,
@@ -82,7 +86,7 @@ _TIMES: Final = Remembered(_time_of)
 _check_slug: Final = Remembered(TypeAdapter(Slug).validate_python).__getitem__
 
 
-def _matching(payload: type[Event], *names: str) -> Callable[[str], object]:
+def _matching(payload: type[Event], names: Sequence[str]) -> Callable[[str], object]:
     """Return what tells whether these texts, a line each, match the patterns of their fields."""
     return re.compile(r"\n".join(_notes(payload, name)["pattern"][1:-1] for name in names)).fullmatch
 
@@ -95,18 +99,41 @@ def _notes(payload: type[Event], name: str) -> dict[str, Any]:
     }
 
 
-def _event_struct(payload: type[Event], **kinds: Any) -> Struct:
-    """Return a struct with the fields, types, bounds and defaults of an event; some are of other `kinds`."""
+def event_struct(payload: type[Event], /, texts: Sequence[str] = (), **kinds: Any) -> Struct:
+    """Return a struct with the fields, types, bounds and defaults of an event.
+
+    Args:
+        payload: the event's model.
+        texts: the fields whose patterns are checked together.
+        kinds: what msgspec reads fields as whose types say more than it checks; the rest is checked field by field.
+
+    Raises:
+        TypeError: a field is of such a type, and there is nothing that checks it.
+
+    """
     described: list[Any] = []
     for name, field in payload.model_fields.items():
-        bounds = {key: value for key, value in _notes(payload, name).items() if key != "pattern"}
+        bounds = _notes(payload, name)
+        pattern = bounds.pop("pattern", None)
+        if name not in kinds and (not _is_plain(field.annotation) or (pattern and name not in texts)):
+            raise TypeError(f"{payload.__name__}.{name} needs a check of its own")
         kind: Any = Annotated[kinds.get(name, field.annotation), msgspec.Meta(**bounds)]
         described.append((name, kind) if field.is_required() else (name, kind, field.default))
     return _struct(payload, described)
 
 
-def _part_struct(part: type[Any], **kinds: Any) -> Struct:
-    """Return a struct with the fields of a part of an event, all required."""
+def _is_plain(hint: Any) -> bool:
+    """Whether msgspec checks a type as pydantic does: it is no time and no container, and has no rules inside."""
+    if hint in {bool, int, str, NoneType} or get_origin(hint) is Literal:
+        return True
+    return get_origin(hint) in {Union, UnionType} and all(map(_is_plain, get_args(hint)))
+
+
+def part_struct(part: type[Any], /, **kinds: Any) -> Struct:
+    """Return a struct with the fields of a part of an event, all required; arguments and errors as of an event."""
+    for field in fields(part):
+        if field.name not in kinds and not _is_plain(field.type):
+            raise TypeError(f"{part.__name__}.{field.name} needs a check of its own")
     return _struct(part, [(field.name, kinds.get(field.name, field.type)) for field in fields(part)])
 
 
@@ -120,8 +147,8 @@ def _many(struct: Struct) -> Any:
 
 
 def _submitted() -> tuple[Struct, Fit]:
-    names = "application_id", "dossier_code", "citizen_number", "province", "commune", "home_province", "procedure"
-    matches = _matching(ApplicationSubmitted, *names)
+    texts = "application_id", "dossier_code", "citizen_number", "province", "commune", "home_province", "procedure"
+    matches = _matching(ApplicationSubmitted, texts)
 
     def fit(event: Any) -> None:
         if not matches(
@@ -131,15 +158,29 @@ def _submitted() -> tuple[Struct, Fit]:
             raise ValueError(event)
         for slug in event.components:
             _check_slug(slug)
+        for slug in event.consent_refused:
+            _check_slug(slug)
+        for slug in event.part_minutes:
+            _check_slug(slug)
         event.submitted_at = _TIMES[event.submitted_at]
         if event.filed_before_at is not None:
             event.filed_before_at = _TIMES[event.filed_before_at]
 
-    return _event_struct(ApplicationSubmitted, submitted_at=str, filed_before_at=str | None), fit
+    struct = event_struct(
+        ApplicationSubmitted,
+        texts,
+        components=dict[str, ApplicantAnswer],
+        consent_refused=tuple[str, ...],
+        part_minutes=dict[str, Annotated[int, msgspec.Meta(ge=0, le=MAX_WORKING_MINUTES)]],
+        submitted_at=str,
+        filed_before_at=str | None,
+    )
+    return struct, fit
 
 
 def _requested() -> tuple[Struct, Fit]:
-    matches = _matching(DocumentsRequested, "application_id", "citizen_number", "procedure", "province")
+    texts = "application_id", "citizen_number", "procedure", "province"
+    matches = _matching(DocumentsRequested, texts)
 
     def fit(event: Any) -> None:
         if not matches(f"{event.application_id}\n{event.citizen_number}\n{event.procedure}\n{event.province}"):
@@ -148,16 +189,21 @@ def _requested() -> tuple[Struct, Fit]:
             _check_slug(document.component)
             for database in document.databases:
                 _check_slug(database)
+        for slug in event.consent_refused:
+            _check_slug(slug)
         event.as_of = _TIMES[event.as_of]
         if event.filed_before_at is not None:
             event.filed_before_at = _TIMES[event.filed_before_at]
 
-    documents = _many(_event_struct(RequestedDocument))
-    return _event_struct(DocumentsRequested, documents=documents, as_of=str, filed_before_at=str | None), fit
+    slugs = tuple[str, ...]
+    documents = _many(event_struct(RequestedDocument, component=str, databases=slugs))
+    kinds = {"documents": documents, "consent_refused": slugs, "as_of": str, "filed_before_at": str | None}
+    return event_struct(DocumentsRequested, texts, **kinds), fit
 
 
 def _provided() -> tuple[Struct, Fit]:
-    matches = _matching(DocumentsProvided, "application_id")
+    texts = ("application_id",)
+    matches = _matching(DocumentsProvided, texts)
 
     def fit(event: Any) -> None:
         if not matches(event.application_id):
@@ -167,11 +213,13 @@ def _provided() -> tuple[Struct, Fit]:
             _check_slug(answer.database)
             answer.at = _TIMES[answer.at]
 
-    return _event_struct(DocumentsProvided, answers=_many(_part_struct(DocumentAnswer, at=str))), fit
+    answer = part_struct(DocumentAnswer, component=str, database=str, at=str)
+    return event_struct(DocumentsProvided, texts, answers=_many(answer)), fit
 
 
 def _decided() -> tuple[Struct, Fit]:
-    matches = _matching(ApplicationDecided, "application_id", "submission", "province", "commune", "procedure")
+    texts = "application_id", "submission", "province", "commune", "procedure"
+    matches = _matching(ApplicationDecided, texts)
 
     def fit(event: Any) -> None:
         if not matches(
@@ -180,22 +228,33 @@ def _decided() -> tuple[Struct, Fit]:
             raise ValueError(event)
         for reason in event.reasons:
             _check_slug(reason)
-        for part in event.components:
-            _check_slug(part.component)
-            if part.database is not None:
-                _check_slug(part.database)
+        for proof in event.components:
+            _check_slug(proof.component)
+            if proof.database is not None:
+                _check_slug(proof.database)
+        for part in event.parts:
+            _check_slug(part.part)
+            part.due_at, part.done_at = _TIMES[part.due_at], _TIMES[part.done_at]
         event.submitted_at, event.due_at = _TIMES[event.submitted_at], _TIMES[event.due_at]
         event.decided_at = _TIMES[event.decided_at]
         if event.index_due_at is not None:
             event.index_due_at = _TIMES[event.index_due_at]
 
-    times = dict.fromkeys(("submitted_at", "due_at", "decided_at"), str)
-    components = _many(_part_struct(DecidedComponent))
-    return _event_struct(ApplicationDecided, components=components, index_due_at=str | None, **times), fit
+    struct = event_struct(
+        ApplicationDecided,
+        texts,
+        reasons=tuple[str, ...],
+        components=_many(part_struct(DecidedComponent, component=str, database=str | None)),
+        parts=_many(part_struct(DecidedPart, part=str, due_at=str, done_at=str)),
+        **dict.fromkeys(("submitted_at", "due_at", "decided_at"), str),
+        index_due_at=str | None,
+    )
+    return struct, fit
 
 
 def _correction() -> tuple[Struct, Fit]:
-    matches = _matching(CorrectionRequested, "application_id", "submission", "procedure", "province")
+    texts = "application_id", "submission", "procedure", "province"
+    matches = _matching(CorrectionRequested, texts)
 
     def fit(event: Any) -> None:
         if not matches(f"{event.application_id}\n{event.submission}\n{event.procedure}\n{event.province}"):
@@ -204,7 +263,8 @@ def _correction() -> tuple[Struct, Fit]:
         _check_slug(event.database)
         event.requested_at, event.worked_off_at = _TIMES[event.requested_at], _TIMES[event.worked_off_at]
 
-    return _event_struct(CorrectionRequested, requested_at=str, worked_off_at=str), fit
+    kinds = {"addressees": tuple[Addressee, ...], "requested_at": str, "worked_off_at": str}
+    return event_struct(CorrectionRequested, texts, component=str, database=str, **kinds), fit
 
 
 def _reader(struct: Struct, fit: Fit) -> tuple[Callable[[bytes], Any], Fit]:

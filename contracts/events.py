@@ -48,7 +48,8 @@ Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
 # What every store has a column for, and every language a type: no integer of an event is larger.
 MAX_INTEGER = 2**31 - 1
 # A year of office time; a longer one is a mistake, and would leave the calendar.
-WorkingMinutes = Annotated[int, Field(ge=0, le=120_000)]
+MAX_WORKING_MINUTES = 120_000
+WorkingMinutes = Annotated[int, Field(ge=0, le=MAX_WORKING_MINUTES)]
 
 Channel = Literal["online", "direct", "post"]
 Authority = Literal["ministry", "province"]

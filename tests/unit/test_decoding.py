@@ -8,14 +8,37 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from contracts.decoding import MOST_REMEMBERED, Remembered, event_of
-from contracts.events import ApplicationSubmitted, DocumentsProvided, Event
+from contracts.decoding import MOST_REMEMBERED, Remembered, event_of, event_struct, part_struct
+from contracts.events import ApplicationDecided, ApplicationSubmitted, DecidedPart, DocumentsProvided, Event
 from contracts.topics import ALL
 from tests.support.decoded import same
 from tests.support.golden import of_topic
 from tests.support.intake_strategies import submissions
 
-MESSAGES = [(topic.payload, message.value) for topic in ALL for message in of_topic(topic)]
+AT = "2025-10-08T09:00:00+07:00"
+# Fields that most records leave out.
+RARE = {
+    "consent_refused": ["giay_chung_sinh"],
+    "part_minutes": {"khai_sinh": 60},
+    "filed_before_at": AT,
+    "asks_twice": True,
+    "ending": "withdrawn",
+    "index_due_at": AT,
+    "parts": [{"part": "khai_sinh", "due_at": AT, "done_at": AT}],
+}
+
+
+def with_rare_fields(payload: type[Event], fields: dict[str, Any]) -> bytes:
+    """Return a message that leaves nothing out."""
+    rare = {name: value for name, value in RARE.items() if name in payload.model_fields}
+    return json.dumps(fields | rare, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+GOLDEN = [(topic.payload, message) for topic in ALL for message in of_topic(topic)]
+MESSAGES = [
+    *((payload, message.value) for payload, message in GOLDEN),
+    *((payload, with_rare_fields(payload, message.fields)) for payload, message in GOLDEN),
+]
 
 
 def read_both(value: bytes, payload: type[Event]) -> tuple[Any, Any]:
@@ -160,6 +183,37 @@ def test_a_context_is_any_text_up_to_its_length():
             read, validated = read_both(value, DocumentsProvided)
             assert (read is None) == (validated is None)
             check(value, DocumentsProvided)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"consent_refused": ["Giấy"]},
+        {"consent_refused": ["a"] * 17},
+        {"part_minutes": {"A": 1}},
+        {"part_minutes": {"a": 120_001}},
+        {"part_minutes": {"a": -1}},
+        {"part_minutes": {"a": True}},
+        {"part_minutes": {f"part_{number}": 1 for number in range(9)}},
+    ],
+)
+def test_a_rare_field_that_breaks_the_contract_is_not_read(changes):
+    assert event_of(json.dumps(json.loads(GOOD) | changes).encode(), ApplicationSubmitted) is None
+
+
+def test_every_field_is_there_in_some_example():
+    """What no example has, the tests above do not vary."""
+    for payload in {payload for payload, _ in MESSAGES}:
+        seen = {name for other, value in MESSAGES if other is payload for name in json.loads(value)}
+        assert seen == payload.model_fields.keys()
+
+
+def test_a_field_that_nobody_checks_stops_the_import():
+    """A time in an event is to be read as a text, and its parts field by field."""
+    with pytest.raises(TypeError, match=r"ApplicationDecided\.application_id needs a check"):
+        event_struct(ApplicationDecided)
+    with pytest.raises(TypeError, match=r"DecidedPart\.part needs a check"):
+        part_struct(DecidedPart)
 
 
 def test_what_is_remembered_is_bounded():
