@@ -28,11 +28,12 @@ class Rows(NamedTuple):
 
     def below(self, column: str, limits: Words) -> Flags:
         """Return which draws lie below the province's threshold."""
-        return self.columns[column] < np.repeat(limits, self.counts)
+        return self.columns[column] < self.each(limits)
 
     def each(self, limits: Words) -> Words:
-        """Return each row's threshold."""
-        return np.repeat(limits, self.counts)
+        """Return each row's threshold, or one for all where the provinces have the same."""
+        same: Words = limits[:1]
+        return same if (limits == same).all() else np.repeat(limits, self.counts)
 
 
 def rows_of(matrix: Matrix) -> list[Rows]:

@@ -13,7 +13,6 @@ from paperless.population.arrivals import SimulatedDay, can_be_filed_online, onl
 from paperless.population.shares import Shares
 from paperless.whatif.matrix import ALL, Words
 from paperless.whatif.terms import Filing, Kind, Papers, Payment, ProofTerms, Result, Terms
-from services.vneid_mock.registry import LookUp
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -74,7 +73,7 @@ class Limits:
         )
 
     def _proof(self, component: Component) -> ProofTerms:
-        found = _found(component, self._day) if component.replaceable else ()
+        found = _found(component) if component.replaceable else ()
         return ProofTerms(found, component.fallback, self.on_paper(component.needed_rate))
 
 
@@ -88,7 +87,6 @@ def _by_province(day: SimulatedDay, name: str) -> Floats:
     return np.array([getattr(shares, name) for shares in day.shares.values()])
 
 
-def _found(component: Component, day: SimulatedDay) -> tuple[int, ...]:
-    """Return the thresholds of the databases that have the paper on the day."""
-    searches = LookUp.of(component, day.domain).searches
-    return tuple([min(ceil(search.usable_below), ALL) for search in searches])
+def _found(component: Component) -> tuple[int, ...]:
+    """Return the thresholds of the databases that have the paper on the day, as `services.vneid_mock.registry`."""
+    return tuple([min(ceil(rate * WORD_SPAN), ALL) for rate in component.usable_rates])

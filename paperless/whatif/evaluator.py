@@ -79,6 +79,6 @@ class Evaluator:
         ended = self.evaluate(world).end_to_end()
         kept = np.array([[procedure.code not in world.gone] for procedure in world.day.procedures])
         edges = np.concatenate([[0], np.cumsum(self.matrix.counts.ravel())])
-        before = np.concatenate([[0], np.cumsum(ended)])
+        before = np.concatenate([[0], np.cumsum(ended, dtype=np.int32)])
         done = np.diff(before[edges]).reshape(self.matrix.counts.shape)
         return self.matrix.counts * kept, done * kept
