@@ -50,6 +50,8 @@ class Province:
     old_codes: tuple[str, ...]
     tile_row: int
     tile_col: int
+    # One centre of the province with branches, instead of a centre for each commune.
+    single_centre: bool
 
 
 @dataclass(frozen=True, slots=True)

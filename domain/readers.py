@@ -49,6 +49,7 @@ PROFILE_SHARES = (
 
 PROVINCE_COLUMNS = (
     *("code", "h_code", "name_vi", "name_en", "kind", "population", "communes", "old_codes", "tile_row", "tile_col"),
+    "single_centre",
     *COMMUNE_KINDS,
 )
 COMMUNE_COLUMNS = ("code", "name_vi", "kind", "province")
@@ -103,6 +104,7 @@ def _province(row: Row) -> Province:
         old_codes=old_codes,
         tile_row=row.whole("tile_row"),
         tile_col=row.whole("tile_col"),
+        single_centre=row.flag("single_centre"),
     )
 
 

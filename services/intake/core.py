@@ -87,6 +87,7 @@ class RuleBook:
         look_up_timeout: event time between two attempts (parameter lookup.timeout_s).
         wait_minutes: working minutes until an unanswered supplement request ends the case.
         linked_wait_minutes: the same of a linked service.
+        forwarding_minutes: working minutes from a commune's centre to an office of the province.
         check_minutes: working minutes of the check that ends in a refusal.
         judge: the outcome and reasons of a case.
         refuses: whether channel, account level and service level are refused at filing, before anything is asked.
@@ -105,6 +106,7 @@ class RuleBook:
     look_up_timeout: timedelta
     wait_minutes: int
     linked_wait_minutes: int
+    forwarding_minutes: int
     check_minutes: int
     judge: Judge
     refuses: Refuses
@@ -125,6 +127,7 @@ class RuleBook:
             timedelta(seconds=domain.number("lookup.timeout_s")),
             int(domain.number("supplement.wait_limit_working_days")) * MINUTES_PER_WORKING_DAY,
             int(domain.number("supplement.linked_wait_limit_working_days")) * MINUTES_PER_WORKING_DAY,
+            int(domain.number("routing.forwarding_minutes")),
             int(domain.number("intake.check_median_working_hours") * 60),
             partial(judge, rules=tuple(rules)),
             refuses,
@@ -315,10 +318,10 @@ def _due_and_decided(
     at_once = _forwarded_at_once(procedure, online=facts.channel == "online")
     accepted = calendar.accepted(calendar.position(facts.submitted_at), online=at_once)
     due_at = calendar.due_at(accepted, procedure.limit_value, procedure.limit_unit)
-    start = accepted
+    start = accepted + _forwarding_minutes(facts, procedure, book)
     # An answer of an earlier day, whatever its date, speeds nothing up.
     if looked_up_at.toordinal() >= facts.submitted_at.toordinal():
-        start = max(accepted, calendar.position(looked_up_at))
+        start = max(start, calendar.position(looked_up_at))
     if outcome == "rejected":
         return due_at, calendar.end_at(start + book.check_minutes), due_at
     asked = [proof.source for proof in components if proof.cause is not None and proof.cause != "no_database"]
@@ -340,6 +343,17 @@ def _due_and_decided(
 def _forwarded_at_once(procedure: Procedure, *, online: bool) -> bool:
     """Whether what arrives after 15:00 need not wait for the next day: data do not, but of a linked service."""
     return online and not procedure.parts
+
+
+def _forwarding_minutes(facts: SubmissionFacts, procedure: Procedure, book: RuleBook) -> int:
+    """Return how long paper is on its way to the office that decides; the limit counts from the centre's receipt.
+
+    Any centre of a province receives for both levels (NĐ 118/2025/NĐ-CP). What a commune's centre receives for an
+    office of the province is forwarded; where the province has one centre with branches, it is there already.
+    """
+    if facts.channel == "online" or procedure.level != "province":
+        return 0
+    return 0 if book.domain.provinces[facts.province].single_centre else book.forwarding_minutes
 
 
 def _asked_twice(

@@ -44,6 +44,7 @@ BROKEN_CELLS = [
     ("provinces.csv", 3, "communes", "57", "is not 53 + 3 + 0"),
     ("provinces.csv", 3, "kind", "town", "is not known"),
     ("provinces.csv", 3, "old_codes", "", "is empty"),
+    ("provinces.csv", 3, "single_centre", "", "is not known"),
     ("communes.csv", 9, "code", "0012", "is not a code"),
     ("communes.csv", 9, "province", "02", "is not in provinces.csv"),
     ("communes.csv", 9, "kind", "thon", "is not known"),

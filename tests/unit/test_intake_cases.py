@@ -209,8 +209,9 @@ def test_another_calendar_fails_a_case(calendar):
         replace(BOOK, wait_minutes=BOOK.wait_minutes - 1),
         replace(BOOK, linked_wait_minutes=BOOK.linked_wait_minutes - 1),
         replace(BOOK, check_minutes=BOOK.check_minutes + 1),
+        replace(BOOK, forwarding_minutes=BOOK.forwarding_minutes + 1),
     ],
-    ids=["attempts", "time-out", "wait", "linked wait", "check"],
+    ids=["attempts", "time-out", "wait", "linked wait", "check", "forwarding"],
 )
 def test_another_parameter_fails_a_case(book):
     assert list(all_differences(book))
@@ -318,6 +319,30 @@ def nothing_ends_before_handling(timing: TimingRule) -> TimingRule:
 )
 def test_another_timing_fails_a_case(monkeypatch, mutate):
     monkeypatch.setattr(core, "_due_and_decided", mutate(core._due_and_decided))
+    assert list(all_differences())
+
+
+# --- mutants of the way from a commune's centre to an office of the province -----------------------------------------
+
+ROUTES: dict[str, Callable[[SubmissionFacts, Procedure, RuleBook], bool]] = {
+    "data are forwarded like paper": lambda facts, procedure, book: (
+        procedure.level == "province" and not book.domain.provinces[facts.province].single_centre
+    ),
+    "the commune forwards what it decides itself": lambda facts, _, book: (
+        facts.channel != "online" and not book.domain.provinces[facts.province].single_centre
+    ),
+    "one centre forwards to itself": lambda facts, procedure, _: (
+        facts.channel != "online" and procedure.level == "province"
+    ),
+}
+
+
+@pytest.mark.parametrize("forwards", ROUTES.values(), ids=ROUTES)
+def test_another_way_to_the_office_fails_a_case(monkeypatch, forwards):
+    def mutant(facts: SubmissionFacts, procedure: Procedure, book: RuleBook) -> int:
+        return book.forwarding_minutes if forwards(facts, procedure, book) else 0
+
+    monkeypatch.setattr(core, "_forwarding_minutes", mutant)
     assert list(all_differences())
 
 

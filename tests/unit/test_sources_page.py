@@ -22,7 +22,7 @@ SECTIONS = {
     "Platforms and systems": 17,
     "Services, procedures, papers, lists": 22,
     "Databases and data quality": 21,
-    "Counters, staff, people helped and learning": 19,
+    "Counters, staff, people helped and learning": 20,
     "Targets, scoring, dates and reports": 15,
     "Fees, payments and social security": 6,
     "Organisation, law and programmes": 48,
