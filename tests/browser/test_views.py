@@ -37,7 +37,7 @@ def test_a_view_is_whole_readable_and_accessible(open_page: OpenPage, view, lang
     page.wait_for_selector("header .stream:not(.still)")
     # Not `wait_for_function`: it evaluates a text, which the page's policy refuses.
     waits = re.compile("Đang đọc…|Reading…|Đang rút thăm|Drawing and counting")
-    expect(page.locator("main")).not_to_contain_text(waits, timeout=60_000)
+    expect(page.locator("main")).not_to_contain_text(waits, timeout=120_000)
     assert page.locator("h1").text_content() == names[lang == "en"]
     assert page.evaluate("document.documentElement.lang") == lang
     assert page.evaluate("getComputedStyle(document.documentElement).backgroundColor") == BACKGROUND[theme]
