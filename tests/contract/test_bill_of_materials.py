@@ -12,7 +12,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from tools.audit import CLEAN, LOCK, NOT_AUDITED, SERVICES, VULNERABLE, audit, locked
-from tools.bill_of_materials import differences, write
+from tools.bill_of_materials import MODULES, differences, required, write
 
 # The bill takes seconds to write: one worker writes it.
 pytestmark = pytest.mark.xdist_group("bill_of_materials")
@@ -36,8 +36,19 @@ def bill(tmp_path_factory) -> Path:
 
 def test_the_bill_lists_every_locked_package_with_its_version_and_address(bill):
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(bill.read_text("utf-8")) is None
-    assert len(json.loads(bill.read_text("utf-8"))["components"]) == len(PACKAGES) > 50
+    modules = required(MODULES.read_text("utf-8"))
+    assert len(json.loads(bill.read_text("utf-8"))["components"]) == len(PACKAGES) + len(modules)
+    assert len(PACKAGES) > 50
     assert differences(bill) == []
+
+
+def test_the_bill_lists_the_modules_of_the_embedded_broker_and_go_sum_has_their_hashes(bill):
+    modules = required(MODULES.read_text("utf-8"))
+    assert {("github.com/twmb/franz-go", "v1.22.3"), ("github.com/pierrec/lz4/v4", "v4.1.33")} < modules
+    hashed = {tuple(line.split()[:2]) for line in MODULES.with_name("go.sum").read_text("utf-8").splitlines()}
+    assert modules < hashed
+    listed = {each["purl"] for each in json.loads(bill.read_text("utf-8"))["components"]}
+    assert {f"pkg:golang/{path}@{version}" for path, version in modules} < listed
 
 
 def test_a_package_that_the_bill_leaves_out_or_makes_up_is_named(bill, tmp_path):
