@@ -1,4 +1,4 @@
-"""Latency of a running system, plan `calm`: at a steady rate, and for one application at a time when nothing else is.
+"""A running system, plan `calm`: its start, its latency at a steady rate and when idle, and the rate that it sustains.
 
 `paperless load` measures from the intended moment; this starts and stops the system around it.
 """
@@ -61,6 +61,28 @@ def measure(arguments: Sequence[str], rounds: int, tell: Callable[[str], None] =
             p50, p99, p999 = (percentiles[name] for name in ("50", "99", "99.9"))
             tell(f"round {turn + 1}: p50 {p50:.1f} ms, p99 {p99:.1f} ms, p99.9 {p999:.1f} ms")
     return rounds_measured
+
+
+def start_s() -> float:
+    """Return the seconds from the command that starts an installed system until all of it is ready."""
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.monotonic()
+        with running_system(Path(folder)):
+            return time.monotonic() - began
+
+
+def sustained_per_s() -> float:
+    """Return the highest rate that `paperless load --max` finds: the backlog is flat, and p99 below a second.
+
+    Raises:
+        CommandError: it failed, or no rate is sustained.
+
+    """
+    with tempfile.TemporaryDirectory() as folder, running_system(Path(folder)) as state:
+        time.sleep(SETTLE_S)
+        file = Path(folder) / "max.json"
+        run_command(paperless("load", "--max", "--state", str(state), "--json", str(file)), within_s=900)
+        return max(step.rate for step in read_result(file).steps if step.sustained)
 
 
 def idle_cpu_percent(seconds: float) -> dict[str, float]:

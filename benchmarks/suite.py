@@ -111,6 +111,7 @@ def _whatif(options: Options, keys: Sequence[str]) -> Figures:
     return {key: Figure(times[key], PLAN, {"levers": whatif.LEVERS}) for key in keys}
 
 
+DAY = 120_000
 APPLICATIONS = 1_000_000
 MANY_APPLICATIONS = 5_000_000
 
@@ -118,6 +119,11 @@ MANY_APPLICATIONS = 5_000_000
 def _flow(options: Options, keys: Sequence[str]) -> Figures:
     runs = _runs(stacks.embedded, options, APPLICATIONS, options.few(3))
     return {key: _rate(runs) for key in keys}
+
+
+def _verify(options: Options, keys: Sequence[str]) -> Figures:
+    runs = _runs(stacks.embedded, options, DAY, options.few(3))
+    return {key: Figure([run["verify_s"] for run in runs], PLAN, {"applications": DAY}) for key in keys}
 
 
 def _flow_composed(options: Options, keys: Sequence[str]) -> Figures:
@@ -195,14 +201,26 @@ def _idle(options: Options, keys: Sequence[str]) -> Figures:
     # So far apart that each finds an idle system.
     arguments = latency.load_arguments(4, 10 if options.quick else 25, "--arrivals", "constant")
     rounds = latency.measure(arguments, options.few(3), options.tell)
-    cpu = latency.idle_cpu_percent(3 if options.quick else 10)
     beside = {
         "load": "paperless " + " ".join(arguments),
         "p99_ms": median(measured.to_stored.percentiles["99"] for measured in rounds),
-        "idle_cpu_percent_of_a_core": cpu,
-        "idle_cpu_percent_in_all": round(sum(cpu.values()), 1),
     }
     return {key: _percentile(rounds, "50", beside) for key in keys}
+
+
+def _idle_cpu(options: Options, keys: Sequence[str]) -> Figures:
+    used = latency.idle_cpu_percent(3 if options.quick else 10)
+    return {key: Figure([round(sum(used.values()), 1)], latency.PLAN, {"by_process": used}) for key in keys}
+
+
+def _start(options: Options, keys: Sequence[str]) -> Figures:
+    took = [round(latency.start_s(), 2) for _ in range(options.few(options.rounds))]
+    return {key: Figure(took, latency.PLAN, {}) for key in keys}
+
+
+def _sustained(options: Options, keys: Sequence[str]) -> Figures:
+    rates = [latency.sustained_per_s() for _ in range(options.few(3))]
+    return {key: Figure(rates, latency.PLAN, {"load": "paperless load --max"}) for key in keys}
 
 
 def _growth(options: Options, keys: Sequence[str]) -> Figures:
@@ -258,6 +276,28 @@ SUITE = (
         keys={"idle_ms_p50": "one application on an idle system, intended send to stored: median, ms"},
         minutes=2,
         measure=_idle,
+    ),
+    Benchmark(
+        keys={"idle_cpu_percent": "all processes of an embedded system that has nothing to do, per cent of a core"},
+        minutes=0.5,
+        measure=_idle_cpu,
+    ),
+    Benchmark(
+        keys={"start_s": "embedded system, from the command until all of it is ready, installed, s"},
+        minutes=1,
+        measure=_start,
+    ),
+    Benchmark(
+        keys={"verify_s": "verification of an embedded day of 120,000 applications, s"},
+        minutes=2,
+        measure=_verify,
+        on_demand=True,
+    ),
+    Benchmark(
+        keys={"load_max_per_s": "highest rate that `paperless load --max` finds sustained, embedded, applications/s"},
+        minutes=8,
+        measure=_sustained,
+        on_demand=True,
     ),
     Benchmark(
         keys={"growth_5m": "CPU per application of the store's writes, 5 M stored / 0.1 M stored"},
