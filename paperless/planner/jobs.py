@@ -39,10 +39,12 @@ class Jobs(Generic[Result]):
         A work that failed is done anew when it is asked for again.
         """
         job = self._jobs.pop(key, None) or _Job(self._pool.submit(work), self._clock())
-        if not job.future.done() or job.future.exception() is None:
-            self._jobs[key] = job
-            self._forget()
-        return job.future.result() if job.future.done() else Working(self._clock() - job.began)
+        # Looked at once: a work that fails after that is still kept, and its failure is what the next one gets.
+        done = job.future.done()
+        result = job.future.result() if done else Working(self._clock() - job.began)
+        self._jobs[key] = job
+        self._forget()
+        return result
 
     def _forget(self) -> None:
         """Forget what was asked for longest ago, but nothing that is being worked on."""

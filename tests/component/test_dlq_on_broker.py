@@ -107,20 +107,21 @@ def submissions() -> list[Case]:
         ({"commune": "99999"}, "unknown_commune", "commune"),
         ({"submitted_at": "2099-01-05T08:00:00+07:00"}, "outside_calendar", "submitted_at"),
         ({"authority": flipped}, "wrong_authority", "authority"),
+        ({"part_minutes": {"no_part": 1}}, "wrong_parts", "part_minutes"),
     ]
     cases = [
-        _case(event, json.dumps(event | change).encode(), reason, ("--set", f"{field}={event[field]}"))
+        _case(event, json.dumps(event | change).encode(), reason, ("--set", f"{field}={event.get(field, '{}')}"))
         for event, (change, reason, field) in zip(EVENTS[1:], changes, strict=False)
     ]
     whole = [
-        (json.dumps(EVENTS[7] | {"components": {"khong_co": "paper"}}).encode(), "unknown_component"),
-        (submitted(EVENTS[8]).value[:-20], "not_json"),
+        (json.dumps(EVENTS[8] | {"components": {"khong_co": "paper"}}).encode(), "unknown_component"),
+        (submitted(EVENTS[9]).value[:-20], "not_json"),
         (None, "tombstone"),
         (b'{"padding": "' + b"x" * 200_000 + b'"}', "too_large"),
     ]
     return cases + [
         _case(event, value, reason, (), submitted(event).value)
-        for event, (value, reason) in zip(EVENTS[7:], whole, strict=False)
+        for event, (value, reason) in zip(EVENTS[8:], whole, strict=False)
     ]
 
 

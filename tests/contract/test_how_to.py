@@ -54,5 +54,5 @@ def test_what_is_not_run_has_commands_and_options_that_there_are(page: Path):
     assert lines
     for line in lines:
         _, name, *words = shlex.split(line)
-        known = {option for parameter in COMMANDS.commands[name].params for option in parameter.opts}
+        known = {option for parameter in COMMANDS.get_command(None, name).params for option in parameter.opts}
         assert {word for word in words if word.startswith("--")} <= known, line
