@@ -228,8 +228,8 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
             expected = state and state.next_offsets.get(tp.topic)
             if state is None or expected is None or expected != self._gaps.get(tp) or offset <= expected:
                 continue
-            await self._positions.check_gap(tp, expected, offset)
-            state.next_offsets[tp.topic] = offset
+            if await self._positions.check_gap(tp, expected, offset, self._start_offsets):
+                state.next_offsets[tp.topic] = offset
 
     def _unread(self, records: ConsumerRecords) -> Iterator[PartitionBatch]:
         """Yield what follows on what was read; drop repeats, and what was fetched before a rebalance or after a gap."""
@@ -292,8 +292,8 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
         if self._in_hand or tp in self._gaps or position <= expected:
             return
         # The client also passes what was deleted: it begins again where the log does.
-        await self._positions.check_gap(tp, expected, position)
-        state.next_offsets[tp.topic] = position
+        if await self._positions.check_gap(tp, expected, position, self._start_offsets):
+            state.next_offsets[tp.topic] = position
 
     def _behind(self) -> dict[TopicPartition, PartitionState]:
         """Return the partitions that are read and have something left, as far as the last fetch saw."""

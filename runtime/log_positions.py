@@ -1,5 +1,6 @@
 """Where a member reads on: its owner's offsets held against where the log begins and ends, and gaps that are none."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
@@ -12,6 +13,8 @@ from runtime.errors import FatalError
 
 log = structlog.get_logger(__name__)
 
+# A member that was overtaken asks again so late; the coordinator tells it within a heartbeat's interval.
+OVERTAKEN_S = 0.5
 OwnerOffsets = Callable[[list[TopicPartition]], Awaitable[Mapping[TopicPartition, int | None]]]
 
 
@@ -72,17 +75,25 @@ class LogPositions:
                 )
         return starts
 
-    async def check_gap(self, tp: TopicPartition, expected: int, offset: int) -> None:
-        """Return if there never was a record between two offsets: markers of transactions take offsets, too.
+    async def check_gap(self, tp: TopicPartition, expected: int, offset: int, owner: OwnerOffsets) -> bool:
+        """Return whether there never was a record between two offsets: markers of transactions take offsets, too.
+
+        False where another member has read on since: this one lost the partition and has not heard of it yet.
 
         Raises:
             FatalError: the log begins only after the expected offset: its records were deleted unread.
 
         """
         first = (await self._first([tp]))[tp]
-        if first > expected:
-            gone = f"{_place(tp)}: offsets {expected} to {min(first, offset) - 1}"
-            raise FatalError(f"{gone} are gone from the log, unread; {self._after_loss}")
+        if first <= expected:
+            return True
+        committed = (await _patiently(owner)([tp]))[tp]
+        if committed is not None and committed >= first:
+            log.warning("another member has read on", partition=_place(tp), expected=expected, committed=committed)
+            await asyncio.sleep(OVERTAKEN_S)
+            return False
+        gone = f"{_place(tp)}: offsets {expected} to {min(first, offset) - 1}"
+        raise FatalError(f"{gone} are gone from the log, unread; {self._after_loss}")
 
     @_patiently
     async def _first(self, partitions: list[TopicPartition]) -> Mapping[TopicPartition, int]:

@@ -8,6 +8,7 @@ from aiokafka.errors import (
     KafkaTimeoutError,
 )
 
+from runtime import log_positions
 from runtime.errors import FatalError
 from tests.support.fakes_runtime import (
     ANSWERS,
@@ -169,6 +170,25 @@ async def test_a_gap_that_stays_stops_the_line():
     await bench.batch(stored(3, b"q"))
     assert "asked/0: offsets 0 to 2 are gone from the log, unread; send" in (bench.kernel.fatal or "")
     assert (bench.values(), bench.stops) == ([], ["stop"])
+
+
+async def test_a_member_that_was_overtaken_waits_until_it_is_told(monkeypatch):
+    """It lost the partition while nobody reached it; another member read on, and what that committed is deleted."""
+    monkeypatch.setattr(log_positions, "OVERTAKEN_S", 0)
+    bench, place = await started(), TopicPartition(OPENS, 0)
+    bench.consumer.first[place] = bench.consumer.offsets[place] = 3
+    await bench.batch(stored(3, b"q"))
+    await bench.batch(stored(3, b"q"))
+    assert (bench.kernel.fatal, bench.values()) == (None, [])
+    assert bench.kernel.partitions[0].next_offsets[OPENS] == 0
+
+
+async def test_another_member_that_did_not_come_so_far_is_no_excuse():
+    bench, place = await started(), TopicPartition(OPENS, 0)
+    bench.consumer.first[place], bench.consumer.offsets[place] = 3, 2
+    await bench.batch(stored(3, b"q"))
+    await bench.batch(stored(3, b"q"))
+    assert "asked/0: offsets 0 to 2 are gone from the log, unread; send" in (bench.kernel.fatal or "")
 
 
 async def test_a_gap_of_one_partition_leaves_the_others_alone():
