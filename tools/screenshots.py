@@ -5,20 +5,17 @@ Starts a system of its own, files applications while the page looks on, and writ
 """
 
 import argparse
-import json
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from runtime.command_line import CommandError, run
+from tools.own_system import seen, system
 
 TARGET = Path(__file__).resolve().parent.parent / "docs/pictures"
 APPLICATIONS, PACE = 20_000, "40"
@@ -51,31 +48,6 @@ PICTURES = (
     ),
     Picture("faults", "?lang=en&view=faults", 1280, 620, dark=True, wait="#in-force"),
 )
-
-
-def paperless(*words: str) -> None:
-    """Run a command of the project.
-
-    Raises:
-        CommandError: it fails; with what it said.
-
-    """
-    done = subprocess.run([sys.executable, "-m", "paperless", *words], capture_output=True, text=True, check=False)  # noqa: S603  our own command
-    if done.returncode:
-        raise CommandError(f"paperless {words[0]}: {done.stderr or done.stdout}")
-
-
-@contextmanager
-def system() -> Iterator[tuple[Path, str]]:
-    """A system of our own: where its state is, and its page."""
-    with tempfile.TemporaryDirectory() as folder:
-        state = Path(folder) / "run"
-        paperless("up", "--state", str(state))
-        try:
-            endpoints: dict[str, str] = json.loads((state / "state.json").read_text("utf-8"))["endpoints"]
-            yield state, endpoints["portal"]
-        finally:
-            paperless("down", "--state", str(state))
 
 
 def play(page: Page, state: Path) -> None:
@@ -117,7 +89,8 @@ def main() -> None:
     if chromium is None:
         raise CommandError("no Chromium; on Debian and Ubuntu: apt-get install chromium fonts-noto-core")
     TARGET.mkdir(parents=True, exist_ok=True)
-    with system() as (state, url), sync_playwright() as playwright:
+    with system() as state, sync_playwright() as playwright:
+        url = seen(state)["endpoints"]["portal"]
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1280, "height": 1060}, timezone_id="Asia/Ho_Chi_Minh")
         page.goto(f"{url}/?lang=en")

@@ -6,10 +6,6 @@ busy machine only processor times mean something.
 """
 
 import argparse
-import json
-import subprocess
-import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -20,7 +16,8 @@ from typing import Any, NamedTuple
 import httpx
 import psutil
 
-from runtime.command_line import CommandError, run
+from runtime.command_line import run
+from tools.own_system import paperless, seen, system
 
 PARTS = ("scoring", "scoring_api", "portal")
 CONSUMERS = ("intake", "vneid_mock", "scoring")
@@ -49,36 +46,6 @@ class Ticks:
                     self.largest = max(self.largest, len(line.encode()))
                 if ended.is_set():
                     return
-
-
-def paperless(*words: str) -> None:
-    """Run a command of the project.
-
-    Raises:
-        CommandError: it fails; with what it said.
-
-    """
-    done = subprocess.run([sys.executable, "-m", "paperless", *words], capture_output=True, text=True, check=False)  # noqa: S603  our own command
-    if done.returncode:
-        raise CommandError(f"paperless {words[0]}: {done.stderr or done.stdout}")
-
-
-@contextmanager
-def system() -> Iterator[Path]:
-    """Run a system, and yield its state directory."""
-    with tempfile.TemporaryDirectory() as folder:
-        state = Path(folder) / "run"
-        paperless("up", "--state", str(state))
-        try:
-            yield state
-        finally:
-            paperless("down", "--state", str(state))
-
-
-def seen(state: Path) -> dict[str, Any]:
-    """Return what the supervisor wrote last, at most a second ago."""
-    found: dict[str, Any] = json.loads((state / "state.json").read_text("utf-8"))
-    return found
 
 
 def spent(state: Path) -> dict[str, float]:
