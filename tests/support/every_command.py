@@ -13,13 +13,12 @@ import runpy
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, NoReturn
-
-import typer
+from typing import Literal, NamedTuple, NoReturn
 
 from benchmarks.__main__ import app as benchmarks
 from domain import load_domain
 from paperless.cli.main import app as paperless
+from tests.support.command_tree import commands_of
 
 ROOT = Path(__file__).parents[2]
 MODULES = (
@@ -62,24 +61,15 @@ MODES = {
 def command_lines() -> Iterator[list[str]]:
     """Yield module and arguments of every command: its help, and an error."""
     for module, app in (("paperless", paperless), ("benchmarks", benchmarks)):
-        command = typer.main.get_command(app)
-        for words, each in (([module], command), *_below(command, [module])):
-            yield [*words, "--help"]
+        for words, command in commands_of(app):
+            yield [module, *words, "--help"]
             if module == "paperless":
-                planned = any(parameter.name == PLAN for parameter in each.params)
-                yield [*words, *([f"--{PLAN}", "none"] if planned else [])]
+                planned = any(parameter.name == PLAN for parameter in command.params)
+                yield [module, *words, *([f"--{PLAN}", "none"] if planned else [])]
         yield [module, "--no-such-option"]
     tools = (path.stem for path in sorted((ROOT / "tools").glob("*.py")) if "__main__" in path.read_text("utf-8"))
     for module in (*MODULES, *(f"tools.{name}" for name in tools if name not in ALONE)):
         yield [module, "--help"]
-
-
-def _below(command: Any, words: list[str]) -> Iterator[tuple[list[str], Any]]:
-    names = command.list_commands(None) if hasattr(command, "list_commands") else ()
-    for name in names:
-        each = command.get_command(None, name)
-        yield [*words, name], each
-        yield from _below(each, [*words, name])
 
 
 def exit_code(words: list[str], name: str, folder: Path) -> int:

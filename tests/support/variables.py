@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import typer
 import yaml
 from certifi import where
 from pydantic_settings import BaseSettings
@@ -18,6 +17,7 @@ from paperless.cli.signposts import ShownSettings
 from paperless.loading import LOADING
 from paperless.operations.preflight import VARIABLE
 from paperless.verification.scoring_client import Tokens
+from tests.support.command_tree import commands_of
 from tools.settings_page import SETTINGS
 
 # Whatever a program is told by others' conventions, not by ours.
@@ -58,8 +58,7 @@ def known(prefix: str) -> set[str]:
 
 
 def _of_options() -> Iterator[str]:
-    group: Any = typer.main.get_command(paperless)
-    for command in (group.get_command(None, name) for name in group.list_commands(None)):
+    for _, command in commands_of(paperless):
         for parameter in command.params:
             named = parameter.envvar or ()
             yield from [named] if isinstance(named, str) else named

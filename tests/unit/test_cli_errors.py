@@ -2,15 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
-import typer
 
 from paperless.cli.main import app
 from paperless.local.broker_kinds import embedded_kind
 from paperless.local.memory import memory_needed
 from tests.support.cli_runs import Ended, Paperless, paperless_in
+from tests.support.command_tree import commands_of
 
 NOBODY = "127.0.0.1:1"
 USAGE, EXPECTED = 2, 2
@@ -20,7 +19,7 @@ USAGE, EXPECTED = 2, 2
 def paperless(monkeypatch, capsys, tmp_path) -> Paperless:
     # The default state directory lies where the command is typed.
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TERMINAL_WIDTH", "200")
+    monkeypatch.setenv("COLUMNS", "200")
     return paperless_in(monkeypatch, capsys)
 
 
@@ -232,11 +231,10 @@ def test_help_lists_every_command(paperless):
 
 
 def numeric_options() -> list[tuple[str, str, str]]:
-    """Every option of a number as command, option and kind; those of `load` too."""
-    group: Any = typer.main.get_command(app)
+    """Every option of a number as command (`load compare`), option and kind."""
     return [
-        (name, parameter.opts[0], parameter.type.name)
-        for name, command in group.commands.items()
+        (" ".join(words), parameter.opts[0], parameter.type.name)
+        for words, command in commands_of(app)
         for parameter in command.params
         if parameter.type.name.startswith(("integer", "float"))
     ]
@@ -246,7 +244,7 @@ def numeric_options() -> list[tuple[str, str, str]]:
 @pytest.mark.parametrize(("command", "option", "kind"), numeric_options(), ids=lambda each: each)
 def test_a_number_that_is_none_or_out_of_bounds_is_refused_by_name(paperless, command, option, kind, value):
     assert kind.endswith("range"), "it has no bounds"
-    ended = paperless(command, f"{option}={value}")
+    ended = paperless(*command.split(), f"{option}={value}")
     assert ended.code == USAGE
     assert option in ended.error
 

@@ -20,7 +20,7 @@ EN = texts("en")
 def paperless(monkeypatch, capsys, tmp_path) -> Paperless:
     # The default state directory lies where the command is typed.
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TERMINAL_WIDTH", "200")
+    monkeypatch.setenv("COLUMNS", "200")
     return paperless_in(monkeypatch, capsys)
 
 
