@@ -1,7 +1,7 @@
 """Metrics with a closed set of names: an undeclared name raises, so a dashboard never waits for a misspelt one."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
 from typing import Any, Literal, NamedTuple
@@ -99,13 +99,13 @@ class Metrics:
         """Add one observation to a histogram; see `count` for errors."""
         self._child(name, labels).observe(seconds)  # type: ignore[union-attr]
 
-    def exposition(self) -> bytes:
-        """Return the text that Prometheus scrapes."""
+    def exposition(self, names: Collection[str] = ()) -> bytes:
+        """Return the text that Prometheus scrapes; with `names`, that of these metrics only."""
         for name, tally in self._tallies.items():
             for values, amount in tally.items():
                 self._child(name, dict(zip(self._labels[name], values, strict=True))).inc(amount)  # type: ignore[union-attr]
                 tally[values] = 0
-        return generate_latest(self.registry)
+        return generate_latest(self.registry.restricted_registry(names) if names else self.registry)
 
     def _child(self, name: str, labels: Mapping[str, str]) -> Counter | Gauge | Histogram:
         metric = self._metrics[name]

@@ -3,9 +3,10 @@
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
+from urllib.parse import parse_qs
 
 import structlog
 import uvicorn
@@ -122,9 +123,12 @@ def _health(consumer: PartitionConsumer, details: Callable[[], dict[str, object]
 
 def _metrics(consumer: PartitionConsumer, metrics: Metrics) -> Any:
     @get
-    async def exposition(_: object) -> AsgiResponse:
+    async def exposition(scope: Mapping[str, Any]) -> AsgiResponse:
         measure(consumer, metrics)
-        return AsgiResponse(metrics.exposition(), 200, {"content-type": "text/plain; version=0.0.4; charset=utf-8"})
+        # As the exporters of prometheus_client do: who asks every second for a few names need not be told all.
+        names = parse_qs(scope["query_string"].decode("latin-1")).get("name[]", ())
+        text = metrics.exposition(names)
+        return AsgiResponse(text, 200, {"content-type": "text/plain; version=0.0.4; charset=utf-8"})
 
     return exposition
 

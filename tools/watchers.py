@@ -6,12 +6,14 @@ busy machine only processor times mean something.
 """
 
 import argparse
+import asyncio
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import httpx
 import psutil
@@ -37,21 +39,25 @@ class Ticks:
     def __init__(self) -> None:
         self.many = self.largest = 0
 
-    def follow(self, url: str, ended: threading.Event) -> None:
-        """Read a stream until its day has ended."""
-        with httpx.Client(transport=httpx.HTTPTransport(), timeout=30) as client, client.stream("GET", url) as answer:
-            for line in answer.iter_lines():
-                if line.startswith("data: {"):
+    async def follow(self, url: str) -> None:
+        """Read a stream until it ends; no more than that, since these watchers share the processors with the flow."""
+        address = urlsplit(url)
+        reader, writer = await asyncio.open_connection(address.hostname, address.port, limit=1 << 20)
+        try:
+            writer.write(f"GET {address.path} HTTP/1.1\r\nHost: {address.netloc}\r\n\r\n".encode())
+            async for line in reader:
+                if line.startswith(b"data: {"):
                     self.many += 1
-                    self.largest = max(self.largest, len(line.encode()))
-                if ended.is_set():
-                    return
+                    self.largest = max(self.largest, len(line))
+        finally:
+            writer.close()
 
 
 def spent(state: Path) -> dict[str, float]:
     """Return the processor seconds of the parts until now."""
     processes = seen(state)["processes"]
-    times = {part: psutil.Process(processes[part]["pid"]).cpu_times() for part in PARTS}
+    times = {part: psutil.Process(each["pid"]).cpu_times() for part, each in processes.items()}
+    times["these watchers"] = psutil.Process().cpu_times()
     return {part: each.user + each.system for part, each in times.items()}
 
 
@@ -68,15 +74,22 @@ def wait_for_rest(state: Path) -> None:
 
 @contextmanager
 def watching(state: Path, watchers: int, ticks: Ticks) -> Iterator[None]:
-    """Keep so many streams open."""
-    url, ended = f"{seen(state)['endpoints']['portal']}/stream", threading.Event()
-    with ExitStack() as stack:
-        for _ in range(watchers):
-            thread = threading.Thread(target=ticks.follow, args=(url, ended))
-            thread.start()
-            stack.callback(thread.join)
-        stack.callback(ended.set)
+    """Keep so many streams open, in a thread with a loop of its own."""
+    url, loop = f"{seen(state)['endpoints']['portal']}/stream", asyncio.new_event_loop()
+
+    async def watch() -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.gather(*[ticks.follow(url) for _ in range(watchers)])
+
+    watch_all = loop.create_task(watch())
+    thread = threading.Thread(target=loop.run_until_complete, args=(watch_all,))
+    thread.start()
+    try:
         yield
+    finally:
+        loop.call_soon_threadsafe(watch_all.cancel)
+        thread.join()
+        loop.close()
 
 
 def day(state: Path, number: int, watchers: int, applications: int, ticks: Ticks) -> Day:
@@ -88,7 +101,7 @@ def day(state: Path, number: int, watchers: int, applications: int, ticks: Ticks
         wait_for_rest(state)
         seconds = time.monotonic() - began
         after = spent(state)
-    return Day(watchers, seconds, {part: after[part] - before[part] for part in PARTS})
+    return Day(watchers, seconds, {part: after[part] - before[part] for part in before})
 
 
 def told(days: Sequence[Day], applications: int, processes: dict[str, Any], ticks: Ticks) -> Iterator[str]:

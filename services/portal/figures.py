@@ -11,6 +11,15 @@ OF_ALL: Final = ("d1", "online", "on_time", "presumed", "minutes_to_result")
 OF_SOME: Final = ("d2", "paperless", "components_by_data", "papers_asked_although_data_were_there")
 
 
+# The metrics of the services of which a flow is made, by field; of the outcomes, those with result="overruled".
+FLOW_METRICS: Final = {
+    "paperless_window_open_records": "open",
+    "paperless_consumer_lag_records": "lag",
+    "scoring_outcomes_total": "overruled",
+    "paperless_dead_letters_total": "dead_letters",
+}
+
+
 class Flow(NamedTuple):
     """How the flow goes, summed over the services that answered; counters run since the services' starts."""
 
@@ -56,13 +65,7 @@ def flow_of(expositions: Iterable[str], away: Sequence[str] = ()) -> Flow:
 
 
 def _field_of(name: str, labels: Mapping[str, str]) -> str | None:
-    if name == "scoring_outcomes_total":
-        return "overruled" if labels.get("result") == "overruled" else None
-    return {
-        "paperless_window_open_records": "open",
-        "paperless_consumer_lag_records": "lag",
-        "paperless_dead_letters_total": "dead_letters",
-    }.get(name)
+    return None if labels.get("result", "overruled") != "overruled" else FLOW_METRICS.get(name)
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:

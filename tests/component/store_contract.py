@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from itertools import islice, product
 from pathlib import Path
@@ -26,7 +27,7 @@ from services.scoring.store.errors import (
     StoreRefusesError,
     StoreUnavailableError,
 )
-from services.scoring.store.reader import StoreReader
+from services.scoring.store.reader import StoreReader, cells_of
 from services.scoring.store.store import Store
 from tests.support.scoring_examples import BIRTH, Positioned, application_id, as_log, decided, outcomes, partition
 
@@ -294,6 +295,24 @@ class StoreContract:
                 for at in {first.partition, second.partition}
             }
         reader.close()
+
+    def test_many_who_ask_at_once_read_the_cells_once(self, address, monkeypatch):
+        url, read = address(), []
+
+        def slowly(session):
+            # Long enough that all of them have come.
+            time.sleep(0.05)
+            read.append(cells_of(session))
+            return read[-1]
+
+        monkeypatch.setattr("services.scoring.store.reader.cells_of", slowly)
+        reader = StoreReader(url)
+        with Store(url) as store, ThreadPoolExecutor(8) as threads:
+            store.apply(as_log([decided(1)]))
+            answers = list(threads.map(lambda _: reader.cells(), range(8)))
+        reader.close()
+        assert len(read) == 1
+        assert all(answer is read[0] for answer in answers)
 
     def test_an_application_can_be_looked_up_by_its_id(self, address):
         url = address()

@@ -13,10 +13,13 @@ import pytest
 from paperless.planner.app import create_app as planner_app
 from paperless.planner.planner import Planner
 from paperless.whatif.levers import LeverError
+from runtime.metrics import metric_name
+from services.portal.figures import FLOW_METRICS
 from services.portal.live import Live
 from services.portal.parts import Part, PartsOfSystem
 from services.portal.problems import TooManyStreamsError
 from services.scoring.api.app import create_app
+from services.scoring.app import METRICS as METRICS_OF_SCORING
 from services.scoring.store.reader import StoreReader
 from services.scoring.store.store import Store
 from services.vneid_mock.control import PlanState, control_app
@@ -122,6 +125,10 @@ async def test_the_page_opens_without_a_token_and_what_it_shows_does_not():
         assert (await portal.get("/")).status_code == (await portal.get("/web/style.css")).status_code == 200
         for path in ("/scoring/rates", "/mock/plan", "/stream", "/stream/history"):
             problem(await portal.get(path), 401)
+
+
+def test_the_metrics_that_the_page_asks_for_are_declared():
+    assert {metric_name(metric, "scoring") for metric in METRICS_OF_SCORING} >= FLOW_METRICS.keys()
 
 
 async def test_tables_are_passed_on_with_their_query_and_form(portal, world):

@@ -142,6 +142,13 @@ async def test_health_is_served_beside_the_plan():
         assert "paperless_member_ready 0.0" in (await client.get("/metrics")).text
 
 
+async def test_who_names_metrics_is_told_of_them_only():
+    async with mock() as client:
+        asked = {"name[]": ["paperless_member_ready", "paperless_dead_letters_total", "no_such_metric"]}
+        samples = [line for line in (await client.get("/metrics", params=asked)).text.splitlines() if line[0] != "#"]
+    assert samples == ["paperless_member_ready 0.0"]
+
+
 def test_a_seed_beyond_64_bits_is_refused_at_the_start():
     with pytest.raises(ValueError, match="does not fit 64 bits"):
         PlanState(load_plan("calm"), seed=2**64)

@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final, NamedTuple
 
@@ -14,7 +14,7 @@ from services.scoring.rollup.cells import CellKey, Fingerprint, Measures, Snapsh
 from services.scoring.store import schema
 from services.scoring.store.engines import open_session
 from services.scoring.store.schema import StoredOutcome, unsigned
-from services.scoring.store.session import Session
+from services.scoring.store.session import Row, Session
 
 # As many reads at once as a small server has use for; more would wait for each other there.
 CONNECTIONS: Final = 8
@@ -42,8 +42,17 @@ def snapshot_of(session: Session) -> Snapshot:
 
 
 def cells_of(session: Session) -> dict[CellKey, Measures]:
-    """Return every cell."""
-    return {CellKey(*row[:5]): Measures(*row[5:]) for row in session.rows(schema.CELLS)}
+    """Return every cell; call it inside a transaction."""
+    return _with_patterns(session, session.rows(schema.CELLS))
+
+
+def _with_patterns(session: Session, rows: Iterable[Row]) -> dict[CellKey, Measures]:
+    """Return cells from rows that name their pattern by its number."""
+    texts: dict[int, str] = dict(session.rows(schema.PATTERNS))
+    return {
+        CellKey(month, province, procedure, channel, texts[pattern]): Measures(*measures)
+        for month, province, procedure, channel, pattern, *measures in rows
+    }
 
 
 class StoreReader:
@@ -59,6 +68,7 @@ class StoreReader:
         # A wrong address is an error at start, not at the first request.
         self.url = self._new_session().name
         self._cells: tuple[object, dict[CellKey, Measures]] | None = None
+        self._reading_cells = threading.Lock()
         self._idle: deque[Session] = deque()
         self._places = threading.BoundedSemaphore(CONNECTIONS)
 
@@ -69,7 +79,8 @@ class StoreReader:
 
     def cells(self) -> Mapping[CellKey, Measures]:
         """Return every cell of one moment; not to be changed by the caller."""
-        with self._moment() as session:
+        # Who comes while they are read anew waits for that, and does not read them a second time.
+        with self._reading_cells, self._moment() as session:
             # With its time of creation: another store may have been put in its place at the very same offsets.
             version = list(session.rows(schema.META, ("created_at",))), _offsets(session)
             kept = self._cells
@@ -105,7 +116,7 @@ class StoreReader:
     def published_cells(self, month: str) -> Mapping[CellKey, Measures]:
         """Return the cells of a published month as they were frozen; none for a month that is not published."""
         with self._moment() as session:
-            return {CellKey(*row[:5]): Measures(*row[5:]) for row in session.rows(schema.PUBLISHED_CELLS, (month,))}
+            return _with_patterns(session, session.rows(schema.PUBLISHED_CELLS, (month,)))
 
     def outcome_counts(self) -> dict[int, int]:
         """Return how many outcomes are held by partition: what the fingerprint's count must equal."""

@@ -51,9 +51,9 @@ OFFSETS: Final = "SELECT partition, next_offset FROM consumer_offset WHERE topic
 PARTITIONS: Final = "SELECT partition FROM consumer_offset WHERE topic = ?"
 FINGERPRINTS: Final = "SELECT partition, applications, hash_sum FROM fingerprint"
 COUNTERS: Final = "SELECT name, CAST(sum(value) AS BIGINT) FROM counter GROUP BY name"
+# With the number of the pattern: its text is long, and the same in many cells.
 CELLS: Final = (
-    "SELECT month, province, procedure, channel, text, n, presumed, assisted, on_time, minutes"
-    " FROM cell JOIN pattern ON pattern.id = cell.pattern_id"
+    "SELECT month, province, procedure, channel, pattern_id, n, presumed, assisted, on_time, minutes FROM cell"
 )
 PUBLISH_CELLS: Final = (
     "INSERT INTO published_cell"
@@ -72,8 +72,8 @@ PUBLICATIONS: Final = "SELECT month, published_at FROM publication ORDER BY mont
 ALL_PUBLISHED_OFFSETS: Final = "SELECT month, partition, next_offset FROM publication_offset"
 PUBLISHED_SUMS: Final = "SELECT month, CAST(sum(n) AS BIGINT) FROM published_cell GROUP BY month"
 PUBLISHED_CELLS: Final = (
-    "SELECT month, province, procedure, channel, text, n, presumed, assisted, on_time, minutes"
-    " FROM published_cell JOIN pattern ON pattern.id = published_cell.pattern_id WHERE month = ?"
+    "SELECT month, province, procedure, channel, pattern_id, n, presumed, assisted, on_time, minutes"
+    " FROM published_cell WHERE month = ?"
 )
 # The pattern comes last: as its number for the writer, who knows the texts, and as text for readers.
 _OUTCOME: Final = (
