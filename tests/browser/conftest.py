@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Route, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Route, expect, sync_playwright
 
 HERE = Path(__file__).parent
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
@@ -105,6 +105,8 @@ def open_page(browser: Browser, system: RunningSystem) -> Iterator[OpenPage]:
         context = browser.new_context(viewport={"width": width, "height": height}, **given)
         contexts.append(context)
         context.set_default_timeout(20_000)
+        # A page on a busy machine takes seconds: how long is no matter of these tests.
+        expect.set_options(timeout=20_000)
         page = context.new_page()
         page.route("**/*", own_host_only)
         page.on("console", hear)

@@ -3,7 +3,8 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from services.portal.parts import Part, PartsOfSystem
 from services.portal.problems import TooManyStreamsError
 from services.scoring.api.app import create_app
 from services.scoring.app import METRICS as METRICS_OF_SCORING
+from services.scoring.store.engines import open_session
+from services.scoring.store.publication import publish
 from services.scoring.store.reader import StoreReader
 from services.scoring.store.store import Store
 from services.vneid_mock.control import PlanState, control_app
@@ -69,9 +72,10 @@ class World:
     """A store with outcomes, a mock with its plan, a service with metrics, and the parts by which they are asked."""
 
     def __init__(self, folder: Path) -> None:
-        self.store = Store(f"sqlite:///{folder}/scoring.db")
+        self.url = f"sqlite:///{folder}/scoring.db"
+        self.store = Store(self.url)
         self.plan = PlanState(load_plan("mild"), seed=7)
-        self.scoring = Counted(create_app(StoreReader(f"sqlite:///{folder}/scoring.db"), per_minute=MANY))
+        self.scoring = Counted(create_app(StoreReader(self.url), per_minute=MANY))
         self.mock = Counted(control_app(self.plan, per_minute=MANY))
         self.service = Counted(metrics_app)
         self.planner = Counted(planner_app(Planner(no_day)))
@@ -334,6 +338,19 @@ async def test_twenty_who_watch_ask_the_scoring_api_once(world):
         answers = await asyncio.gather(*(live.tables.get("/why", "province=01", "application/json") for _ in range(20)))
         assert len({answer.body for answer in answers}) == 1
         assert world.scoring.paths.count("/why") == before + 1
+
+
+async def test_a_month_that_is_published_is_shown_though_the_store_stands_still(world):
+    world.decide(3)
+    live = Live(world.parts, most=1, every_s=0.02)
+    async with aclosing(live.follow()) as events:  # type: ignore[type-var]
+        async for event in events:
+            if event.startswith(b"event: tick"):
+                break
+        assert json.loads((await live.tables.get("/publications")).body) == []
+        with closing(open_session(world.url)) as session:
+            month = publish(session, "2025-10", datetime(2025, 11, 1, tzinfo=UTC)).month
+        assert [each["month"] for each in json.loads((await live.tables.get("/publications")).body)] == [month]
 
 
 def test_a_tick_of_a_large_run_fits(world):
