@@ -58,6 +58,23 @@ def _oldest_question(connection: Any) -> object:
     return waiting[0][2] if waiting else None
 
 
+def given_up(consumer: Any) -> BaseException | None:
+    """Return the error by which work of an aiokafka consumer's own has ended: it begins none of it again.
+
+    An answer that it does not expect is enough, from a coordinator that moves: then its positions, its heartbeats or
+    its fetches stand still for ever, and all it does is raise.
+    """
+    coordinator, fetcher = getattr(consumer, "_coordinator", None), getattr(consumer, "_fetcher", None)
+    work = [
+        getattr(coordinator, "_coordination_task", None),
+        getattr(coordinator, "_heartbeat_task", None),
+        getattr(coordinator, "_commit_refresh_task", None),
+        getattr(fetcher, "_fetch_task", None),
+    ]
+    ended = [task for task in work if task is not None and task.done() and not task.cancelled()]
+    return next(filter(None, (task.exception() for task in ended)), None)
+
+
 def is_member(consumer: Any) -> bool:
     """Tell whether an aiokafka consumer has a generation: without, brokers take commits while the group is empty."""
     coordinator = getattr(consumer, "_coordinator", None)

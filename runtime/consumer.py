@@ -16,7 +16,7 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from faststream.kafka import KafkaBroker
 
-from runtime.broker_contact import BrokerContact, is_member
+from runtime.broker_contact import BrokerContact, given_up, is_member
 from runtime.errors import FatalError
 from runtime.log_positions import LogPositions, readable_end
 from runtime.messages import Record
@@ -65,6 +65,8 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
         self.clock = resources.clock
         self.partitions: dict[int, PartitionState] = {}
         self.fatal: str | None = None
+        # Why another process has to go on from what is committed.
+        self.broken: str | None = None
         # What keeps a subclass from doing its work for now; health shows it.
         self.trouble: str | None = None
         self.busy_since: float | None = None
@@ -270,8 +272,17 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
                         self._next_commit_at = self.clock.now() + COMMIT_INTERVAL_S
                         await self._pass_markers()
                         await self._commit()
+                        self._end_with_client()
                 except Exception as error:  # noqa: BLE001  without its ticker the member would stand still
                     self._stop_on(error, "a deadline, publishing or a commit failed; nothing of it is committed")
+
+    def _end_with_client(self) -> None:
+        """Let the process end and be started again where its client has given up."""
+        error = given_up(self.consumer)
+        if error is not None and self.broken is None:
+            self.broken = f"the Kafka client has given up, and only another process can go on: {error!r}"
+            log.error("stopping", reason=self.broken)
+            self._resources.on_fatal()
 
     async def _pass_markers(self) -> None:
         """Read on after offsets at the log's end that no record has: the client has passed them and handed out nothing.

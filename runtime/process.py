@@ -162,8 +162,11 @@ class _LifespanWatch:
             raise
 
 
-def serve(app: Any, settings: ServiceSettings, shutdown: Shutdown, fatal: Callable[[], str | None]) -> int:
-    """Run an app until SIGTERM or SIGINT and return the exit code: 0, or 78 when the consumer stopped itself."""
+def serve(app: Any, settings: ServiceSettings, shutdown: Shutdown, consumer: PartitionConsumer) -> int:
+    """Run an app until SIGTERM or SIGINT and return the exit code.
+
+    0; 78 when the consumer stopped for a reason that the next start would meet again; 1 when it is to be started again.
+    """
     log.info("starting", settings=settings.masked())
     watched = _LifespanWatch(app, shutdown)
     config = server_config(watched, host=settings.http_host, port=settings.http_port, lifespan="on")
@@ -172,9 +175,9 @@ def serve(app: Any, settings: ServiceSettings, shutdown: Shutdown, fatal: Callab
     # uvicorn exits by itself when the start fails; the exit code is ours to choose.
     with suppress(KeyboardInterrupt, SystemExit):
         asyncio.run(shutdown.server.serve())
-    reason = fatal()
+    reason = consumer.fatal or consumer.broken
     if reason is not None:
         print(f"error: {reason}", file=sys.stderr)  # noqa: T201  the last line an operator sees
-        return EXIT_FATAL
+        return EXIT_FATAL if consumer.fatal else 1
     log.info("stopped")
     return 0 if shutdown.server.started and not watched.failed else 1

@@ -67,7 +67,7 @@ def main() -> int:
         dead_letter_topic=lambda topic: f"{topic}.dlq",
     )
     app = build_app(kernel, resources, topics=TOPICS, partitions=PARTITIONS)
-    return serve(app, settings, shutdown, lambda: kernel.fatal)
+    return serve(app, settings, shutdown, kernel)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ def main() -> int:
     except FatalError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201  the last line an operator sees
         return EXIT_FATAL
-    return serve(intake.app, settings, intake.shutdown, lambda: intake.kernel.fatal)
+    return serve(intake.app, settings, intake.shutdown, intake.kernel)
 
 
 if __name__ == "__main__":

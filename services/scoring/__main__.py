@@ -23,7 +23,7 @@ def main() -> int:
     except (FatalError, StoreError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201  the last line an operator sees
         return EXIT_TEMPORARY if isinstance(error, StoreUnavailableError) else EXIT_FATAL
-    return serve(scoring.app, settings, scoring.shutdown, lambda: scoring.writer.fatal)
+    return serve(scoring.app, settings, scoring.shutdown, scoring.writer)
 
 
 if __name__ == "__main__":

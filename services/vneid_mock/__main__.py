@@ -20,7 +20,7 @@ def main() -> int:
     except (PlanError, FatalError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201  the last line an operator sees
         return EXIT_FATAL
-    return serve(mock.app, settings, mock.shutdown, lambda: mock.kernel.fatal)
+    return serve(mock.app, settings, mock.shutdown, mock.kernel)
 
 
 if __name__ == "__main__":

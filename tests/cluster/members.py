@@ -131,7 +131,9 @@ class SupervisedMember:
             return EXIT_FATAL
         await server.asked.wait()
         await wired.app.stop()
-        return EXIT_FATAL if wired.consumer.fatal else 0
+        if wired.consumer.fatal:
+            return EXIT_FATAL
+        return 1 if wired.consumer.broken else 0
 
     def _ended(self, process: Process, task: "asyncio.Task[int]") -> None:
         if process is not self.process:

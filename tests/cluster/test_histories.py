@@ -10,13 +10,16 @@ import pytest
 from aiokafka.errors import KafkaTimeoutError
 
 from contracts.topics import LOG_IDENTITY
+from runtime.consumer import PartitionConsumer
 from runtime.log_identity import read_log_identity
 from runtime.settings import KafkaAccess
+from tests.cluster import history
 from tests.cluster.batches import played_apart
 from tests.cluster.draws import Draws
 from tests.cluster.faults import Fault
-from tests.cluster.history import Wish
-from tests.cluster.kafka import KafkaCluster
+from tests.cluster.history import Wish, World
+from tests.cluster.kafka import NO_COORDINATOR, KafkaCluster
+from tests.cluster.mishaps import MOST
 from tests.cluster.mutants import MUTANTS
 from tests.cluster.network import Network
 from tests.cluster.simulated_loop import SimulatedLoop, simulated_time
@@ -97,6 +100,26 @@ def test_silence_of_a_broker_is_not_taken_for_an_empty_topic():
     with simulated_time(loop), closing(loop), pytest.raises(KafkaTimeoutError, match="no answer from log"):
         loop.run_until_complete(read_log_identity(KafkaAccess(kafka_servers=kafka.address), LOG_IDENTITY))
     assert kafka.faults[0].met
+
+
+@pytest.mark.parametrize("stays", [False, True])
+def test_a_member_whose_client_has_given_up_is_started_again(tmp_path, monkeypatch, stays):
+    """A history found it: a coordinator that moved said so to whom asks for offsets, and partitions were never read."""
+    drive = history._drive
+
+    async def without_offsets_at_first(world: World) -> None:
+        fault = Fault(effect="error", kinds=frozenset({"OffsetFetch"}), code=NO_COORDINATOR)
+        world.kafka.faults.append(fault)
+        world.after(12.0, lambda: world.kafka.faults.remove(fault))
+        await drive(world)
+
+    monkeypatch.setattr(history, "_drive", without_offsets_at_first)
+    if stays:
+        monkeypatch.setattr(PartitionConsumer, "_end_with_client", lambda _: None)
+    ended = history.play(Wish(seed=5, applications=5, without=frozenset(range(MOST)), plan="calm"), tmp_path)
+    assert any("no rest" in sentence for sentence in ended.violations) is stays
+    assert stays or not ended.violations
+    assert stays or any("ends with 1" in line for _, line in ended.lines)
 
 
 # The three that were faults of the product, which the cluster found, and what keeps the guarantee most plainly.

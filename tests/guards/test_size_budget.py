@@ -50,7 +50,7 @@ def test_modules_stay_small():
 
 
 def test_the_kernel_stays_explainable():
-    assert sum(logical_lines(ROOT / "runtime" / name) for name in KERNEL) <= 710
+    assert sum(logical_lines(ROOT / "runtime" / name) for name in KERNEL) <= 720
 
 
 def test_tests_seldom_patch():

@@ -1,8 +1,13 @@
 """A broker that is away or hangs is noticed by what it was asked; one that is slow or not asked is not suspected."""
 
-import pytest
+import asyncio
+from types import SimpleNamespace
+from typing import NoReturn
 
-from runtime.broker_contact import LOOK_EVERY_S, BrokerContact
+import pytest
+from aiokafka.errors import KafkaError
+
+from runtime.broker_contact import LOOK_EVERY_S, BrokerContact, given_up
 from tests.support.fakes_runtime import FakeConnection
 
 # A user hears of it within 5 s, and whoever asks /health asks once a second.
@@ -71,3 +76,20 @@ def test_who_is_asked_to_wait_longer_is_given_the_time():
     hanging.ask()
     assert not looked(patient, hanging)
     assert looked(patient, hanging, times=4 * LOOKS)
+
+
+@pytest.mark.parametrize("work", ["_coordination_task", "_heartbeat_task", "_commit_refresh_task", "_fetch_task"])
+async def test_a_client_whose_own_work_has_ended_by_an_error_has_given_up(work: str):
+    async def failing() -> NoReturn:
+        raise KafkaError("an answer that it does not expect")
+
+    going, failed, stopped = (asyncio.ensure_future(each) for each in (asyncio.sleep(9), failing(), asyncio.sleep(9)))
+    stopped.cancel()
+    await asyncio.wait({failed, stopped})
+    names = ("_coordination_task", "_heartbeat_task", "_commit_refresh_task", "_fetch_task")
+    part = SimpleNamespace(**dict(zip(names, (going, stopped, None, going), strict=True)))
+    client = SimpleNamespace(_coordinator=part, _fetcher=part)
+    assert given_up(client) is None
+    setattr(part, work, failed)
+    assert given_up(client) is failed.exception()
+    going.cancel()
