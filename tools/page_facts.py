@@ -65,6 +65,7 @@ def _procedures(known: Domain) -> Iterator[dict[str, Any]]:
             "fee": each.fee_online_vnd > 0,
             "result": each.electronic_result,
             "components": [{"slug": part.slug, "vi": part.name_vi, "en": part.name_en} for part in each.proofs],
+            "parts": [{"slug": part.slug, "vi": part.name_vi, "en": part.name_en} for part in each.parts],
         }
 
 

@@ -95,6 +95,14 @@ class Component(View):
     database: str | None
 
 
+class PartView(View):
+    """A part of a linked service: when it was due, counted from its own beginning, and when it was done."""
+
+    part: str
+    due_at: str
+    done_at: str
+
+
 class DecidedView(View):
     """The outcome. `presumed`: an answer is missing, and a later outcome that knows more may overrule this one."""
 
@@ -108,6 +116,7 @@ class DecidedView(View):
     province: str
     due_at: str
     decided_at: str
+    parts: Annotated[list[PartView], Field(description="Of a linked service whose parts were told apart.")]
 
 
 class Status(View):

@@ -14,10 +14,10 @@ from services.portal.figures import FLOW_METRICS, Flow, compact_table, flow_of
 from services.portal.parts import Part, PartAwayError, PartsOfSystem
 from services.portal.tables import Tables
 
-# The rates are a table over all cells. They are asked for again after so many times what the last answer took, so that
-# watching takes a small share of a busy machine; what else a round says is asked for every time.
-REST: Final = 20
-MAX_REST_S: Final = 8.0
+# The rates are a table over all cells. While outcomes come they are asked for again after so many times what the last
+# answer took, so that watching takes a small share of a busy machine; what else a round says is asked for every time.
+REST: Final = 40
+MAX_REST_S: Final = 30.0
 # A service that is busy writes these few metrics and not the hundreds that it has.
 _FLOW_QUERY: Final = urlencode([("name[]", name) for name in FLOW_METRICS])
 
@@ -55,7 +55,9 @@ class Rounds:
         try:
             health = await _json(self._parts.scoring, "/health")
             offsets = self._tables.version = sum(health["next_offsets"].values())
-            if before.rows and (offsets == self._rated or time.monotonic() < self._rate_again):
+            # What stands still may be asked for at once: the last figures of a day are not waited for.
+            resting = offsets != before.offsets and time.monotonic() < self._rate_again
+            if before.rows and (offsets == self._rated or resting):
                 return offsets, before.rows, before.country, ""
             table = await self._rates(offsets)
         except PartAwayError:

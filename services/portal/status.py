@@ -23,6 +23,7 @@ from services.portal.models import (
     Component,
     DecidedView,
     EventView,
+    PartView,
     Place,
     Question,
     Reason,
@@ -189,6 +190,10 @@ def _decided(records: Iterable[Record], reasons: Mapping[str, Reason]) -> Decide
         province=decided.province,
         due_at=decided.due_at.isoformat(),
         decided_at=decided.decided_at.isoformat(),
+        parts=[
+            PartView(part=part.part, due_at=part.due_at.isoformat(), done_at=part.done_at.isoformat())
+            for part in decided.parts
+        ],
     )
 
 

@@ -38,6 +38,17 @@ def test_what_is_changed_in_an_application_is_what_is_sent(open_page: OpenPage):
     expect(page.locator("#outcome")).to_contain_text("Filed in person")
 
 
+def test_a_linked_service_is_one_application_with_its_parts(open_page: OpenPage):
+    page = open_page("?lang=en&view=file&persona=birth")
+    page.get_by_text("Change the application").click()
+    page.get_by_role("combobox", name="Procedure", exact=True).select_option("2.002621")
+    page.get_by_role("spinbutton", name="Health-insurance card").fill("9600")
+    page.get_by_role("button", name="File it").click()
+    parts = page.get_by_role("table", name="Parts of the linked service").locator("tbody tr")
+    expect(parts).to_have_count(3)
+    assert [row.split()[0] for row in parts.locator("th, td:first-child").all_text_contents()][:1] == ["Birth"]
+
+
 def test_what_the_portal_refuses_is_said(open_page: OpenPage):
     page = open_page("?lang=en&view=file&persona=birth")
     refusal = json.dumps({"detail": "commune: wrong", "status": 422, "title": "", "type": "", "instance": ""})

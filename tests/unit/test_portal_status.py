@@ -57,6 +57,14 @@ def test_an_application_is_received_then_asked_for_then_decided():
     assert settled(decided)
 
 
+def test_the_parts_of_a_linked_service_are_told_with_their_times():
+    log, name = FakeLog(), "land-original-on-paper"
+    part = {"part": "khai_sinh", "due_at": "2025-10-06T17:00:00+07:00", "done_at": "2025-10-06T10:00:00+07:00"}
+    now = status(logged(log, APPLICATIONS_SUBMITTED, name), logged(log, APPLICATIONS_DECIDED, name, parts=[part]))
+    assert now.decided
+    assert [each.model_dump() for each in now.decided.parts] == [part]
+
+
 def test_the_last_attempt_is_told_with_the_times_of_all():
     log, name = FakeLog(), "passport-database-unreachable"
     filed = logged(log, APPLICATIONS_SUBMITTED, name)

@@ -151,7 +151,8 @@ function askToken() {
   );
 }
 
-let waiting = false;
+let waiting = false,
+  navigated = "";
 /** Draw what has changed with the next frame. */
 export function render() {
   if (waiting) return;
@@ -165,6 +166,13 @@ export function render() {
     document.title = `${t(`nav.${view in VIEWS ? view : "live"}`)} · ${t("title")}`;
     const old = document.getElementById("page");
     if (old) morph(old, page());
+    const nav = document.querySelector("nav"),
+      here = nav?.querySelector("[aria-current]");
+    // Where the navigation is wider than a telephone, what is chosen is pushed into sight, once.
+    if (nav && here instanceof HTMLElement && navigated !== `${view} ${lang}`) {
+      navigated = `${view} ${lang}`;
+      nav.scrollLeft = here.offsetLeft - nav.offsetLeft - 40;
+    }
   });
 }
 

@@ -151,6 +151,8 @@ export function markText(changes, most = Infinity) {
   return parts.slice(0, most).join("; ") + (parts.length > most ? "…" : "");
 }
 
+// Ticks come once a second, while anybody looks and something moves.
+const GAP_S = 6;
 const HEIGHT = 150,
   LEFT = 46,
   RIGHT = 8,
@@ -179,7 +181,11 @@ function line(title, points, written, width, marks, least = 0) {
   const x = (/** @type {number} */ at) => LEFT + ((at - from) / (to - from)) * (width - LEFT - RIGHT),
     y = (/** @type {number} */ value) => HEIGHT - BOTTOM - (value / top) * (HEIGHT - TOP - BOTTOM);
   const path = points
-    .map(([at, value], n) => `${n && at - points[n - 1][0] < 30 ? "L" : "M"}${x(at).toFixed(1)} ${y(value).toFixed(1)}`)
+    .map(([at, value], n) => {
+      const place = `${x(at).toFixed(1)} ${y(value).toFixed(1)}`;
+      // A point alone is a dot: a line without length, with round ends.
+      return n && at - points[n - 1][0] < GAP_S ? `L${place}` : `M${place}h0`;
+    })
     .join("");
   const ticks = [0, 0.5, 1].map((share) => share * top),
     times = width < 500 ? [0, 1] : [0, 0.25, 0.5, 0.75, 1];

@@ -4,7 +4,7 @@ import { save, token } from "./api.js";
 import { NONE, number } from "./format.js";
 import { state } from "./state.js";
 import { nameOf, store, table as asked } from "./store.js";
-import { missing, publishedFigure, table } from "./parts.js";
+import { missing, parted, period, publishedFigure, table } from "./parts.js";
 import { t } from "./texts.js";
 
 const EVIDENCE = ["A", "B", "C", "M", "D"];
@@ -143,10 +143,7 @@ const definitions = (rates) =>
   table(
     t("data.definitions"),
     [{ head: t("measure") }, { head: t("numerator") }, { head: t("denominator") }],
-    Object.entries(rates.definitions).map(([name, each]) => ({
-      key: name,
-      cells: [nameOf(each), each.numerator, each.denominator],
-    })),
+    Object.entries(rates.definitions).map(([name, each]) => ({ key: name, cells: [nameOf(each), ...parted(each)] })),
   );
 
 /** @param {any} rates */
@@ -157,7 +154,7 @@ function figures(rates) {
       cells: [
         `${nameOf(rates.definitions[name])} · ${nameOf(row)}`,
         publishedFigure(each),
-        `${each.period_start}–${each.period_end}`,
+        period(each),
         each.source,
         each.note,
       ],

@@ -12,6 +12,9 @@ import { maybe, t } from "./texts.js";
  */
 const own = { draft: null, persona: "", filed: null, status: null, events: null, refusal: "", busy: false };
 
+// Of a linked service; half a working day, until the user says otherwise.
+const PART_MINUTES = 240;
+
 /** The application as it is about to be sent. @returns {any} */
 function draft() {
   const { persona } = state(),
@@ -47,6 +50,9 @@ function turnTo(code) {
     electronic_result: procedure.result,
     fee_paid_online: procedure.fee ? true : null,
     components: Object.fromEntries(procedure.components.map((/** @type {any} */ each) => [each.slug, "upload"])),
+    part_minutes: procedure.parts.length
+      ? Object.fromEntries(procedure.parts.map((/** @type {any} */ each) => [each.slug, PART_MINUTES]))
+      : undefined,
   });
 }
 
@@ -138,6 +144,21 @@ const tick = (label, value, chosen) =>
     label,
   );
 
+/** @param {string} label @param {number} value @param {(value: number) => void} chosen */
+const minutes = (label, value, chosen) =>
+  h(
+    "label",
+    { class: "field" },
+    h("span", {}, label),
+    h("input", {
+      type: "number",
+      min: 0,
+      max: 120000,
+      value,
+      onchange: (/** @type {any} */ event) => chosen(event.target.valueAsNumber || 0),
+    }),
+  );
+
 function form() {
   const application = draft(),
     procedure = procedureOf(application.procedure),
@@ -210,6 +231,17 @@ function form() {
         application.fee_paid_online !== null &&
           tick(t("fee"), application.fee_paid_online, (fee_paid_online) => change({ fee_paid_online })),
         tick(t("asks"), application.asks_anyway, (asks_anyway) => change({ asks_anyway })),
+        application.part_minutes &&
+          h(
+            "fieldset",
+            {},
+            h("legend", {}, t("parts.minutes")),
+            procedure.parts.map((/** @type {any} */ each) =>
+              minutes(nameOf(each), application.part_minutes[each.slug], (length) =>
+                change({ part_minutes: { ...application.part_minutes, [each.slug]: length } }),
+              ),
+            ),
+          ),
         h(
           "fieldset",
           {},
@@ -302,6 +334,7 @@ function way() {
       status?.decided && step("decided", t("step.decided"), t(`outcome.${status.decided.outcome}`), "decided"),
     ),
     status?.decided && decided(status.decided, component),
+    status?.decided?.parts.length > 0 && parts(status.decided),
     own.events && events(own.events),
   ];
 }
@@ -345,6 +378,24 @@ function decided(outcome, component) {
         })),
       ),
   );
+}
+
+/** The parts of a linked service: one application, done when the last of them is. @param {any} outcome */
+function parts(outcome) {
+  const { lang } = state(),
+    names = new Map(procedureOf(outcome.procedure)?.parts.map((/** @type {any} */ each) => [each.slug, nameOf(each)]));
+  return [
+    h("h3", {}, t("parts")),
+    h("p", { class: "muted small" }, t("parts.note")),
+    table(
+      t("parts"),
+      [{ head: t("parts.part") }, { head: t("due") }, { head: t("parts.done") }],
+      outcome.parts.map((/** @type {any} */ each) => ({
+        key: each.part,
+        cells: [names.get(each.part) ?? each.part, moment(each.due_at, lang), moment(each.done_at, lang)],
+      })),
+    ),
+  ];
 }
 
 /** @param {any[]} all */

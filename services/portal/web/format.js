@@ -59,20 +59,19 @@ export const clock = (epochS, lang) =>
     second: "2-digit",
   }).format(epochS * 1000);
 
+// As offices write it: 06/10/2025; the English month is a word, since 06/10 is another day elsewhere.
+const DAY = /** @type {Record<Lang, Intl.DateTimeFormatOptions>} */ ({
+  vi: { day: "2-digit", month: "2-digit", year: "numeric", timeZone: "Asia/Ho_Chi_Minh" },
+  en: { day: "numeric", month: "short", year: "numeric", timeZone: "Asia/Ho_Chi_Minh" },
+});
+const locale = (/** @type {Lang} */ lang) => (lang === "vi" ? "vi-VN" : "en-GB");
+
 /** @param {string} iso @param {Lang} lang */
-export const day = (iso, lang) =>
-  new Intl.DateTimeFormat(lang === "vi" ? "vi-VN" : "en-GB", {
-    dateStyle: "medium",
-    timeZone: "Asia/Ho_Chi_Minh",
-  }).format(new Date(iso));
+export const day = (iso, lang) => new Intl.DateTimeFormat(locale(lang), DAY[lang]).format(new Date(iso));
 
 /** @param {string} iso @param {Lang} lang */
 export const moment = (iso, lang) =>
-  new Intl.DateTimeFormat(lang === "vi" ? "vi-VN" : "en-GB", {
-    dateStyle: "medium",
-    timeStyle: "short",
-    timeZone: "Asia/Ho_Chi_Minh",
-  }).format(new Date(iso));
+  new Intl.DateTimeFormat(locale(lang), { ...DAY[lang], hour: "2-digit", minute: "2-digit" }).format(new Date(iso));
 
 /** @param {Lang} lang @returns {(one: string, other: string) => number} */
 export const collator = (lang) => new Intl.Collator(lang === "vi" ? "vi" : "en").compare;

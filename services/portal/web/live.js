@@ -5,6 +5,7 @@ import { RANKED_FROM, legend, tileMap, timeline } from "./charts.js";
 import { address, state } from "./state.js";
 import { databaseName, nameOf, provinceName, rowOf, store, table as asked } from "./store.js";
 import {
+  about,
   choice,
   databasesTable,
   missing,
@@ -72,7 +73,7 @@ function overview() {
           published
             ? [
                 h("p", { class: "big published" }, percent(published.value, lang), ` [${published.evidence}]`),
-                h("p", { class: "muted" }, `${published.about}, ${published.period_start}–${published.period_end}`),
+                h("p", { class: "muted" }, about(published)),
               ]
             : h("p", { class: "muted" }, t("published.none")),
         ),
@@ -276,19 +277,8 @@ function whySection(path) {
 
 /** @param {any} rates */
 function authorities(rates) {
-  const { lang } = state(),
-    row = (/** @type {any} */ each) => rowOf(each);
-  const rows = rates.by_authority.map((/** @type {any} */ each) => ({
-    key: each.key,
-    cells: [
-      nameOf(each),
-      number(each.applications, lang),
-      rate(row(each).rates.d1, lang),
-      interval(row(each).rates.d1, lang),
-      publishedFigure(each.published.d1),
-      rate(row(each).rates.d2, lang),
-    ],
-  }));
+  const { lang } = state();
+  const rows = rates.by_authority.map(groupRow);
   const mix = rates.country_d1;
   if (mix && mix.value !== null)
     rows.push({
@@ -470,7 +460,6 @@ function restated({ published, restated: now, d1_points: points }) {
 
 /** @param {string} head @param {any[]} rows */
 function groups(head, rows) {
-  const { lang } = state();
   return table(
     head,
     [
@@ -481,16 +470,23 @@ function groups(head, rows) {
       { head: t("published"), num: true },
       { head: "D2", num: true },
     ],
-    rows.map((each) => ({
-      key: each.key,
-      cells: [
-        nameOf(each),
-        number(each.applications, lang),
-        rate(rowOf(each).rates.d1, lang),
-        interval(rowOf(each).rates.d1, lang),
-        publishedFigure(each.published.d1),
-        rate(rowOf(each).rates.d2, lang),
-      ],
-    })),
+    rows.map(groupRow),
   );
+}
+
+/** @param {any} each a row of the API's tables */
+function groupRow(each) {
+  const { lang } = state(),
+    { rates } = rowOf(each);
+  return {
+    key: each.key,
+    cells: [
+      nameOf(each),
+      number(each.applications, lang),
+      rate(rates.d1, lang),
+      interval(rates.d1, lang),
+      publishedFigure(each.published.d1),
+      rate(rates.d2, lang),
+    ],
+  };
 }

@@ -243,7 +243,7 @@ function ways(gains, levers) {
       t("whatif.choose"),
     );
   const summary = (/** @type {Way} */ way) =>
-    `${percent(way.d1, lang)}, ${t("whatif.cost").toLowerCase()} ${number(way.cost, lang, 1)}`;
+    `${percent(way.d1, lang)}, ${t("whatif.cost").toLowerCase()}: ${number(way.cost, lang, 1)}`;
   return [
     h("h3", {}, t("whatif.smallest")),
     waterfall(base, target.smallest, name),

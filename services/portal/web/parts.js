@@ -1,9 +1,9 @@
 // What several views show: tables, bars, figures with their origin.
 import { h } from "./dom.js";
-import { NONE, number, percent, rate } from "./format.js";
+import { NONE, day, number, percent, rate } from "./format.js";
 import { address, go, state } from "./state.js";
 import { nameOf, provinceName, store } from "./store.js";
-import { t } from "./texts.js";
+import { maybe, t } from "./texts.js";
 
 /** @typedef {import("./store.js").Row} Row */
 /** @typedef {{head: any, num?: boolean, wide?: boolean, cls?: string}} Column */
@@ -68,6 +68,22 @@ export function publishedFigure(published) {
   return h("span", { class: "published" }, percent(published.value, state().lang), ` [${published.evidence}]`);
 }
 
+/** Over what days a published figure is counted. @param {any} published */
+export function period(published) {
+  const { lang } = state();
+  const days = [published.period_start, published.period_end].filter(Boolean);
+  return days.map((each) => day(each, lang)).join("–");
+}
+
+/** Whom a published figure is about, and when. @param {any} published */
+export const about = (published) => `${maybe(`about.${published.about}`)}, ${period(published)}`;
+
+/** Numerator and denominator in words. @param {any} definition */
+export const parted = (definition) =>
+  state().lang === "vi"
+    ? [definition.numerator_vi, definition.denominator_vi]
+    : [definition.numerator, definition.denominator];
+
 /** Definition, source and the table to take away, below a figure. @param {any} definition @param {any} [published] */
 export function origin(definition, published) {
   if (!definition) return null;
@@ -79,24 +95,10 @@ export function origin(definition, published) {
       "dl",
       {},
       h("dt", {}, nameOf(definition)),
-      h("dd", {}, `${t("numerator")}: ${definition.numerator}. ${t("denominator")}: ${definition.denominator}.`),
+      h("dd", {}, `${t("numerator")}: ${parted(definition)[0]}. ${t("denominator")}: ${parted(definition)[1]}.`),
       published && [
         h("dt", {}, t("published")),
-        h(
-          "dd",
-          {},
-          published.about,
-          ", ",
-          published.period_start,
-          "–",
-          published.period_end,
-          ". ",
-          t("source"),
-          ": ",
-          published.source,
-          ". ",
-          published.note,
-        ),
+        h("dd", {}, about(published), ". ", t("source"), ": ", published.source, ". ", published.note),
       ],
     ),
   );

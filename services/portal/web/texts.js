@@ -182,7 +182,7 @@ const TEXTS = {
   "whatif.not": ["không", "not done"],
   "whatif.alone": ["Một mình:", "Alone:"],
   "whatif.owner": ["Ai quyết định", "Who decides"],
-  "whatif.cost": ["Chi phí giả định, điểm", "Assumed cost, points"],
+  "whatif.cost": ["Chi phí giả định (điểm)", "Assumed cost (points)"],
   "whatif.now.measures": ["D1 hiện trạng", "D1 today"],
   "whatif.then.measures": ["D1 với các đòn bẩy này", "D1 with these levers"],
   "whatif.day": ["Ngày mô phỏng: ", "Simulated day: "],
@@ -298,7 +298,19 @@ const TEXTS = {
   "decided.final": ["đủ trả lời, là kết quả cuối", "every answer is in; final"],
   rules: ["Quy tắc đã áp dụng, và điều luật", "Rules that applied, and their articles"],
   "rules.none": ["Không có lý do nào cản trở.", "No rule stood in the way."],
+  // As the data file names them, in Vietnamese.
+  "about.34 tỉnh, thành phố": ["34 tỉnh, thành phố", "34 provinces and cities"],
+  "about.Bộ, ngành": ["bộ, ngành", "ministries"],
+  "about.Việt Nam": ["cả nước", "the whole country"],
   due: ["Hạn trả", "Due"],
+  parts: ["Các phần của thủ tục liên thông", "Parts of the linked service"],
+  "parts.note": [
+    "Một hồ sơ, xong khi phần cuối cùng xong; mỗi cơ quan có hạn tính từ lúc phần của mình bắt đầu.",
+    "One application, done when its last part is; each office’s limit counts from the beginning of its own part.",
+  ],
+  "parts.part": ["Phần", "Part"],
+  "parts.done": ["Xong lúc", "Done"],
+  "parts.minutes": ["Mỗi phần được xử lý bao nhiêu phút làm việc", "Working minutes that each part is handled"],
   events: ["Các sự kiện trong nhật ký (số định danh được che)", "Events in the log (personal numbers are masked)"],
   trace: ["Mã vết (trace id)", "Trace id"],
   "trace.none": ["không theo vết", "not traced"],
@@ -318,8 +330,8 @@ const TEXTS = {
   "faults.seed": ["seed", "seed"],
   "faults.hand": ["lần đổi bằng tay", "changes by hand"],
   "faults.warn": [
-    "Đổi bằng tay giữa chừng thì không thể đoán trước lượt chạy từ seed nữa: `paperless verify` khi ấy so với đếm lại.",
-    "A change by hand while records flow makes the run unpredictable from its seed: `paperless verify` then compares with the recount.",
+    "Đổi bằng tay giữa chừng thì không thể đoán trước lượt chạy từ seed nữa: “paperless verify” khi ấy so với đếm lại.",
+    "A change by hand while records flow makes the run unpredictable from its seed: “paperless verify” then compares with the recount.",
   ],
   "faults.packaged": ["Kế hoạch có sẵn", "Packaged plans"],
   // In English the plan's own sentence is shown.
@@ -402,7 +414,7 @@ const TEXTS = {
   ],
   "data.value": ["Giá trị", "Value"],
   "data.range": ["Khoảng", "Range"],
-  "data.basis": ["Căn cứ", "Basis"],
+  "data.basis": ["Căn cứ (tiếng Anh)", "Basis"],
   "data.mark": ["Dấu", "Mark"],
   "data.cite": ["Trích dẫn", "How to cite"],
   "data.cite.text": [

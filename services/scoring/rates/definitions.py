@@ -30,11 +30,13 @@ DESCRIBED: Final = {"use_attribute_docstrings": True}
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """What a rate says, in both languages; `unit` is that of `value`."""
+    """What a rate says, in English and (`…_vi`) Vietnamese; `unit` is that of `value`."""
 
     name_vi: str
     name_en: str
+    numerator_vi: str
     numerator: str
+    denominator_vi: str
     denominator: str
     unit: Literal["share", "minutes"] = "share"
 
@@ -57,55 +59,73 @@ DEFINITIONS: Final[Mapping[MeasureName, Definition]] = {
     "d1": Definition(
         name_vi="Tỷ lệ hồ sơ toàn trình trên tổng số hồ sơ (D1)",
         name_en="End-to-end rate of all applications (D1)",
+        numerator_vi="hồ sơ được giải quyết toàn trình: mọi bước trực tuyến, không giấy tờ",
         numerator="applications that ended end to end: all steps online, nothing on paper",
+        denominator_vi="mọi hồ sơ đã có kết quả",
         denominator="all applications decided",
     ),
     "d2": Definition(
         name_vi="Tỷ lệ hồ sơ toàn trình trên hồ sơ của thủ tục đủ điều kiện toàn trình (D2)",
         name_en="End-to-end rate of eligible procedures (D2)",
+        numerator_vi="hồ sơ được giải quyết toàn trình của thủ tục đủ điều kiện toàn trình",
         numerator="applications that ended end to end, of procedures that can be done end to end",
+        denominator_vi="hồ sơ của thủ tục đủ điều kiện toàn trình và không ai phải có mặt",
         denominator="applications of procedures that can be done end to end and need nobody to appear",
     ),
     "paperless": Definition(
         name_vi="Tỷ lệ hồ sơ được thay thế hoàn toàn bằng dữ liệu",
         name_en="Applications fully proved by data",
+        numerator_vi="hồ sơ mà mọi thành phần cần chứng minh đều có dữ liệu: không bản chụp, không bản giấy",
         numerator="applications with every proof answered by data: no upload, no paper",
+        denominator_vi="hồ sơ cần ít nhất một giấy tờ chứng minh",
         denominator="applications that needed at least one proof",
     ),
     "components_by_data": Definition(
         name_vi="Tỷ lệ thành phần hồ sơ được thay thế bằng dữ liệu",
         name_en="Components answered by data",
+        numerator_vi="thành phần hồ sơ được dữ liệu trả lời",
         numerator="components answered by data",
+        denominator_vi="thành phần hồ sơ cần chứng minh",
         denominator="components that needed proof",
     ),
     "papers_asked_although_data_were_there": Definition(
         name_vi="Tỷ lệ giấy tờ vẫn bị yêu cầu dù đã có dữ liệu",
         name_en="Papers asked for although the data were there",
+        numerator_vi="thành phần nộp bằng giấy, hoặc bị hỏi lại, dù dữ liệu đã trả lời",
         numerator="components taken on paper, or asked for again, although data had answered them",
+        denominator_vi="thành phần mà dữ liệu đã trả lời",
         denominator="components that data had answered",
     ),
     "on_time": Definition(
         name_vi="Tỷ lệ hồ sơ giải quyết đúng hạn",
         name_en="Decided on time",
+        numerator_vi="hồ sơ có kết quả không muộn hơn hạn trả, đã trừ thời gian chờ người nộp (chỉ số 2.1)",
         numerator="applications decided no later than they were due, waiting for the applicant taken off (index 2.1)",
+        denominator_vi="mọi hồ sơ đã có kết quả",
         denominator="all applications decided",
     ),
     "online": Definition(
         name_vi="Tỷ lệ hồ sơ nộp trực tuyến",
         name_en="Filed online",
+        numerator_vi="hồ sơ nộp trực tuyến, tự nộp hoặc được hỗ trợ",
         numerator="applications filed online, with or without help",
+        denominator_vi="mọi hồ sơ đã có kết quả",
         denominator="all applications decided",
     ),
     "presumed": Definition(
         name_vi="Tỷ lệ hồ sơ quyết định khi chưa đủ trả lời",
         name_en="Decided without every answer",
+        numerator_vi="hồ sơ mà kết quả hiện tại còn thiếu một câu trả lời đã hỏi",
         numerator="applications whose current outcome lacks an answer that was asked for",
+        denominator_vi="mọi hồ sơ đã có kết quả",
         denominator="all applications decided",
     ),
     "minutes_to_result": Definition(
         name_vi="Thời gian từ khi nộp đến khi có kết quả (phút)",
         name_en="Mean time from submission to decision, in minutes",
+        numerator_vi="số phút từ khi nộp đến khi có kết quả, tính cả đêm và ngày nghỉ",
         numerator="minutes from submission to decision, nights and days off included",
+        denominator_vi="mọi hồ sơ đã có kết quả",
         denominator="all applications decided",
         unit="minutes",
     ),

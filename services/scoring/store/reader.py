@@ -85,6 +85,8 @@ class StoreReader:
             version = list(session.rows(schema.META, ("created_at",))), _offsets(session)
             kept = self._cells
             if kept is None or kept[0] != version:
+                # First let go of those before: both together take twice the memory.
+                kept = self._cells = None
                 kept = self._cells = version, cells_of(session)
             return kept[1]
 
