@@ -52,7 +52,8 @@ def configure(service: str, level: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level)
     # Uvicorn's address is that of a container, or one that only others' settings lead to: nobody should type it.
-    for library in ("aiokafka", "uvicorn"):
+    # The portal asks the other parts every second while anybody looks at its page.
+    for library in ("aiokafka", "uvicorn", "httpx"):
         logging.getLogger(library).setLevel(max(logging.WARNING, root.level))
 
 

@@ -22,6 +22,8 @@ configure("intake", "INFO")
 log = structlog.get_logger("runtime.processor")
 recording = Recording("intake", SimpleSpanProcessor(InMemorySpanExporter()))
 log.info("outside")
+# What it asks every second is no news.
+logging.getLogger("httpx").info("a request")
 with current(recording._tracer.start_span("process t")):
     log.warning("inside", citizen_number="001")
     logging.getLogger("aiokafka").warning("inside a library")
