@@ -46,6 +46,9 @@ PICTURES = (
         900,
         wait="#d1-set",
     ),
+    Picture("province", "?lang=vi&province=79", 1280, 760, wait="table"),
+    Picture("file", "?lang=vi&view=file&persona=land", 1280, 860, click="button.primary", wait="#outcome"),
+    Picture("data", "?lang=en&view=data", 1280, 860, wait="#assumed"),
     Picture("faults", "?lang=en&view=faults", 1280, 620, dark=True, wait="#in-force"),
 )
 
