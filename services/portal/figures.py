@@ -9,8 +9,6 @@ from prometheus_client.parser import text_string_to_metric_families
 OF_ALL: Final = ("d1", "online", "on_time", "presumed", "minutes_to_result")
 # The others, as two integers.
 OF_SOME: Final = ("d2", "paperless", "components_by_data", "papers_asked_although_data_were_there")
-
-
 # The metrics of the services of which a flow is made, by field; of the outcomes, those with result="overruled".
 FLOW_METRICS: Final = {
     "paperless_window_open_records": "open",
@@ -65,7 +63,8 @@ def flow_of(expositions: Iterable[str], away: Sequence[str] = ()) -> Flow:
 
 
 def _field_of(name: str, labels: Mapping[str, str]) -> str | None:
-    return None if labels.get("result", "overruled") != "overruled" else FLOW_METRICS.get(name)
+    # Of the outcomes alone there are other results, which are no part of a flow.
+    return FLOW_METRICS.get(name) if labels.get("result", "overruled") == "overruled" else None
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:

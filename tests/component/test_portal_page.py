@@ -237,6 +237,13 @@ async def ticks(
     return found
 
 
+async def first_tick(events: AsyncIterator[bytes]) -> None:
+    """Read a stream, which stays open, until the version of the store is known."""
+    async for event in events:
+        if event.startswith(b"event: tick"):
+            return
+
+
 async def test_a_tick_comes_at_once_and_then_when_something_moves(world):
     world.decide(2)
     live = Live(world.parts, most=1, every_s=0.05)
@@ -331,9 +338,7 @@ async def test_twenty_who_watch_ask_the_scoring_api_once(world):
     live = Live(world.parts, most=20, every_s=0.02)
 
     async with aclosing(live.follow()) as events:  # type: ignore[type-var]
-        async for event in events:
-            if event.startswith(b"event: tick"):
-                break
+        await first_tick(events)
         before = world.scoring.paths.count("/why")
         answers = await asyncio.gather(*(live.tables.get("/why", "province=01", "application/json") for _ in range(20)))
         assert len({answer.body for answer in answers}) == 1
@@ -344,9 +349,7 @@ async def test_a_month_that_is_published_is_shown_though_the_store_stands_still(
     world.decide(3)
     live = Live(world.parts, most=1, every_s=0.02)
     async with aclosing(live.follow()) as events:  # type: ignore[type-var]
-        async for event in events:
-            if event.startswith(b"event: tick"):
-                break
+        await first_tick(events)
         assert json.loads((await live.tables.get("/publications")).body) == []
         with closing(open_session(world.url)) as session:
             month = publish(session, "2025-10", datetime(2025, 11, 1, tzinfo=UTC)).month
