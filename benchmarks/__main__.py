@@ -16,10 +16,10 @@ from rich.table import Table
 
 from benchmarks import baseline, embedded_fetch, growth, scale, stacks, stages
 from benchmarks.commands import CommandError
+from benchmarks.errors import VariantError
 from benchmarks.goals import GOALS
 from benchmarks.results import DEFAULT, QUICK, Figure, ResultFileError, Run, load, merged, save
 from benchmarks.suite import SUITE, Benchmark, Options, chosen
-from benchmarks.variants import VariantError
 from paperless.cli.output import make_console
 from runtime import command_line
 

@@ -1,10 +1,13 @@
 """The bare hop: the kernel beside hand-written loops and beside frameworks, on one log and one broker per round."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 
-from benchmarks.log import create_topics, embedded_broker, write
+from benchmarks import compiled
+from benchmarks.errors import VariantError
+from benchmarks.log import create_topics, embedded_broker, read, write
 from benchmarks.peers.copying import SOURCE, TARGET, encoded, headers, hop_of
 from benchmarks.peers.job import Job, Measurement
 from benchmarks.rounds import turns
@@ -13,6 +16,7 @@ from benchmarks.workload import PARTITIONS, ByPartition, by_partition
 
 KERNEL = "kernel"
 RECORDS = 200_000
+CHECK_WITHIN_S = 60.0
 VARIANTS = {
     variant.name: variant
     for variant in (
@@ -22,6 +26,8 @@ VARIANTS = {
         Variant("faststream_batch", share=0.5),
         Variant("quix", share=0.25, python=PEERS_PYTHON),
         Variant("faststream_naive", share=0.02),
+        Variant("kafka_streams", compiled=compiled.kafka_streams),
+        Variant("franz_go", compiled=compiled.franz_go),
     )
 }
 
@@ -41,7 +47,7 @@ async def measure(
     """Run some variants in turn, each round on a fresh broker, and return each one's rounds.
 
     Raises:
-        VariantError: a variant is not installed or failed.
+        VariantError: a variant is not installed, failed, or did not copy what it read.
 
     """
     measurements: defaultdict[str, list[Measurement]] = defaultdict(list)
@@ -51,6 +57,7 @@ async def measure(
             await write(servers, log_of(records))
             for name in order:
                 measured = await copy(name, servers, records)
+                await check(name, servers, records)
                 measurements[name].append(measured)
                 tell(f"round {turn + 1}, {name}: {measured.per_s:,.0f} records/s, {measured.cpu_us:.2f} µs CPU")
     return measurements
@@ -73,3 +80,22 @@ async def copy(name: str, servers: str, records: int) -> Measurement:
         partitions=PARTITIONS,
     )
     return await run(variant, job)
+
+
+async def check(name: str, servers: str, records: int) -> None:
+    """Raise `VariantError` unless a variant's topic begins, by partition, with the records of the log."""
+    wanted = VARIANTS[name].records(records)
+    try:
+        copies = await asyncio.wait_for(read(servers, target_of(name), wanted), CHECK_WITHIN_S)
+    except TimeoutError as error:
+        raise VariantError(f"{name}: it says that it copied {wanted} records, and its topic has fewer") from error
+    pairs = {partition: [(row.key, row.value) for row in rows] for partition, rows in copies.items()}
+    check_copies(name, log_of(records), pairs)
+
+
+def check_copies(name: str, log: ByPartition, copies: Mapping[int, Sequence[tuple[bytes, bytes]]]) -> None:
+    """Raise `VariantError` where a partition's copies, key and value, are not the first records of the log's."""
+    for partition, rows in copies.items():
+        source = [(key, value) for _, key, value, _ in log.get(partition, ())[: len(rows)]]
+        if list(rows) != source:
+            raise VariantError(f"{name}: partition {partition} has other records than the log, or in another order")

@@ -9,9 +9,9 @@ from statistics import median
 from typing import Any
 
 from benchmarks import growth, hop, intake, latency, oracle, stacks, whatif
+from benchmarks.errors import VariantError
 from benchmarks.results import Figure
 from benchmarks.rounds import in_fresh_process, ratios
-from benchmarks.variants import VariantError
 from benchmarks.workload import PLAN
 from paperless.traffic.load.result import Measured
 
@@ -60,6 +60,8 @@ HOPS = {
     "hop_vs_naive_faststream": "faststream_naive",
     "hop_vs_faststream_batch": "faststream_batch",
     "hop_vs_quix": "quix",
+    "hop_vs_kafka_streams": "kafka_streams",
+    "hop_vs_franz_go": "franz_go",
 }
 
 
@@ -237,8 +239,10 @@ SUITE = (
             "hop_vs_naive_faststream": "the same / FastStream, a handler per message, its defaults",
             "hop_vs_faststream_batch": "the same / FastStream, batches and publish_batch, at least once",
             "hop_vs_quix": "the same / Quix Streams, its defaults (at least once)",
+            "hop_vs_kafka_streams": "the same / Kafka Streams, one thread, at least once, JVM warmed up",
+            "hop_vs_franz_go": "the same / a hand-written Go loop, same guarantee: the physical limit here",
         },
-        minutes=5,
+        minutes=5.5,
         measure=_hops,
     ),
     Benchmark(

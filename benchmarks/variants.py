@@ -4,11 +4,12 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.commands import ROOT
+from benchmarks.errors import NotAvailableError, VariantError
 from benchmarks.peers.job import Job, Measurement
 
 PEERS_PYTHON = ROOT / ".venv-peers" / "bin" / "python"
@@ -16,33 +17,45 @@ PEERS_PYTHON = ROOT / ".venv-peers" / "bin" / "python"
 WITHIN_S = 180.0
 
 
-class VariantError(RuntimeError):
-    """A variant did not end well; the message has its last words, or what to install."""
-
-
 class Variant(NamedTuple):
-    """A module of `benchmarks.peers`.
+    """A module of `benchmarks.peers`, or a program that is compiled.
 
     Attributes:
-        name: of the module.
+        name: of the module or the program.
         share: of the records that the kernel gets; a slow one need not copy all of them, as rates are compared.
         python: its interpreter, None for this one.
+        compiled: builds the program and returns its command line without the job; None for a module.
 
     """
 
     name: str
     share: float = 1.0
     python: Path | None = None
+    compiled: Callable[[], Sequence[str]] | None = None
 
     def records(self, records: int) -> int:
         """Return how many records it copies, where the kernel copies so many."""
         return max(int(records * self.share), 1)
 
+    def command(self, job: Job) -> list[str]:
+        """Return the command line for a job; builds what is compiled, with the errors of `check_installed`."""
+        if self.compiled:
+            return [*self.compiled(), job.to_json()]
+        return [str(self.python or sys.executable), "-m", f"benchmarks.peers.{self.name}", job.to_json()]
+
     def check_installed(self) -> None:
-        """Raise `VariantError`, with what to do, where its interpreter is missing."""
+        """See that it can run here; builds what is compiled.
+
+        Raises:
+            NotAvailableError: its interpreter, its compiler or a library is missing; says what to do.
+            VariantError: it does not compile.
+
+        """
+        if self.compiled:
+            self.compiled()
         if self.python and not self.python.exists():
             place = self.python.parent.parent.name
-            raise VariantError(f"{self.name}: {place} is missing; install it with `make {place}/.done`")
+            raise NotAvailableError(f"{self.name}: {place} is missing; install it with `make {place}/.done`")
 
 
 async def run(variant: Variant, job: Job, within_s: float = WITHIN_S) -> Measurement:
@@ -53,7 +66,7 @@ async def run(variant: Variant, job: Job, within_s: float = WITHIN_S) -> Measure
 
     """
     variant.check_installed()
-    command = [str(variant.python or sys.executable), "-m", f"benchmarks.peers.{variant.name}", job.to_json()]
+    command = variant.command(job)
     process = await asyncio.create_subprocess_exec(
         *command, cwd=ROOT, env=_environment(), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
