@@ -33,6 +33,7 @@ from paperless.cli.output import clear_json, write_json
 from paperless.cli.send import MANIFEST, Manifest, running_mock
 from paperless.cli.terminal import Terminal, open_terminal
 from paperless.language import Message, texts
+from paperless.local.errors import NotEnoughMemoryError
 from paperless.traffic.load.compare import compare, differences
 from paperless.traffic.load.plan import LoadPlan, LoadTarget
 from paperless.traffic.load.result import LoadError, LoadResult, read_result
@@ -170,7 +171,7 @@ def load(
     clear_json(json)
     clear_json(report)
     system, terminal = find_system(state, kafka, api, health), open_terminal(lang, wide=wide)
-    play = partial(_play, plan, _target(system, manifest or state / MANIFEST), run_load)
+    play = partial(_play, plan, _target(system, plan, manifest or state / MANIFEST), run_load)
     result = _told(terminal, Loading(system.health_urls), play)
     print_result(terminal, result)
     write_json(json, result.model_dump(mode="json"))
@@ -187,8 +188,9 @@ def _told(
         return asyncio.run(play(narration, loading))
 
 
-def _target(system: System, manifest: Path) -> LoadTarget:
-    """The mock must answer: the manifest needs its plan and seed."""
+def _target(system: System, plan: LoadPlan, manifest: Path) -> LoadTarget:
+    """The run, of a search its first step, must fit; the mock must answer: the manifest needs its plan and seed."""
+    system.check_room(plan.most_applications(plan.rate))
     mock = running_mock(system)
     return LoadTarget(
         kafka=system.broker,
@@ -197,7 +199,16 @@ def _target(system: System, manifest: Path) -> LoadTarget:
         mock=mock,
         manifest=manifest,
         rules_version=RULES_VERSION,
+        fits=partial(_fits, system),
     )
+
+
+def _fits(system: System, applications: int) -> bool:
+    try:
+        system.check_room(applications)
+    except NotEnoughMemoryError:
+        return False
+    return True
 
 
 async def _play(

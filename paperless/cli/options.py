@@ -138,6 +138,18 @@ class System(NamedTuple):
         """Return the processes and what they have used, at most a second old; empty where they are not ours."""
         return self.local.state.processes if self.local else {}
 
+    def check_room(self, applications: int) -> None:
+        """Refuse applications whose records would not fit into memory; call it before the first of them is filed.
+
+        Only the broker of this machine's own system keeps its log there; of another one nothing is known.
+
+        Raises:
+            NotEnoughMemoryError: they would not fit; says the numbers.
+
+        """
+        if self.local:
+            self.local.check_room(applications)
+
     async def watched(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Return what the work returns; where this machine runs the system, its end ends the work with the reason."""
         return await (self.local.watched(work) if self.local else work)

@@ -83,6 +83,7 @@ def send(
         idempotent_producer=system.idempotent_producer,
     )
     terminal = open_terminal(lang)
+    system.check_room(sum(day.applications for day in sending.days()))
     with Narration(terminal) as narration:
         playing = play(system, sending, mock, manifest or state / MANIFEST, narration)
         result = asyncio.run(system.watched(playing))

@@ -24,8 +24,8 @@ class LocalOptions(BaseModel):
     """How to run the system on this machine.
 
     `ports` asks for certain ports by process name (`broker`, `portal`, `intake`, `vneid_mock`, `scoring`,
-    `scoring_api`, `planner`); the others are chosen free. `applications`: how many the broker's memory must hold; 0
-    skips that check. `facts`: a folder of data files that the services read instead of the packaged ones.
+    `scoring_api`, `planner`); the others are chosen free. `applications`: how many the broker's memory must hold
+    besides the processes. `facts`: a folder of data files that the services read instead of the packaged ones.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

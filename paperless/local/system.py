@@ -12,9 +12,11 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
+from paperless.local.broker_kinds import KINDS
 from paperless.local.errors import LocalSystemError, NotOursError, NotRunningError, disk_errors
 from paperless.local.layout import LocalOptions, environment
 from paperless.local.memory import check_memory
+from paperless.local.process_group import BROKER
 from paperless.local.processes import until_parent_ends, with_tail
 from paperless.local.state import SUPERVISOR, RunState, StateDirectory, Status, kill_leftovers
 from runtime.command_line import EXIT_BY_SIGNAL, ctrl_c_held_back
@@ -44,6 +46,12 @@ class LocalSystem:
             why = f": {state.reason}" if state and state.reason else ""
             raise NotRunningError(f"nothing is running in {self.directory.path}{why}; start it with `paperless up`")
         return state
+
+    def check_room(self, applications: int) -> None:
+        """Raises `NotEnoughMemoryError` when the records of so many applications more would not fit into memory."""
+        state = self.state
+        resident = sum(process.peak_rss_bytes for name, process in state.processes.items() if name != BROKER)
+        check_memory(applications, KINDS[state.broker], resident=resident)
 
     async def watched(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Return what the work returns; cancels it when the run ends before, and raises the run's reason."""

@@ -7,7 +7,7 @@ import pytest
 
 from paperless.cli.main import app
 from paperless.local.broker_kinds import embedded_kind
-from paperless.local.memory import memory_needed
+from paperless.local.memory import BYTES_FOR_PROCESSES
 from tests.support.cli_runs import Ended, Paperless, paperless_in
 from tests.support.command_tree import commands_of
 
@@ -69,7 +69,7 @@ def test_a_pace_that_is_none_is_a_usage_error(paperless, tmp_path, pace):
 
 def test_too_many_applications_for_memory_say_how_many_fit(paperless, tmp_path):
     line = one_sentence(paperless("demo", "--applications", 2_000_000_000))
-    needed = memory_needed(2_000_000_000, embedded_kind()) / 1e9
+    needed = (2_000_000_000 * embedded_kind().bytes_per_application + BYTES_FOR_PROCESSES) / 1e9
     assert f"2,000,000,000 applications need about {needed:.1f} GB" in line
     assert "play at most" in line
     assert nothing_started(tmp_path)

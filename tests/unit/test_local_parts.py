@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import signal
 import socket
 import stat
@@ -19,7 +20,7 @@ import pytest
 from pydantic import ValidationError
 
 from paperless.local import broker_kinds, memory
-from paperless.local.broker_kinds import CHOICE, KFAKE, TANSU, embedded_kind, tansu_binary
+from paperless.local.broker_kinds import CHOICE, KFAKE, TANSU, BrokerKind, embedded_kind, tansu_binary
 from paperless.local.errors import (
     AlreadyRunningError,
     BrokerBinaryError,
@@ -70,13 +71,57 @@ def state_of(**changes: object) -> RunState:
 # Memory
 
 
+def refused(applications: int, free: int, kind: BrokerKind = KFAKE, resident: int = 0) -> str:
+    return memory.refusal(
+        applications,
+        free=free,
+        per_application=kind.bytes_per_application,
+        for_processes=memory.bytes_for_processes(resident),
+    )
+
+
 def test_a_national_day_fits_into_two_gigabytes():
-    memory.check_memory(121_000, available=2_000_000_000, kind=KFAKE)
+    assert refused(121_000, free=2_000_000_000) == ""
 
 
 def test_too_many_applications_are_refused_with_numbers():
-    with pytest.raises(NotEnoughMemoryError, match=r"1,000,000 .* 3\.6 GB .* 1\.2 GB .* at most 200,000 applications"):
-        memory.check_memory(1_000_000, available=1_200_000_000, kind=TANSU)
+    why = refused(1_000_000, free=1_200_000_000, kind=TANSU)
+    assert re.search(r"1,000,000 .* 3\.6 GB .* 1\.2 GB .* at most 200,000 applications.*docker compose.*--kafka", why)
+
+
+def test_exactly_what_fits_is_not_refused():
+    free = 1_000_000_000 + memory.BYTES_FOR_PROCESSES
+    fits = 1_000_000_000 // KFAKE.bytes_per_application
+    assert refused(fits, free) == ""
+    assert f"at most {fits:,} applications" in refused(fits + 1, free)
+
+
+def test_where_nothing_fits_nothing_is_offered():
+    why = refused(1, free=10_000_000)
+    assert "free some memory" in why
+    assert "at most" not in why
+
+
+def test_a_running_systems_services_are_not_counted_twice():
+    free, one = 700_000_000, memory.BYTES_PER_PROCESS
+    assert refused(90_000, free)
+    assert refused(90_000, free, resident=4 * one) == ""
+    # The driver comes to them, however much they have taken.
+    assert memory.bytes_for_processes(100 * one) == one
+
+
+def test_a_refusal_is_an_error_of_the_local_system(monkeypatch):
+    monkeypatch.setattr(memory, "memory_available", lambda: 1_200_000_000)
+    memory.check_memory(100_000, KFAKE)
+    with pytest.raises(NotEnoughMemoryError, match="at most 100,000 applications"):
+        memory.check_memory(100_001, KFAKE)
+
+
+def test_swap_is_no_memory(monkeypatch, tmp_path):
+    asked = SimpleNamespace(available=5_000, total=9_000, free=1_000)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: asked)
+    monkeypatch.setattr(psutil, "swap_memory", lambda: pytest.fail("swap was asked for"))
+    assert memory.memory_available(tmp_path) == 5_000
 
 
 def test_a_containers_memory_limit_counts(tmp_path):

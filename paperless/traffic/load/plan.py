@@ -1,6 +1,7 @@
 """What a load run is asked to do, and where."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -8,6 +9,9 @@ from typing import Any, Literal, NamedTuple
 from paperless.traffic.load.schedule import Arrivals
 from runtime.settings import KafkaAccess
 
+# What a closed loop files is known afterwards only. Estimates from above: measured on two cores were 8,500 decided a
+# second at most, and 22 ms from one application to its outcome (docs/performance.md).
+CLOSED_MOST_PER_S, CLOSED_LEAST_S = 12_000.0, 0.01
 Mode = Literal["open", "closed", "max"]
 
 
@@ -29,6 +33,12 @@ class LoadPlan:
     drain_s: float = 60.0
     seed: int = 1
 
+    def most_applications(self, rate: float) -> int:
+        """Return how many applications a run at this rate files, its warm-up included; a closed loop at most."""
+        if self.mode == "closed":
+            rate = min(CLOSED_MOST_PER_S, self.in_flight / CLOSED_LEAST_S)
+        return math.ceil(rate * (self.warm_up_s + self.seconds))
+
     @property
     def pace(self) -> str:
         """The run in a few words, for the manifest."""
@@ -39,7 +49,10 @@ class LoadPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadTarget:
-    """The system under load; `mock` is the running mock's plan and seed, `manifest` where `verify` will look."""
+    """The system under load; `mock` is the running mock's plan and seed, `manifest` where `verify` will look.
+
+    `fits` says whether so many applications more have room in the broker.
+    """
 
     kafka: KafkaAccess
     api_url: str
@@ -47,6 +60,7 @@ class LoadTarget:
     mock: Mapping[str, Any]
     manifest: Path
     rules_version: int
+    fits: Callable[[int], bool] = lambda _: True
 
 
 class Progress(NamedTuple):

@@ -93,6 +93,9 @@ def _loop(plan: LoadPlan) -> Message:
 async def _search(plan: LoadPlan, rig: Rig, session: _Session, tell: Tell) -> None:
     search = Search(plan.rate)
     while (rate := search.next_rate()) and not rig.stop.is_set():
+        if not rig.target.fits(plan.most_applications(rate)):
+            tell(message("load.search_full", rate=round(rate)))
+            return
         run = await run_once(plan, Rate(len(session.steps), rate, session.log_length), rig)
         session.add(run)
         sustained, why = judge(run, limit_p99_ms=plan.limit_p99_ms, warm_up_s=plan.warm_up_s)
