@@ -26,6 +26,7 @@ VARIANTS = {
         Variant("faststream_batch", share=0.5),
         Variant("quix", share=0.25, python=PEERS_PYTHON),
         Variant("faststream_naive", share=0.02),
+        Variant("faust", share=0.02, python=PEERS_PYTHON),
         Variant("kafka_streams", compiled=compiled.kafka_streams),
         Variant("franz_go", compiled=compiled.franz_go),
     )

@@ -60,6 +60,7 @@ HOPS = {
     "hop_vs_naive_faststream": "faststream_naive",
     "hop_vs_faststream_batch": "faststream_batch",
     "hop_vs_quix": "quix",
+    "hop_vs_faust": "faust",
     "hop_vs_kafka_streams": "kafka_streams",
     "hop_vs_franz_go": "franz_go",
 }
@@ -239,6 +240,7 @@ SUITE = (
             "hop_vs_naive_faststream": "the same / FastStream, a handler per message, its defaults",
             "hop_vs_faststream_batch": "the same / FastStream, batches and publish_batch, at least once",
             "hop_vs_quix": "the same / Quix Streams, its defaults (at least once)",
+            "hop_vs_faust": "the same / Faust-streaming, an agent, its defaults (at least once)",
             "hop_vs_kafka_streams": "the same / Kafka Streams, one thread, at least once, JVM warmed up",
             "hop_vs_franz_go": "the same / a hand-written Go loop, same guarantee: the physical limit here",
         },

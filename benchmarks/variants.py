@@ -5,16 +5,18 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.commands import ROOT
+from benchmarks.commands import ROOT, CommandError, run_command
 from benchmarks.errors import NotAvailableError, VariantError
 from benchmarks.peers.job import Job, Measurement
 
 PEERS_PYTHON = ROOT / ".venv-peers" / "bin" / "python"
 # Many times what the slowest of them takes.
 WITHIN_S = 180.0
+IMPORT_WITHIN_S = 60.0
 
 
 class Variant(NamedTuple):
@@ -53,9 +55,23 @@ class Variant(NamedTuple):
         """
         if self.compiled:
             self.compiled()
-        if self.python and not self.python.exists():
-            place = self.python.parent.parent.name
-            raise NotAvailableError(f"{self.name}: {place} is missing; install it with `make {place}/.done`")
+        if self.python:
+            _check_imports(self.python, self.name)
+
+
+@cache
+def _check_imports(python: Path, name: str) -> None:
+    """Raise `NotAvailableError` where an interpreter is missing, or its environment is older than a peer."""
+    place = python.parent.parent.name
+    if not python.exists():
+        raise NotAvailableError(f"{name}: {place} is missing; install it with `make {place}/.done`")
+    try:
+        run_command([str(python), "-c", f"import benchmarks.peers.{name}"], _environment(), IMPORT_WITHIN_S)
+    except CommandError as error:
+        reason = str(error).splitlines()[-1]
+        raise NotAvailableError(
+            f"{name}: {place} cannot run it ({reason}); renew it with `make {place}/.done`"
+        ) from error
 
 
 async def run(variant: Variant, job: Job, within_s: float = WITHIN_S) -> Measurement:

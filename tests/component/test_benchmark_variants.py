@@ -1,5 +1,6 @@
 """Each variant of a benchmark does the work that its figure stands for: every record, once, unchanged, in its place."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,8 @@ from tests.support.brokers import Broker
 
 # More than one batch.
 RECORDS = 6_000
-# For those that take one at a time.
-FEW = 300
+# For those that take one at a time, and pause.
+FEW, SLOW = 300, {"faststream_naive", "faust"}
 # A test must not wait for a repository that does not answer; an empty cache takes 10 s.
 FETCH_WITHIN_S = 25.0
 
@@ -36,7 +37,7 @@ def variant(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 async def test_a_hop_copies_every_record_to_its_partition(embedded: Broker, variant: Variant):
-    name, count = variant.name, FEW if "naive" in variant.name else RECORDS
+    name, count = variant.name, FEW if variant.name in SLOW else RECORDS
     log, servers = log_of(count), embedded.address
     target = target_of(name)
     await create_topics(servers, [SOURCE, target])
@@ -77,6 +78,17 @@ async def test_a_peer_that_is_not_installed_says_how_to_install_it(tmp_path: Pat
         NotAvailableError, match=r"quix: \.venv-peers is missing; install it with `make \.venv-peers/\.done`"
     ):
         await run(variant, job)
+
+
+async def test_a_peer_that_its_environment_cannot_import_says_how_to_renew_it():
+    python = Path(sys.executable)
+    place = python.parent.parent.name
+    with pytest.raises(NotAvailableError) as caught:
+        Variant("no_such_peer", python=python).check_installed()
+    assert str(caught.value) == (
+        f"no_such_peer: {place} cannot run it (ModuleNotFoundError: No module named 'benchmarks.peers.no_such_peer'); "
+        f"renew it with `make {place}/.done`"
+    )
 
 
 async def test_a_variant_that_fails_is_told_with_its_last_words():

@@ -25,7 +25,8 @@ DISTRIBUTIONS = packages_distributions()
 PARTS = {"pydantic-core": "pydantic"}
 # The only modules of the services' packages that need an extra; they are imported when they are needed.
 BY_EXTRA = {"runtime/tracing/recording.py": "tracing", "services/scoring/store/postgres.py": "postgres"}
-PEER = "benchmarks/peers/quix.py"
+# In an environment of their own, the group of dependencies `peers`.
+PEERS = {"benchmarks/peers/faust.py": {"faust"}, "benchmarks/peers/quix.py": {"quixstreams"}}
 COMMAND = {
     "paperless/testing": "testing",
     "paperless/local": "local",
@@ -81,7 +82,7 @@ def test_a_module_imports_what_is_declared_for_it():
     undeclared = {
         name_of(path): extra
         for path in modules()
-        if (extra := packages(path) - allowed(*extras_of(path)) - ({"quixstreams"} if name_of(path) == PEER else set()))
+        if (extra := packages(path) - allowed(*extras_of(path)) - PEERS.get(name_of(path), set()))
     }
     assert undeclared == {}
 
