@@ -92,6 +92,7 @@ class WorkingCalendar:
             self._working.append(working)
             if working:
                 self._midnights.append(datetime(day.year, day.month, day.day, tzinfo=VN))
+        self._days = len(self._begins)
 
     def _build_minutes(self) -> None:
         hours = self.hours
@@ -115,7 +116,9 @@ class WorkingCalendar:
         """Working minutes since the calendar's start, clamped forward to the next working moment; seconds round up."""
         if at.tzinfo is not VN:
             at = _in_vietnam(at)
-        index = self._index(at)
+        index = at.toordinal() - self._origin
+        if not 0 <= index < self._days:
+            index = self._index(at)
         minute = at.hour * 60 + at.minute
         return self._begins[index] + self._worked[index][minute + 1 if at.second or at.microsecond else minute]
 
@@ -158,7 +161,7 @@ class WorkingCalendar:
 
     def _index(self, day: date) -> int:
         index = day.toordinal() - self._origin
-        if 0 <= index < len(self._begins):
+        if 0 <= index < self._days:
             return index
         raise CalendarRangeError(
             f"{day:%Y-%m-%d} is outside the calendar {self._range()}; add its year to holidays.csv"

@@ -62,10 +62,29 @@ class Decision(NamedTuple):
 
     def to_json(self) -> bytes:
         """Return the value of its record, byte for byte what `ApplicationDecided` gives."""
-        fields = self._asdict()
-        fields["components"] = orjson.Fragment(fields.pop("components_json"))
-        if not self.parts:
-            del fields["parts"]
+        # Written out: half the time of `_asdict`.
+        fields: dict[str, object] = {
+            "application_id": self.application_id,
+            "revision": self.revision,
+            "presumed": self.presumed,
+            "submission": self.submission,
+            "rules_version": self.rules_version,
+            "province": self.province,
+            "commune": self.commune,
+            "procedure": self.procedure,
+            "authority": self.authority,
+            "channel": self.channel,
+            "assisted": self.assisted,
+            "submitted_at": self.submitted_at,
+            "due_at": self.due_at,
+            "decided_at": self.decided_at,
+            "outcome": self.outcome,
+            "reasons": self.reasons,
+            "components": orjson.Fragment(self.components_json),
+            "index_due_at": self.index_due_at,
+        }
+        if self.parts:
+            fields["parts"] = self.parts
         return orjson.dumps(fields)
 
 

