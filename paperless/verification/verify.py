@@ -38,6 +38,7 @@ from paperless.verification.scoring_client import (
     content_hashes,
 )
 from runtime.command_line import ctrl_c_held_back
+from runtime.garbage_collector import tune_garbage_collector
 from runtime.log_identity import read_log_identity
 from runtime.settings import KafkaAccess
 from services.intake.core import RuleBook
@@ -50,6 +51,8 @@ __all__ = ["RunParameters", "Target", "VerifyError", "audit_of", "live_store", "
 A = TypeVar("A")
 Tell = Callable[[Message], None]
 IDENTITY_WITHIN_S = 10.0
+# What a worker process keeps from partition to partition: an oracle remembers what it judged, a fifth of its work.
+_oracles: list[Oracle | None] = []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,19 +235,22 @@ def audit_of(
     parameters: RunParameters | None,
     with_content: bool,  # noqa: FBT001  a worker's plain arguments
 ) -> tuple[int, PartitionAudit]:
-    """Read one partition's logs and audit it; runs in a worker process."""
-    return number, asyncio.run(_audit_one(access, number, partitions, parameters, with_content=with_content))
+    """Read one partition's logs and audit it; runs in a worker process, whose parameters are the same every time."""
+    if not _oracles:
+        _oracles.append(parameters.oracle(partitions) if parameters else None)
+        tune_garbage_collector()
+    return number, asyncio.run(_audit_one(access, number, partitions, _oracles[0], with_content=with_content))
 
 
 async def _audit_one(
-    access: KafkaAccess, number: int, partitions: int, parameters: RunParameters | None, *, with_content: bool
+    access: KafkaAccess, number: int, partitions: int, oracle: Oracle | None, *, with_content: bool
 ) -> PartitionAudit:
     async with LogReader(access) as log:
         auditor = PartitionAuditor(
             partition=number,
             partitions=partitions,
             refused=await log.refused(number),
-            oracle=parameters.oracle(partitions) if parameters else None,
+            oracle=oracle,
         )
         async for records in log.logged(APPLICATIONS_DECIDED.name, number):
             auditor.decided(records)
