@@ -23,6 +23,7 @@ from runtime.http_api import HOST_REFUSALS, create_api, guarded, problems
 from runtime.http_guard import token_digests
 from runtime.http_server import serve_api
 from runtime.logs import configure
+from runtime.measured import HTTP_METRICS, Measured
 from runtime.metrics import Metric, Metrics
 from runtime.settings import read_settings
 from runtime.tracing import open_tracing
@@ -30,7 +31,6 @@ from services.portal.applications import TOPICS, Applications
 from services.portal.desk import Desk
 from services.portal.live import Live
 from services.portal.log import Log
-from services.portal.measured import Measured
 from services.portal.models import Reason
 from services.portal.outbox import Outbox
 from services.portal.pages import Pages, Streams
@@ -46,9 +46,8 @@ log = structlog.get_logger(__name__)
 
 PRODUCES = (APPLICATIONS_SUBMITTED,)
 METRICS = (
-    Metric("counter", "requests_total", "Requests answered.", ("route", "status")),
+    *HTTP_METRICS,
     Metric("counter", "filings_total", "Applications taken: filed, or repeated, which writes nothing.", ("result",)),
-    Metric("histogram", "request_seconds", "Time to the first byte of the answer, reading the log included."),
 )
 EXIT_USAGE, EXIT_FATAL = 2, 78
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from runtime.measured import HTTP_METRICS
 from runtime.metrics import BUILD_INFO, KERNEL_METRICS, Metric
 from tests.support.observe_files import (
     dashboard,
@@ -65,8 +66,8 @@ def test_a_service_counts_only_declared_names(service):
         assert labels == set(names[name].labels), f"{name} has other labels"
 
 
-def test_the_runtime_counts_only_kernel_metrics():
-    names = {metric.name: metric for metric in KERNEL_METRICS}
+def test_the_runtime_counts_only_its_own_metrics():
+    names = {metric.name: metric for metric in (*KERNEL_METRICS, *HTTP_METRICS)}
     for name, call in counted("runtime"):
         if _gives_amounts(call.func):
             assert name in names

@@ -4,13 +4,11 @@ Every request reads one moment of the store and lets go of it: the writer never 
 """
 
 import sys
-import time
-from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
 import structlog
 import typer
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI
 
 from domain import load_domain
 from runtime.errors import FatalError
@@ -19,7 +17,8 @@ from runtime.http_api import HOST_REFUSALS, create_api, guarded, problems
 from runtime.http_guard import token_digests
 from runtime.http_server import serve_api
 from runtime.logs import configure
-from runtime.metrics import Metric, Metrics
+from runtime.measured import HTTP_METRICS, Measured
+from runtime.metrics import Metrics
 from runtime.settings import read_settings
 from services.scoring.api import problems as api_problems
 from services.scoring.api.routes import applications, index, operations, sets_of_reasons, snapshots, tables
@@ -28,10 +27,7 @@ from services.scoring.store.reader import StoreReader
 
 log = structlog.get_logger(__name__)
 
-METRICS = (
-    Metric("counter", "requests_total", "Requests answered.", ("route", "status")),
-    Metric("histogram", "request_seconds", "Time to the answer, reading the store included."),
-)
+METRICS = HTTP_METRICS
 EXIT_USAGE = 2
 # The number of runtime.process, which would bring the Kafka client along.
 EXIT_FATAL = 78
@@ -65,17 +61,7 @@ def create_app(
     app.include_router(snapshots(reader), **guarded(tokens))
     app.include_router(operations(reader, metrics), responses=problems(*HOST_REFUSALS))
     app.add_middleware(HostGuard, allowed_hosts=allowed_hosts)
-
-    @app.middleware("http")
-    async def _measure(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        started = time.perf_counter()
-        response = await call_next(request)
-        # The route, not the path: an address made up by a caller must not become a label.
-        route = getattr(request.scope.get("route"), "path", "unmatched")
-        metrics.count("requests_total", route=route, status=str(response.status_code))
-        metrics.observe("request_seconds", time.perf_counter() - started)
-        return response
-
+    app.add_middleware(Measured, metrics=metrics)
     return app
 
 

@@ -1,13 +1,25 @@
-"""Counts and times requests; streams count when they begin."""
+"""Counts and times the requests of an HTTP API; streams count when they begin."""
 
 import time
 from typing import Any
 
-from runtime.metrics import Metrics
+from runtime.metrics import Metric, Metrics
+
+# What every HTTP API declares, beside its own.
+HTTP_METRICS = (
+    Metric("counter", "requests_total", "Requests answered.", ("route", "status")),
+    Metric("histogram", "request_seconds", "Time to the first byte of the answer, reading included."),
+)
 
 
 class Measured:
-    """ASGI middleware."""
+    """ASGI middleware.
+
+    Args:
+        app: what is measured.
+        metrics: that have the `HTTP_METRICS`.
+
+    """
 
     def __init__(self, app: Any, metrics: Metrics) -> None:
         self._app, self._metrics = app, metrics
