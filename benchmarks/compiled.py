@@ -19,6 +19,8 @@ PEERS, INTO = ROOT / "benchmarks" / "peers", ROOT / "build" / "peers"
 FETCH_WITHIN_S, BUILD_WITHIN_S, ASK_WITHIN_S = 180.0, 180.0, 20.0
 GO_SETTINGS = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off"}
 JAVA_NEEDED = 17
+# By its whole name: a short one is looked up in lists of the repository. The version is in pom.xml.
+COMPILE = "org.apache.maven.plugins:maven-compiler-plugin:compile"
 STREAMS, REPOSITORY = PEERS / "kafka_streams", INTO / "maven"
 LIBRARIES = STREAMS / "libraries.sha256"
 # So much heap is plenty for a hop; without a bound Java takes a quarter of the machine. Its state is thrown away.
@@ -55,7 +57,7 @@ def kafka_streams() -> tuple[str, ...]:
     need("kafka_streams", ["java", "javac", "mvn"])
     _need_java()
     maven = ["mvn", "-q", "-B", "-C", "-Dstyle.color=never", f"-Dmaven.repo.local={REPOSITORY}", f"-Dinto={into}"]
-    compiling = [*maven, "-f", str(STREAMS / "pom.xml"), "compiler:compile"]
+    compiling = [*maven, "-f", str(STREAMS / "pom.xml"), COMPILE]
     _fetch("kafka_streams", [*compiling, "-Dmaven.main.skip"], {})
     libraries = checked(LIBRARIES, REPOSITORY)
     _build("kafka_streams", [*compiling, "--offline"], {})
@@ -81,7 +83,10 @@ def need(name: str, programs: Sequence[str]) -> None:
 
 
 def _need_java() -> None:
-    said = run_command(["javac", "-version"], within_s=ASK_WITHIN_S)
+    try:
+        said = run_command(["javac", "-version"], within_s=ASK_WITHIN_S)
+    except CommandError as error:
+        raise NotAvailableError(f"kafka_streams: there is no Java here: {error}") from error
     version = re.search(r"javac (\d+)", said)
     if version is None or int(version[1]) < JAVA_NEEDED:
         raise NotAvailableError(f"kafka_streams: Java {JAVA_NEEDED} or newer is needed, and this is {said.strip()}")

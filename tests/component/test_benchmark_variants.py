@@ -21,7 +21,7 @@ RECORDS = 6_000
 # For those that take one at a time, and pause.
 FEW, SLOW = 300, {"faststream_naive", "faust"}
 # A test must not wait for a repository that does not answer; an empty cache takes 10 s.
-FETCH_WITHIN_S = 25.0
+FETCH_WITHIN_S = 20.0
 
 
 @pytest.fixture(params=VARIANTS)

@@ -71,6 +71,13 @@ def refusing(word: str) -> Callable[..., str]:
     return run_command
 
 
+def test_a_javac_that_only_stands_for_a_java_is_no_java(unbuilt: pytest.MonkeyPatch):
+    unbuilt.setattr(compiled, "need", lambda *_: None)
+    unbuilt.setattr(compiled, "run_command", refusing("-version"))
+    with pytest.raises(NotAvailableError, match="kafka_streams: there is no Java here: javac -version ended with 1"):
+        compiled.kafka_streams()
+
+
 def test_a_peer_whose_libraries_cannot_be_fetched_is_left_out_with_the_reason(unbuilt: pytest.MonkeyPatch):
     unbuilt.setattr(compiled, "need", lambda *_: None)
     unbuilt.setattr(compiled, "run_command", refusing("list"))
