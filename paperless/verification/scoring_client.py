@@ -5,7 +5,7 @@ its connection. The tables come back as the values that the API made of the cell
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import cache
 from typing import Any, Final, Generic, Literal, NamedTuple, TypeVar
 
@@ -24,6 +24,8 @@ from services.scoring.rates.why import WhyTable
 from services.scoring.rollup.cells import Snapshot
 
 A = TypeVar("A")
+# Of a server-sent event.
+_DATA: Final = "data: "
 
 
 class ScoringApiError(RuntimeError):
@@ -121,6 +123,19 @@ def _content_hashes(body: bytes) -> dict[str, int]:
     return {application_id: int(digits, 16) for application_id, digits in json.loads(body).items()}
 
 
+class Moved(NamedTuple):
+    """How far the store has come: the next offset by partition, and how long before, at most, it came there."""
+
+    next_offsets: Mapping[int, int]
+    unseen_s: float
+
+
+def _moved(line: str) -> Moved:
+    values = json.loads(line)
+    offsets = {int(partition): int(offset) for partition, offset in values["next_offsets"].items()}
+    return Moved(offsets, values["unseen_ms"] / 1000)
+
+
 HEALTH: Final = Question("/health", Health.model_validate_json, unready=True)
 # The path is older than the name: what is read there, at one moment, is called a snapshot everywhere else.
 LIVE_STORE: Final = Question("/reading", _live_store)
@@ -163,6 +178,26 @@ async def ask_async(api: httpx.AsyncClient, question: Question[A]) -> A:
     except httpx.HTTPError as error:
         raise _silent(api, question, error) from error
     return _answer(response, question)
+
+
+async def follow(api: httpx.AsyncClient) -> AsyncIterator[Moved]:
+    """Yield how far the store has come whenever it moves, at least every second, until the API ends.
+
+    Raises:
+        ScoringApiError: it does not answer, refuses, or falls silent for longer than the client waits.
+
+    """
+    progress = Question("/progress", bytes.decode)
+    try:
+        async with api.stream("GET", progress.path) as response:
+            if response.is_error:
+                await response.aread()
+                _answer(response, progress)
+            async for line in response.aiter_lines():
+                if line.startswith(_DATA):
+                    yield _moved(line[len(_DATA) :])
+    except httpx.HTTPError as error:
+        raise _silent(api, progress, error) from error
 
 
 def _silent(api: httpx.Client | httpx.AsyncClient, question: Question[Any], error: Exception) -> ScoringApiError:

@@ -46,7 +46,8 @@ def scoring_with_tokens(folder: Path) -> Any:
     with Store(url) as store:
         store.apply(as_log([decided(number) for number in range(1, 5)]))
     tokens = token_digests("ANY", HOST, SecretStr(TOKEN), open_to_all=False)
-    return create_app(StoreReader(url), tokens=tokens, per_minute=1_000_000, allowed_hosts=HOST)
+    # Who follows the store would follow it for ever.
+    return create_app(StoreReader(url), tokens=tokens, per_minute=1_000_000, allowed_hosts=HOST, stopping=lambda: True)
 
 
 def open_control(_: Path) -> Any:

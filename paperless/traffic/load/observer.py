@@ -11,15 +11,12 @@ from contracts.topics import APPLICATIONS_DECIDED
 from paperless.traffic.load.figures import distribution
 from paperless.traffic.load.recorder import Recorder
 from paperless.traffic.load.result import LoadError, Observation
-from paperless.verification.scoring_client import HEALTH, ScoringApiError, ask_async, async_client
+from paperless.verification.scoring_client import HEALTH, Moved, ScoringApiError, ask_async, async_client, follow
 from runtime.settings import KafkaAccess
 
-# Only this many applications are under way: asking often costs nothing that is measured.
-_FEW = 50
-_OFTEN_S = 0.002
-# An answer costs the API about 1.5 ms of processor time, and this is at most a tenth of one processor then.
-_SELDOM_S = 0.015
-# Kafka answers a waiting fetch at once. The embedded broker looks again after half of this, so an outcome is seen up to
+# Who does not answer may be restarting.
+_AGAIN_S = 0.05
+# Kafka and kfake answer a waiting fetch at once. Tansu looks again after half of this, so an outcome is seen up to
 # 10 ms late there (the stored cell is not); less would cost it more than the system's own fetches.
 _FETCH_WAIT_MS = 20
 _START_WITHIN_S = 15.0
@@ -29,7 +26,7 @@ _STOP_WITHIN_S = 3.0
 
 
 class Observer:
-    """Reads `applications.decided` from its end, without a group, and asks the scoring API; an async context manager.
+    """Reads `applications.decided` from its end, without a group, and follows the store; an async context manager.
 
     Raises:
         LoadError: on entering, when the API does not answer.
@@ -45,8 +42,8 @@ class Observer:
         self._consumer: Any = None
         self._client: Any = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._polls = self._failed = 0
-        self._gaps: list[float] = []
+        self._answers = self._failed = 0
+        self._unseen: list[float] = []
         self.cpu_s = 0.0
 
     async def __aenter__(self) -> Self:
@@ -62,7 +59,7 @@ class Observer:
         except BaseException:
             await self._close()
             raise
-        self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._ask())]
+        self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._follow())]
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -112,36 +109,22 @@ class Observer:
                     see(record.key, target.partition, record.offset, now)
             self.cpu_s += time.thread_time() - began
 
-    async def _ask(self) -> None:
-        last: float | None = None
+    async def _follow(self) -> None:
         while True:
-            if not self._recorder.unstored:
-                last = None
-                await asyncio.sleep(_OFTEN_S)
-                continue
-            began = self._clock()
-            await self._ask_once()
-            now = self._clock()
-            if last is not None:
-                self._gaps.append(now - last)
-            last = now
-            await asyncio.sleep(self._pause(now - began))
+            try:
+                async for moved in follow(self._client):
+                    self._note(moved)
+            except ScoringApiError:
+                # It may be restarting; what it does not say is seen later, and counted as late.
+                self._failed += 1
+            await asyncio.sleep(_AGAIN_S)
 
-    def _pause(self, took: float) -> float:
-        if self._recorder.unstored <= _FEW:
-            return _OFTEN_S
-        return max(_SELDOM_S, took)
-
-    async def _ask_once(self) -> None:
-        self._polls += 1
-        try:
-            offsets = await self._next_offsets()
-        except ScoringApiError:
-            # It may be restarting; what it does not say is seen later, and counted as late.
-            self._failed += 1
-            return
+    def _note(self, moved: Moved) -> None:
         now, began = self._clock(), time.thread_time()
-        self._recorder.store(offsets, now)
+        self._answers += 1
+        if self._recorder.unstored:
+            self._unseen.append(moved.unseen_s)
+        self._recorder.store(moved.next_offsets, now)
         self.cpu_s += time.thread_time() - began
 
     async def _next_offsets(self) -> Mapping[int, int]:
@@ -149,4 +132,4 @@ class Observer:
 
     def observation(self) -> Observation:
         """Return how finely was watched."""
-        return Observation(polls=self._polls, failed=self._failed, gap=distribution(self._gaps))
+        return Observation(polls=self._answers, failed=self._failed, gap=distribution(self._unseen))

@@ -93,7 +93,8 @@ class Meter(_Frozen):
 class Observation(_Frozen):
     """How finely the stored position was seen: an application counts as stored when an answer says so, never before.
 
-    `gap`: ms between two answers of the scoring API while something was awaited.
+    `polls`: answers of the scoring API; `gap`: ms between its look at the store that saw a position and the look
+    before, while something was awaited.
     """
 
     polls: Count

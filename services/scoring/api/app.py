@@ -4,10 +4,12 @@ Every request reads one moment of the store and lets go of it: the writer never 
 """
 
 import sys
+from collections.abc import Callable
 from typing import NoReturn
 
 import structlog
 import typer
+import uvicorn
 from fastapi import FastAPI
 
 from domain import load_domain
@@ -21,6 +23,7 @@ from runtime.measured import HTTP_METRICS, Measured
 from runtime.metrics import Metrics
 from runtime.settings import read_settings
 from services.scoring.api import problems as api_problems
+from services.scoring.api.progress import Progress, following
 from services.scoring.api.routes import applications, index, operations, sets_of_reasons, snapshots, tables
 from services.scoring.api.settings import ScoringApiSettings
 from services.scoring.store.reader import StoreReader
@@ -34,7 +37,12 @@ EXIT_FATAL = 78
 
 
 def create_app(
-    reader: StoreReader, *, tokens: tuple[bytes, ...] = (), per_minute: int = 3_000, allowed_hosts: str = ""
+    reader: StoreReader,
+    *,
+    tokens: tuple[bytes, ...] = (),
+    per_minute: int = 3_000,
+    allowed_hosts: str = "",
+    stopping: Callable[[], bool] = lambda: False,
 ) -> FastAPI:
     """Return the API over a store; the store need not exist yet, then /health says so.
 
@@ -43,6 +51,7 @@ def create_app(
         tokens: digests of the tokens that open the API; none leaves it open.
         per_minute: requests by one token, or one address.
         allowed_hosts: names by which it may be called, as `HostGuard` takes them.
+        stopping: whether the process is to end; streams end then.
 
     """
     known = load_domain()
@@ -59,6 +68,7 @@ def create_app(
     for routes in (tables, sets_of_reasons, index, applications):
         app.include_router(routes(reader, known), **guarded(tokens))
     app.include_router(snapshots(reader), **guarded(tokens))
+    app.include_router(following(reader, Progress(reader, stopping)), **guarded(tokens))
     app.include_router(operations(reader, metrics), responses=problems(*HOST_REFUSALS))
     app.add_middleware(HostGuard, allowed_hosts=allowed_hosts)
     app.add_middleware(Measured, metrics=metrics)
@@ -76,12 +86,20 @@ def serve(settings: ScoringApiSettings) -> int:
     """
     tokens = token_digests("SCORING_API", settings.http_host, settings.tokens, open_to_all=settings.open)
     reader = StoreReader(settings.store, password=settings.store_password)
-    app = create_app(reader, tokens=tokens, per_minute=settings.per_minute, allowed_hosts=settings.allowed_hosts)
+    serving: list[uvicorn.Server] = []
+    app = create_app(
+        reader,
+        tokens=tokens,
+        per_minute=settings.per_minute,
+        allowed_hosts=settings.allowed_hosts,
+        stopping=lambda: any(server.should_exit for server in serving),
+    )
     server = serve_api(
         app,
         settings.http_host,
         settings.http_port,
         listening=lambda address: log.info("serving", address=address, tokens=len(tokens), store=reader.url),
+        made=serving.append,
     )
     return 0 if server.started else 1
 

@@ -25,6 +25,7 @@ class SqliteSession:
         self.name = url
         self._path, self._read_only = Path(url.removeprefix(SCHEME)), read_only
         self._open: sqlite3.Connection | None = None
+        self._inode = 0
         if url == SCHEME:
             raise ValueError(f"store {url}: no file is named; expected sqlite:///path/to/scoring.db")
 
@@ -94,8 +95,11 @@ class SqliteSession:
         return self.connection
 
     def alive(self) -> bool:
-        """Tell whether the connection is open."""
-        return self._open is not None
+        """Tell whether the connection is open, and the file still the one that has the name."""
+        try:
+            return self._open is not None and self._path.stat().st_ino == self._inode
+        except FileNotFoundError:
+            return False
 
     def close(self) -> None:
         """Close the file."""
@@ -108,6 +112,7 @@ class SqliteSession:
         """The driver's connection, in autocommit mode: transactions are begun and ended by name."""
         if self._open is None:
             self._open = self._connect()
+            self._inode = self._path.stat().st_ino
         return self._open
 
     def _connect(self) -> sqlite3.Connection:

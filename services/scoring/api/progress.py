@@ -1,0 +1,93 @@
+"""How far the store has come, told as it moves: the clock by which a load test knows when an outcome is stored."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from http import HTTPStatus
+from typing import Final
+
+import orjson
+from fastapi import APIRouter, HTTPException
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import StreamingResponse
+
+from runtime.http_api import problems
+from services.scoring.api.models import ApiProblem
+from services.scoring.store.errors import StoreError
+from services.scoring.store.reader import StoreReader
+
+EVENT_STREAM: Final = "text/event-stream"
+# Each looks at the store by itself.
+MOST_STREAMS: Final = 4
+# At a thousand applications a second the store moves some sixty times a second.
+PAUSE_S: Final = 0.004
+HEARTBEAT_S: Final = 1.0
+
+
+class Progress:
+    """Follows the store's position with server-sent events.
+
+    Args:
+        reader: of the store.
+        stopping: whether the process is to end; so do the streams then.
+
+    """
+
+    def __init__(self, reader: StoreReader, stopping: Callable[[], bool]) -> None:
+        self._reader, self._stopping = reader, stopping
+        self.open = 0
+
+    async def events(self) -> AsyncGenerator[bytes, None]:
+        """Yield the position at once, whenever it moves, and every second; it ends where the store cannot be read."""
+        self.open += 1
+        try:
+            with self._reader.positions() as look:
+                async for event in self._moves(look):
+                    yield event
+        except StoreError:
+            # Whoever asks again is told why.
+            return
+        finally:
+            self.open -= 1
+
+    async def _moves(self, look: Callable[[], Mapping[int, int]]) -> AsyncIterator[bytes]:
+        said: Mapping[int, int] | None = None
+        said_at = looked_at = time.monotonic()
+        while not self._stopping():
+            began = time.monotonic()
+            offsets = await run_in_threadpool(look)
+            now = time.monotonic()
+            if offsets != said or now - said_at > HEARTBEAT_S:
+                yield _event(offsets, now - looked_at)
+                said, said_at = offsets, now
+            looked_at = began
+            await asyncio.sleep(PAUSE_S)
+
+
+def _event(offsets: Mapping[int, int], unseen_s: float) -> bytes:
+    moved = {"next_offsets": offsets, "unseen_ms": round(unseen_s * 1000, 2)}
+    return b"data: " + orjson.dumps(moved, option=orjson.OPT_NON_STR_KEYS) + b"\n\n"
+
+
+def following(reader: StoreReader, progress: Progress) -> APIRouter:
+    """Return the route that follows the store's position."""
+    router = APIRouter(tags=["operations"], responses=problems(503, model=ApiProblem))
+
+    @router.get(
+        "/progress",
+        response_class=StreamingResponse,
+        responses={200: {"content": {EVENT_STREAM: {"schema": {"type": "string"}}}}},
+    )
+    async def follow() -> StreamingResponse:
+        """Server-sent events: `next_offsets` by partition whenever the store moves, at least every second.
+
+        `unseen_ms`: how long before, at most, the store came to be there.
+        """
+        if progress.open >= MOST_STREAMS:
+            detail = f"{MOST_STREAMS} callers follow the store; ask /health instead, or again later"
+            raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, detail)
+        # A store that cannot be read is an answer, not the end of a stream.
+        await run_in_threadpool(reader.state)
+        return StreamingResponse(progress.events(), media_type=EVENT_STREAM)
+
+    return router
