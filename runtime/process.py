@@ -110,6 +110,8 @@ def _health(consumer: PartitionConsumer, details: Callable[[], dict[str, object]
             "reasons": reasons,
             "partitions": sorted(consumer.partitions),
             "open": consumer.open_records(),
+            # What was decided and may still be lost on its way: nothing rests before the broker has it.
+            "unsent": consumer.publisher.unsent,
             "lag": consumer.lag(),
             "positions": positions(consumer),
             "since_progress_s": round(consumer.clock.now() - consumer.progressed_at, 1),

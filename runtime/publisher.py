@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from itertools import chain
 from operator import itemgetter
 from typing import Any
 
@@ -50,6 +51,11 @@ class Publisher:
         """Queue messages for one partition of their topics."""
         for topic in dict.fromkeys(map(itemgetter(0), messages)):
             self._queued[topic, partition] += [message for message in messages if message[0] == topic]
+
+    @property
+    def unsent(self) -> int:
+        """How many messages the broker has not acknowledged: queued or on their way."""
+        return sum(map(len, chain(self._queued.values(), self._sending.values() if self._flight else ())))
 
     def discard(self) -> None:
         """Forget what is queued or on its way (its cause will be handled again)."""

@@ -17,13 +17,15 @@ _FILING_PAUSE_S: Final = 10.0
 class ServiceBacklog(NamedTuple):
     """What is left to do for one consumer, all members together.
 
-    `lag` counts records by topic, -1: not known yet; `open` asked for and not decided; `reasons` are why it does not
-    do its work, in its own words; `still_s` are the seconds since it did anything.
+    `lag` counts records by topic, -1: not known yet; `open` asked for and not decided; `unsent` published and not yet
+    acknowledged by the broker; `reasons` are why it does not do its work, in its own words; `still_s` are the seconds
+    since it did anything.
     """
 
     name: str
     lag: Mapping[str, int]
     open: int
+    unsent: int
     reasons: tuple[str, ...]
     still_s: float
 
@@ -33,7 +35,7 @@ class ServiceBacklog(NamedTuple):
 
     @property
     def rests(self) -> bool:
-        return not (self.reasons or self.open or any(self.lag.values()))
+        return not (self.reasons or self.open or self.unsent or any(self.lag.values()))
 
     @property
     def stands_still(self) -> bool:
@@ -106,15 +108,15 @@ class BacklogWatch:
             for topic, records in body["lag"].items():
                 known = records >= 0 and lag.get(topic, 0) >= 0
                 lag[topic] = lag.get(topic, 0) + records if known else -1
-        open_records = sum(body["open"] for body in bodies)
+        open_records, unsent = (sum(body[left] for body in bodies) for left in ("open", "unsent"))
         got_on = sum(self._gets_on(name, body) for body in bodies) > 0
-        counts = (tuple(lag.items()), open_records)
+        counts = (tuple(lag.items()), open_records, unsent)
         if self._counts.get(name) != counts or got_on or name not in self._moved:
             self._counts[name], self._moved[name] = counts, now
         if got_on:
             self._got_on = now
         reasons = tuple(dict.fromkeys(reason for body in bodies for reason in body["reasons"]))
-        return ServiceBacklog(name, lag, open_records, reasons, now - self._moved[name])
+        return ServiceBacklog(name, lag, open_records, unsent, reasons, now - self._moved[name])
 
     def _gets_on(self, name: str, body: Health) -> bool:
         got_on = False
@@ -154,3 +156,5 @@ def _moving(name: str, body: Health) -> Iterator[Message]:
             yield message("backlog.lag", service=name, topic=topic, lag=records)
     if body["open"]:
         yield message("backlog.open", service=name, open=body["open"])
+    if body["unsent"]:
+        yield message("backlog.unsent", service=name, unsent=body["unsent"])

@@ -52,7 +52,7 @@ async def _health(client: httpx.AsyncClient, url: str) -> Health:
         body: Health = (await client.get(f"{url}/health")).json()
     except (httpx.HTTPError, ValueError) as error:
         # It may be restarting; the deadline decides.
-        return {"ready": False, "reasons": [f"does not answer: {error!r}"], "open": 0, "lag": {}}
+        return {"ready": False, "reasons": [f"does not answer: {error!r}"], "open": 0, "unsent": 0, "lag": {}}
     return body
 
 

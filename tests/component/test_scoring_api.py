@@ -256,6 +256,7 @@ def test_every_answer_in_the_documentation_is_described(api):
         "/applications/{application_id}",
         "/health",
         "/metrics",
+        "/progress",
         "/reading",
         "/reading/{partition}",
         "/index",

@@ -31,7 +31,7 @@ from tests.support.fakes_runtime import Stored
 pytestmark = pytest.mark.timeout(120)
 
 DEAD = APPLICATIONS_SUBMITTED.dead_letter("intake")
-RESTING = {"ready": True, "reasons": [], "open": 0, "lag": {}}
+RESTING = {"ready": True, "reasons": [], "open": 0, "unsent": 0, "lag": {}}
 
 
 class Api:

@@ -73,7 +73,7 @@ async def test_a_fault_that_cannot_be_carried_out_ends_the_others():
 
 INTAKE = {"ready": True, "partitions": [0, 1], "lag": {"applications.submitted": 3, "documents.provided": 4}}
 SCORING = {"ready": True, "partitions": [0, 1], "lag": {"applications.decided": 5}}
-SILENT = {"ready": False, "reasons": ["does not answer"], "open": 0, "lag": {}}
+SILENT = {"ready": False, "reasons": ["does not answer"], "open": 0, "unsent": 0, "lag": {}}
 
 
 def test_lag_is_that_of_all_consumers():

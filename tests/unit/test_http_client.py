@@ -15,7 +15,7 @@ from paperless.verification.scoring_client import Question, ask, ask_async, asyn
 from runtime.settings import KafkaAccess
 from tests.support.http_answers import answering
 
-BODY = {"ready": True, "reasons": [], "lag": {}, "open": 0, "partitions": [0], "log_identity": None}
+BODY = {"ready": True, "reasons": [], "lag": {}, "open": 0, "unsent": 0, "partitions": [0], "log_identity": None}
 # Nobody listens there: whatever goes through one of these fails.
 DEAD = "127.0.0.1:1"
 PROXIES = [f"http://{DEAD}", f"socks5://{DEAD}", f"socks://{DEAD}", DEAD, "::"]

@@ -20,7 +20,14 @@ TARGET = Target(kafka=KafkaAccess(kafka_servers="127.0.0.1:9"), health_urls=URLS
 
 
 def body(*partitions: int, lag: int = 0) -> dict[str, Any]:
-    return {"ready": True, "reasons": [], "open": 0, "lag": {"documents.provided": lag}, "partitions": list(partitions)}
+    return {
+        "ready": True,
+        "reasons": [],
+        "open": 0,
+        "unsent": 0,
+        "lag": {"documents.provided": lag},
+        "partitions": list(partitions),
+    }
 
 
 Answers = Mapping[str, Any]

@@ -102,7 +102,7 @@ def test_a_terminal_gets_a_live_display_instead_of_lines():
 def service(
     name: str, lag: int = 0, *, reasons: tuple[str, ...] = (), still_s: float = 0.0, open_records: int = 0
 ) -> ServiceBacklog:
-    return ServiceBacklog(name, {"documents.requested": lag}, open_records, reasons, still_s)
+    return ServiceBacklog(name, {"documents.requested": lag}, open_records, 0, reasons, still_s)
 
 
 def said(backlog: Backlog, *, within_s: float | None = None, language: Any = "en") -> str:
@@ -176,7 +176,7 @@ def test_starting_tells_what_is_waited_for_even_before_there_is_anything(tmp_pat
 
 def body(offset: int, lag: int, **more: Any) -> dict[str, Any]:
     topic = "applications.submitted"
-    return {"reasons": [], "open": 0, "lag": {topic: lag}, "positions": {topic: {"0": offset}}, **more}
+    return {"reasons": [], "open": 0, "unsent": 0, "lag": {topic: lag}, "positions": {topic: {"0": offset}}, **more}
 
 
 def test_members_of_one_service_are_added_up():

@@ -43,6 +43,29 @@ async def test_messages_arrive_in_order_on_their_partition(log):
     assert publisher.sent[()] == 6
 
 
+async def test_what_the_broker_has_not_acknowledged_is_unsent(log):
+    producer = FakeProducer(log)
+    producer.gate.clear()
+    publisher = Publisher(lambda: producer)
+    publisher.add([said(b"k", b"v"), said(b"k", b"w")], 0)
+    assert publisher.unsent == 2
+    await publisher.hand_over()
+    publisher.add([said(b"k", b"x")], 1)
+    assert publisher.unsent == 3
+    producer.gate.set()
+    await publisher.flush()
+    assert publisher.unsent == 0
+
+
+async def test_what_was_discarded_is_not_unsent(log):
+    publisher = Publisher(lambda: FakeProducer(log))
+    publisher.add([said(b"k", b"v")], 0)
+    await publisher.hand_over()
+    publisher.add([said(b"k", b"w")], 0)
+    publisher.discard()
+    assert publisher.unsent == 0
+
+
 async def test_a_full_batch_is_followed_by_the_next(log):
     producer = FakeProducer(log, capacity=3)
     publisher = Publisher(lambda: producer)

@@ -21,7 +21,7 @@ from runtime.command_line import ctrl_c_held_back
 from runtime.settings import KafkaAccess
 from services.vneid_mock.plan_files import load_plan
 
-RESTING: dict[str, Any] = {"ready": True, "reasons": [], "open": 0, "lag": {"applications.submitted": 0}}
+RESTING: dict[str, Any] = {"ready": True, "reasons": [], "open": 0, "unsent": 0, "lag": {"applications.submitted": 0}}
 TARGET = Target(
     kafka=KafkaAccess(kafka_servers="127.0.0.1:9"),
     health_urls={"intake": "http://127.0.0.1:1"},
@@ -69,11 +69,12 @@ async def test_one_quiet_look_between_two_others_is_no_rest(health):
     ("body", "words"),
     [
         ({**RESTING, "open": 3}, "intake: 3 open"),
+        ({**RESTING, "unsent": 2}, "intake: 2 published, not yet acknowledged by the broker"),
         ({**RESTING, "lag": {"documents.provided": 7}}, "intake: documents.provided lag 7"),
         ({**RESTING, "ready": False, "reasons": ["no_assignment"]}, "intake: no_assignment"),
         (httpx.ConnectError("refused"), "intake: does not answer: ConnectError"),
     ],
-    ids=["open", "lag", "unready", "silent"],
+    ids=["open", "on its way", "lag", "unready", "silent"],
 )
 async def test_what_still_moves_is_named_when_time_is_up(health, body, words):
     health([body])
