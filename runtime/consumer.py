@@ -34,6 +34,8 @@ TAKEN_BATCH_GRACE_S = 0.01
 LAST_COMMIT_TIMEOUT_S = 8.0
 # A commit must be over before who gives partitions away stops waiting for it.
 COMMIT_TIMEOUT_S = 5.0
+# A commit that the client has tried again over a new connection may arrive once more, and take back those after it.
+COMMIT_AGAIN_AFTER_S = 10.0
 # The client's position and the log's start are known at once, but for moments after a seek, or without a broker.
 MARKERS_PASSED_WITHIN_S = 1.0
 
@@ -86,7 +88,7 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
         # Records that the client has handed out and that are not handled yet.
         self._in_hand = False
         self._committed: dict[TopicPartition, int] = {}
-        self._next_commit_at = 0.0
+        self._next_commit_at = self._commit_again_at = 0.0
         self._draining = False
         self._subscriber: Any = None
         for topic in self.topics:
@@ -326,24 +328,28 @@ class PartitionConsumer(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  
             for number, state in self.partitions.items()
             for topic, offset in state.commits().items()
         }
-        changed = {tp: offset for tp, offset in offsets.items() if self._committed.get(tp) != offset}
-        if not changed or not is_member(self.consumer):
+        if (
+            not offsets
+            or (offsets == self._committed and self.clock.now() < self._commit_again_at)
+            or not is_member(self.consumer)
+        ):
             return
+        self._commit_again_at = self.clock.now() + COMMIT_AGAIN_AFTER_S
         try:
             # The client would try for ever, with whatever generation it has by then: after a rebalance the broker,
             # which checks only that, would move back the offsets of partitions that are another member's.
             async with asyncio.timeout(COMMIT_TIMEOUT_S):
-                await self.consumer.commit(changed)
+                await self.consumer.commit(offsets)
         except (IllegalStateError, CommitFailedError):
             # No longer ours: the next owner reads these records again.
             self._metrics.count("commits_total", result="not_ours")
         except (KafkaError, TimeoutError) as error:
-            # What became of it is not known, so all is committed next time.
-            self._committed.clear()
+            # What became of it is not known.
+            self._committed = {}
             self._metrics.count("commits_total", result="failed")
             log.warning("commit failed, trying again", error=repr(error))
         else:
-            self._committed |= changed
+            self._committed = offsets
             self._metrics.count("commits_total", result="ok")
 
     def _pause(self, partitions: set[TopicPartition], *, resume: bool = False) -> None:

@@ -52,11 +52,13 @@ class Watch:
         self._kept: dict[Position, dict[int, ConsumerRecord]] = defaultdict(dict)
         self._progress: dict[str, tuple[object, float]] = {}
         self._checked: dict[int, int] = {}
+        # Commits that were taken back by an earlier one, which its client had tried again and which came a second time.
+        self.taken_back: dict[tuple[str, Position], int] = {}
 
     # Commits
 
-    def committed(self, group: str, place: Position, before: int, offset: int) -> None:
-        """Check a commit that the coordinator has taken."""
+    def committed(self, group: str, place: Position, before: int, offset: int, *, twice: bool) -> None:
+        """Check a commit that the coordinator has taken; `twice`: the same one of the same member came before."""
         topic, number = place
         world = self._world
         world.tell(f"{group} commits {topic}/{number} {before} -> {offset}")
@@ -64,8 +66,12 @@ class Watch:
             world.violate(f"commit past the log's end: {group} {topic}/{number} {offset}")
         if group == "scoring":
             self._check_shown(place, offset)
+        elif offset < before and twice:
+            self.taken_back[group, place] = max(before, self.taken_back.get((group, place), 0))
         elif offset < before:
             world.violate(f"commit moved back: {group} {topic}/{number} from {before} to {offset}")
+        if offset >= self.taken_back.get((group, place), 0):
+            self.taken_back.pop((group, place), None)
         if group == "intake" and topic == APPLICATIONS_SUBMITTED.name:
             self._check_decided(number, offset)
 
@@ -208,8 +214,9 @@ def _letter_of(record: ConsumerRecord, source: str, partition: int) -> RefusedRe
 
 
 def moving(world: "World") -> list[str]:
-    """Return what is not at rest: who is unready, who owns nothing, what lies unread, what is open."""
+    """Return what is not at rest: who is unready, who owns nothing, what lies unread, what is open or on its way."""
     lines = [f"{member.name}: {reason}" for member in world.members.values() for reason in member.unready()]
+    lines += [f"{group}: {at} is not committed again" for (group, _), at in world.watch.taken_back.items()]
     for service, topics in TOPICS_OF.items():
         consumers = [m.consumer for m in world.members.values() if m.service == service and m.consumer]
         for number in range(world.options.partitions):
@@ -219,6 +226,8 @@ def moving(world: "World") -> list[str]:
                 continue
             state = owners[0].partitions[number]
             lines += [f"{service}: {len(state.pending)} open in partition {number}"] if state.pending else []
+            unsent = owners[0].publisher.unsent
+            lines += [f"{service}: {unsent} unsent"] if unsent else []
             for topic in topics:
                 left = world.kafka.logs[topic, number].stable - state.next_offsets[topic]
                 lines += [f"{service}: {topic}/{number} lag {left}"] if left > 0 else []

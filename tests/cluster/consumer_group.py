@@ -6,6 +6,7 @@ it heartbeats or waits for an answer. tests/component/group_contract.py holds al
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -40,7 +41,8 @@ class ConsumerGroup:
     Args:
         loop: the simulated loop.
         tell: is called with a sentence per change, for the history's time line.
-        offset_moved: is called with position, old and new offset whenever a commit is taken.
+        offset_moved: is called with position, old and new offset whenever a commit is taken, and whether it is one that
+            the same member has made before, in the same generation: tried again by its client, it arrived twice.
 
     """
 
@@ -49,9 +51,10 @@ class ConsumerGroup:
         name: str,
         loop: asyncio.AbstractEventLoop,
         tell: Callable[[str], None],
-        offset_moved: Callable[[str, Position, int, int], None],
+        offset_moved: Callable[[str, Position, int, int, bool], None],
     ) -> None:
         self.name, self._loop, self._tell, self._offset_moved = name, loop, tell, offset_moved
+        self._taken: dict[tuple[str, int], set[frozenset[tuple[Position, int]]]] = defaultdict(set)
         self.state = "Empty"
         self.generation = 0
         self.members: dict[str, Member] = {}
@@ -240,10 +243,12 @@ class ConsumerGroup:
             if self.state == "CompletingRebalance":
                 return REBALANCE_IN_PROGRESS
             self._live(member_id)
+        commit, taken = frozenset(offsets.items()), self._taken[member_id, generation]
         for place, offset in offsets.items():
             before = self.offsets.get(place, 0)
             self.offsets[place] = offset
-            self._offset_moved(self.name, place, before, offset)
+            self._offset_moved(self.name, place, before, offset, commit in taken)
+        taken.add(commit)
         return NO_ERROR
 
     def _live(self, name: str) -> None:

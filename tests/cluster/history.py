@@ -188,8 +188,8 @@ class World:
         """Do something later."""
         self.loop.in_world(act, after=seconds)
 
-    def _offset_moved(self, group: str, place: tuple[str, int], before: int, offset: int) -> None:
-        self.watch.committed(group, place, before, offset)
+    def _offset_moved(self, group: str, place: tuple[str, int], before: int, offset: int, twice: bool) -> None:
+        self.watch.committed(group, place, before, offset, twice=twice)
 
     def _add(self, service: str) -> SupervisedMember:
         self._counts[service] += 1

@@ -300,7 +300,7 @@ class KafkaCluster:
     network: Network
     topics: Mapping[str, int]
     tell: Callable[[str], None]
-    offset_moved: Callable[[str, Position, int, int], None] = lambda *_: None
+    offset_moved: Callable[[str, Position, int, int, bool], None] = lambda *_: None
     size: int = 3
     faults: list[Fault] = field(default_factory=list)
     requests: Counter[str] = field(default_factory=Counter)

@@ -136,6 +136,17 @@ def test_a_member_whose_client_has_given_up_is_started_again(does):
     assert ("ends with 1" in told) == (does == "ends")
 
 
+def test_what_fresh_histories_found_holds():
+    wishes = [
+        # At rest while an outcome was still on its way to a broker that did not answer: lost, the verdict said.
+        Wish(seed=928861935, without=frozenset({0, 1, 2, 3, 5})),
+        Wish(seed=928862656, without=frozenset({1, 2, 3, 4, 5})),
+        # A commit that the client had tried again arrived 7 s after the next one, and took it back for good.
+        Wish(seed=928862347, without=frozenset({0, 3})),
+    ]
+    assert [ended.violations for ended in played_apart(wishes)] == [[], [], []]
+
+
 # The three that were faults of the product, which the cluster found, and what keeps the guarantee most plainly.
 KNOWN = (
     "asks for the log's end before its offsets",

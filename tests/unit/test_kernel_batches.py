@@ -10,6 +10,7 @@ from aiokafka.errors import (
     IllegalStateError,
 )
 
+from runtime.consumer import COMMIT_AGAIN_AFTER_S
 from runtime.dead_letters import DeadLetterLimit
 from runtime.messages import Effects, Record, State
 from tests.support.fakes_runtime import (
@@ -94,6 +95,16 @@ async def test_an_unchanged_offset_is_committed_once():
     await bench.commit()
     await bench.commit()
     assert len(bench.consumer.commits) == 1
+
+
+async def test_what_is_committed_is_committed_again_after_a_while():
+    """A history found it: an earlier commit, tried again by the client, arrived late and took the last one back."""
+    bench = await started()
+    await bench.batch(stored(0, b"q"), answer(0, b"k0"))
+    await bench.commit()
+    bench.consumer.offsets[TopicPartition(OPENS, 0)] = 0
+    bench.clock.advance(COMMIT_AGAIN_AFTER_S)
+    assert await bench.commit() == {(OPENS, 0): 1, (ANSWERS, 0): 1}
 
 
 async def test_a_batch_of_a_partition_given_away_is_dropped():
