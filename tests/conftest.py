@@ -6,8 +6,10 @@ import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import structlog
 from _pytest.nodeid import NodeId
 from hypothesis import settings
 
@@ -105,4 +107,17 @@ def _only_this_machine() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket.socket, "connect", guarded)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _loggers_follow_the_configuration() -> Iterator[None]:
+    """Let no logger keep the configuration of its first use: it would write past the `capture_logs` of a later test."""
+    configure = structlog.configure
+
+    def without_cache(*given: Any, **named: Any) -> None:
+        configure(*given, **{**named, "cache_logger_on_first_use": False})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(structlog, "configure", without_cache)
         yield
