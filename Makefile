@@ -17,7 +17,7 @@ ARGS ?=
 .PHONY: help
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  ARGS=\"...\" is passed on by demo, test, test-all, torture and lock; PYTHON=... chooses the interpreter"
+	@echo "  ARGS=\"...\" is passed on by demo, test, test-all, torture and lock; PYTHON=... chooses the interpreter (pyenv builds a slow one)"
 
 .PHONY: demo
 demo: $(VENV)/.run ## Play one national day and verify it (needs only Python)
