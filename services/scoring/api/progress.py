@@ -19,8 +19,9 @@ from services.scoring.store.reader import StoreReader
 EVENT_STREAM: Final = "text/event-stream"
 # Each looks at the store by itself.
 MOST_STREAMS: Final = 4
-# At a thousand applications a second the store moves some sixty times a second.
-PAUSE_S: Final = 0.004
+# At a thousand applications a second the store moves some sixty times a second. A look that takes long, over a network
+# or where no processor is free, is repeated less often: the store's own work comes first.
+LEAST_PAUSE_S, LONGEST_PAUSE_S, PAUSES_PER_LOOK = 0.004, 0.015, 2
 HEARTBEAT_S: Final = 1.0
 
 
@@ -61,7 +62,7 @@ class Progress:
                 yield _event(offsets, now - looked_at)
                 said, said_at = offsets, now
             looked_at = began
-            await asyncio.sleep(PAUSE_S)
+            await asyncio.sleep(min(max(LEAST_PAUSE_S, PAUSES_PER_LOOK * (now - began)), LONGEST_PAUSE_S))
 
 
 def _event(offsets: Mapping[int, int], unseen_s: float) -> bytes:
