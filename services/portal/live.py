@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import Any, Final
 
-import orjson
 import structlog
 
+from runtime.event_stream import event
 from services.portal.figures import differences
 from services.portal.parts import PartsOfSystem
 from services.portal.problems import TooManyStreamsError
@@ -86,7 +86,7 @@ class Live:
                     said_at = time.monotonic()
                     yield _STILL
                 await self._wait()
-            yield b"event: end\ndata: {}\n\n"
+            yield event({}, "end")
         finally:
             self.listening -= 1
 
@@ -119,7 +119,7 @@ class Live:
         if seen.rows:
             self._points.append([at, per_s, seen.flow.open, seen.rows[0][3], seen.rows[0][2]])
         self._number += 1
-        self._tick = b"event: tick\ndata: " + orjson.dumps(self._said(seen, at, per_s)) + b"\n\n"
+        self._tick = event(self._said(seen, at, per_s), "tick")
         async with self._changed:
             self._changed.notify_all()
 

@@ -5,8 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
-import orjson
-
+from runtime.event_stream import event
 from services.portal.applications import Applications, Trail
 from services.portal.log import LogAwayError
 from services.portal.models import EventsPage, Links, StatusPage
@@ -88,10 +87,10 @@ class Streams:
         said, said_at, ends_at = b"", time.monotonic(), time.monotonic() + STREAM_FOR_S
         try:
             while not self._stopping() and time.monotonic() < ends_at:
-                event, over = await self._event(application_id, at)
-                if event != said or time.monotonic() - said_at > HEARTBEAT_S:
-                    yield event if event != said else _STILL
-                    said, said_at = event, time.monotonic()
+                status, over = await self._event(application_id, at)
+                if status != said or time.monotonic() - said_at > HEARTBEAT_S:
+                    yield status if status != said else _STILL
+                    said, said_at = status, time.monotonic()
                 if over:
                     return
                 await asyncio.sleep(STREAM_EVERY_S)
@@ -102,6 +101,5 @@ class Streams:
         try:
             page = await self._pages.status(application_id, at)
         except LogAwayError as error:
-            return b"event: away\ndata: " + orjson.dumps({"detail": str(error)}) + b"\n\n", False
-        event = b"event: status\ndata: " + orjson.dumps(page.model_dump()) + b"\n\n"
-        return event, page.state in {"decided", "refused"}
+            return event({"detail": str(error)}, "away"), False
+        return event(page.model_dump(), "status"), page.state in {"decided", "refused"}

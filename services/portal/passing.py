@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, StreamingResponse
+from starlette.responses import JSONResponse
 
+from runtime.event_stream import event_stream
 from runtime.http_body import read_body
 from runtime.problems import problem
 from services.portal.api_pages import api_pages
@@ -91,7 +92,7 @@ def page_routes(parts: PartsOfSystem, live: Live) -> APIRouter:
 
     @router.get("/stream")
     async def stream() -> Response:
-        return StreamingResponse(live.follow(), media_type="text/event-stream")
+        return event_stream(live.follow())
 
     return router
 

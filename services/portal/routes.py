@@ -12,6 +12,7 @@ from starlette.responses import StreamingResponse
 from contracts.events import ApplicationId, ApplicationSubmitted
 from contracts.submissions import SubmissionCheck
 from contracts.topics import APPLICATIONS_SUBMITTED, MAX_RECORD_BYTES
+from runtime.event_stream import STREAMED, event_stream
 from runtime.http_api import problems
 from runtime.http_body import read_body
 from runtime.metrics import Metrics
@@ -22,7 +23,6 @@ from services.portal.models import Accepted, EventsPage, Health, PortalProblem, 
 from services.portal.pages import Pages, Streams, links_of
 
 BODY_WITHIN_S: Final = 10.0
-EVENT_STREAM: Final = "text/event-stream"
 FILING_PROBLEMS = problems(408, 413) | problems(400, 409, 415, 422, 503, model=PortalProblem)
 ASKING_PROBLEMS = problems(404, 422, 503, model=PortalProblem)
 
@@ -87,12 +87,12 @@ def asking_routes(pages: Pages, streams: Streams) -> APIRouter:
     @router.get(
         "/applications/{application_id}/stream",
         response_class=StreamingResponse,
-        responses={200: {"content": {EVENT_STREAM: {"schema": {"type": "string"}}}}},
+        responses=STREAMED,
     )
     async def stream(application_id: Id, at: At = None) -> StreamingResponse:
         """Server-sent events: `status` whenever it changes, until it is decided or refused, for at most 10 minutes."""
         await pages.status(application_id, at)
-        return StreamingResponse(streams.follow(application_id, at), media_type=EVENT_STREAM)
+        return event_stream(streams.follow(application_id, at))
 
     return router
 

@@ -6,17 +6,16 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from http import HTTPStatus
 from typing import Final
 
-import orjson
 from fastapi import APIRouter, HTTPException
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
+from runtime.event_stream import STREAMED, event, event_stream
 from runtime.http_api import problems
 from services.scoring.api.models import ApiProblem
 from services.scoring.store.errors import StoreError
 from services.scoring.store.reader import StoreReader
 
-EVENT_STREAM: Final = "text/event-stream"
 # Each looks at the store by itself.
 MOST_STREAMS: Final = 4
 # At a thousand applications a second the store moves some sixty times a second. A look that takes long, over a network
@@ -43,8 +42,8 @@ class Progress:
         self.open += 1
         try:
             with self._reader.positions() as look:
-                async for event in self._moves(look):
-                    yield event
+                async for moved in self._moves(look):
+                    yield moved
         except StoreError:
             # Whoever asks again is told why.
             return
@@ -59,15 +58,15 @@ class Progress:
             offsets = await run_in_threadpool(look)
             now = time.monotonic()
             if offsets != said or now - said_at > HEARTBEAT_S:
-                yield _event(offsets, now - looked_at)
+                yield _moved(offsets, now - looked_at)
                 said, said_at = offsets, now
             looked_at = began
             await asyncio.sleep(min(max(LEAST_PAUSE_S, PAUSES_PER_LOOK * (now - began)), LONGEST_PAUSE_S))
 
 
-def _event(offsets: Mapping[int, int], unseen_s: float) -> bytes:
-    moved = {"next_offsets": offsets, "unseen_ms": round(unseen_s * 1000, 2)}
-    return b"data: " + orjson.dumps(moved, option=orjson.OPT_NON_STR_KEYS) + b"\n\n"
+def _moved(offsets: Mapping[int, int], unseen_s: float) -> bytes:
+    by_partition = {str(partition): offset for partition, offset in offsets.items()}
+    return event({"next_offsets": by_partition, "unseen_ms": round(unseen_s * 1000, 2)})
 
 
 def following(reader: StoreReader, progress: Progress) -> APIRouter:
@@ -77,7 +76,7 @@ def following(reader: StoreReader, progress: Progress) -> APIRouter:
     @router.get(
         "/progress",
         response_class=StreamingResponse,
-        responses={200: {"content": {EVENT_STREAM: {"schema": {"type": "string"}}}}},
+        responses=STREAMED,
     )
     async def follow() -> StreamingResponse:
         """Server-sent events: `next_offsets` by partition whenever the store moves, at least every second.
@@ -89,6 +88,6 @@ def following(reader: StoreReader, progress: Progress) -> APIRouter:
             raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, detail)
         # A store that cannot be read is an answer, not the end of a stream.
         await run_in_threadpool(reader.state)
-        return StreamingResponse(progress.events(), media_type=EVENT_STREAM)
+        return event_stream(progress.events())
 
     return router
