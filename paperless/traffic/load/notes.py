@@ -42,6 +42,6 @@ def _of_the_figures(measured: Measured, ceiling: Ceiling) -> Iterator[Message]:
     if gap.count:
         yield message("note.resolution", p50=gap.percentiles["50"], p99=gap.percentiles["99"])
     if observation.failed:
-        yield message("note.failed", failed=observation.failed, polls=observation.polls)
+        yield message("note.failed", failed=observation.failed)
     if measured.counts.foreign:
         yield message("note.foreign", count=measured.counts.foreign)
