@@ -110,7 +110,10 @@ class WorkingCalendar:
         return self._midnights[-1] + self._close
 
     def is_working_day(self, day: date) -> bool:
-        return self._working[self._index(day)]
+        index = day.toordinal() - self._origin
+        if not 0 <= index < self._days:
+            raise self._outside(day)
+        return self._working[index]
 
     def position(self, at: datetime) -> int:
         """Working minutes since the calendar's start, clamped forward to the next working moment; seconds round up."""
@@ -118,7 +121,7 @@ class WorkingCalendar:
             at = _in_vietnam(at)
         index = at.toordinal() - self._origin
         if not 0 <= index < self._days:
-            index = self._index(at)
+            raise self._outside(at)
         minute = at.hour * 60 + at.minute
         return self._begins[index] + self._worked[index][minute + 1 if at.second or at.microsecond else minute]
 
@@ -159,11 +162,8 @@ class WorkingCalendar:
             return self.end_at(accepted + 60 * limit_value)
         return self._midnight(day + limit_value) + self._close
 
-    def _index(self, day: date) -> int:
-        index = day.toordinal() - self._origin
-        if 0 <= index < self._days:
-            return index
-        raise CalendarRangeError(
+    def _outside(self, day: date) -> CalendarRangeError:
+        return CalendarRangeError(
             f"{day:%Y-%m-%d} is outside the calendar {self._range()}; add its year to holidays.csv"
         )
 

@@ -219,6 +219,7 @@ def moving(world: "World") -> list[str]:
     lines += [f"{group}: {at} is not committed again" for (group, _), at in world.watch.taken_back.items()]
     for service, topics in TOPICS_OF.items():
         consumers = [m.consumer for m in world.members.values() if m.service == service and m.consumer]
+        lines += [f"{service}: {left} unsent" for consumer in consumers if (left := consumer.publisher.unsent)]
         for number in range(world.options.partitions):
             owners = [consumer for consumer in consumers if number in consumer.partitions]
             if len(owners) != 1:
@@ -226,8 +227,6 @@ def moving(world: "World") -> list[str]:
                 continue
             state = owners[0].partitions[number]
             lines += [f"{service}: {len(state.pending)} open in partition {number}"] if state.pending else []
-            unsent = owners[0].publisher.unsent
-            lines += [f"{service}: {unsent} unsent"] if unsent else []
             for topic in topics:
                 left = world.kafka.logs[topic, number].stable - state.next_offsets[topic]
                 lines += [f"{service}: {topic}/{number} lag {left}"] if left > 0 else []

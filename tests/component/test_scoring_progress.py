@@ -83,9 +83,9 @@ async def test_a_stream_ends_where_another_store_takes_the_place(url, store, tmp
     assert progress.open == 0
 
 
-def client_of(url: str, **options: bool) -> httpx.AsyncClient:
-    app = create_app(StoreReader(url), stopping=lambda: options.get("stopping", False))
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost")
+def client_of(url: str) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(create_app(StoreReader(url)))
+    return httpx.AsyncClient(transport=transport, base_url="http://localhost")
 
 
 async def test_a_store_that_cannot_be_read_is_a_problem(tmp_path):

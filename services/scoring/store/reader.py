@@ -143,8 +143,8 @@ class StoreReader:
     def positions(self) -> Iterator[Callable[[], dict[int, int]]]:
         """Lend a function that returns the next offset to consume by partition, over a connection of its own.
 
-        A look by it costs a fifth of `state`. It raises as every method, and `StoreUnavailableError` where another
-        store was put in the place of this one. For one thread at a time.
+        Opening the file anew is most of what `state` costs. It raises as every method, and `StoreUnavailableError`
+        where another store was put in the place of this one. For one thread at a time.
         """
         session = self._new_session()
         try:
