@@ -121,3 +121,10 @@ def _loggers_follow_the_configuration() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(structlog, "configure", without_cache)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _logs_are_those_of_the_test() -> Iterator[None]:
+    """Forget how a command or a service that ran in this process wanted its logs: some show errors alone."""
+    yield
+    structlog.reset_defaults()

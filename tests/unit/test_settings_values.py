@@ -121,12 +121,19 @@ def own_fields(kind: type[BaseSettings]) -> list[str]:
     return [name for name, field in kind.model_fields.items() if name not in shared or name == "http_host"]
 
 
+def named(place: tuple[int | str, ...], sentence: str, name: str) -> str:
+    """The setting that a refusal names; a rule over several has no place, and its sentence must name this one."""
+    if place:
+        return str(place[0])
+    return name if f"…{name.upper()} " in sentence else sentence
+
+
 def refused(kind: type[BaseSettings], name: str, text: str) -> set[str]:
     """The settings that are named where this text is refused; none: it works."""
     try:
         settings = kind.model_validate({name: text})
     except ValidationError as error:
-        return {str(details["loc"][0]) for details in error.errors()}
+        return {named(details["loc"], details["msg"], name) for details in error.errors()}
     try:
         WORKS[kind](settings)
     except (FatalError, PlanError, ValueError) as error:
@@ -146,6 +153,11 @@ def test_a_value_as_people_write_them_works_or_is_refused_by_name(kind: type[Bas
 def test_any_value_works_or_is_refused_by_name(kind: type[BaseSettings], data: st.DataObject):
     name = data.draw(st.sampled_from(own_fields(kind)))
     assert refused(kind, name, data.draw(texts)) <= {name}
+
+
+def test_a_rule_over_two_settings_names_them_in_its_sentence():
+    assert refused(ServiceSettings, "fetch_max_wait_ms", "1201") == {"fetch_max_wait_ms"}
+    assert refused(ServiceSettings, "fetch_max_wait_ms", "1200") == set()
 
 
 def test_every_kind_of_settings_is_looked_at():
